@@ -1,0 +1,177 @@
+"""SemantiBench built from prepared volumes: candidates first, then what survives verification. The doors of stages
+prompts and verify."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from joblib import Parallel, delayed
+from tqdm import tqdm
+
+from semantiseg.bench.candidates import Plan, plan_volume
+from semantiseg.bench.export import (
+    PROMPT_COLUMNS,
+    REJECTED_COLUMNS,
+    TRAINING_COLUMNS,
+    write_croissant,
+    write_table,
+)
+from semantiseg.bench.scene import views_of
+from semantiseg.bench.training_questions import training_rows
+from semantiseg.bench.verification import Verdict, verify_case
+from semantiseg.data.store import VolumeStore
+from semantiseg.errors import DataError
+
+PROMPT_ORDER = ("volume_id", "suite", "group", "level", "slice", "program", "phrasing", "text")
+TRAINING_ORDER = ("volume_id", "slice", "level", "program", "clauses")
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What stage prompts makes: candidate prompts, training questions, and volumes without nine core prompts."""
+
+    prompts: pd.DataFrame
+    training: pd.DataFrame
+    shortfalls: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What stage verify makes: accepted prompts, rejected ones with reasons, accepted training questions."""
+
+    prompts: pd.DataFrame
+    rejected: pd.DataFrame
+    training: pd.DataFrame
+
+
+def make_candidates(
+    volumes: Path, out: Path, *, minimum_pixels: int, slices_per_volume: int, texts_per_question: int, seed: int,
+    workers: int | None = None,
+) -> Candidates:  # fmt: skip
+    """Plan every volume; write `candidates.parquet` and `training_candidates.parquet` into `out`.
+
+    Args:
+        volumes: folder of prepared volumes.
+        out: folder to write to.
+        minimum_pixels: smallest target on the asked slice.
+        slices_per_volume: slices of a training volume that are asked about.
+        texts_per_question: training texts drawn for each training question.
+        seed: of all choices and words; the bytes written do not depend on the number of workers.
+        workers: processes; all cores by default.
+
+    Raises:
+        DataError: there are no prepared volumes.
+    """
+    plans = _by_case(
+        volumes, _plan_case, workers=workers, minimum_pixels=minimum_pixels, slices_per_volume=slices_per_volume,
+        texts_per_question=texts_per_question, seed=seed,
+    )  # fmt: skip
+    prompts = [row for plan, _ in plans for row in plan.rows]
+    training = [row for _, rows in plans for row in rows]
+    shortfalls = [plan.shortfall for plan, _ in plans if plan.shortfall]
+    return Candidates(
+        write_table(prompts, out / "candidates.parquet", columns=PROMPT_COLUMNS, sort=PROMPT_ORDER),
+        write_table(training, out / "training_candidates.parquet", columns=TRAINING_COLUMNS, sort=TRAINING_ORDER),
+        pd.DataFrame(shortfalls, columns=["volume_id", "asked", "expected", "reason"]),
+    )
+
+
+def verify_candidates(volumes: Path, candidates: Path, out: Path, *, seed: int, workers: int | None = None) -> Bench:
+    """Verify every candidate; write `prompts`, `rejected`, `training` (Parquet) and `croissant.json` into `out`.
+
+    Args:
+        volumes: folder of prepared volumes.
+        candidates: folder with `candidates.parquet` and `training_candidates.parquet`.
+        out: folder to write to.
+        seed: of the words drawn anew for rejected prompts.
+        workers: processes; all cores by default.
+
+    Raises:
+        DataError: the candidates are missing or belong to other volumes.
+    """
+    files = {"prompts": "candidates.parquet", "training": "training_candidates.parquet"}
+    shares = _shares(volumes, {key: _read(candidates / name) for key, name in files.items()})
+    verdicts: list[Verdict] = _by_case(volumes, verify_case, workers=workers, shares=shares, seed=seed)
+    bench = Bench(
+        write_table([row for verdict in verdicts for row in verdict.prompts], out / "prompts.parquet",
+                    columns=PROMPT_COLUMNS, sort=PROMPT_ORDER),
+        write_table([row for verdict in verdicts for row in verdict.rejected], out / "rejected.parquet",
+                    columns=REJECTED_COLUMNS, sort=(*PROMPT_ORDER, "reason")),
+        write_table([row for verdict in verdicts for row in verdict.training], out / "training.parquet",
+                    columns=TRAINING_COLUMNS, sort=TRAINING_ORDER),
+    )  # fmt: skip
+    tables = {"prompts": PROMPT_COLUMNS, "rejected": REJECTED_COLUMNS, "training": TRAINING_COLUMNS}
+    write_croissant(out, tables=tables, origins=bench.prompts.groupby("collection")["origin"].first().to_dict())
+    return bench
+
+
+def _plan_case(
+    volumes: Path, case_id: str, *, minimum_pixels: int, slices_per_volume: int, texts_per_question: int, seed: int
+) -> list[tuple[Plan, list[dict[str, Any]]]]:
+    with VolumeStore(volumes) as store:
+        views = views_of(store, case_id)
+    planned = []
+    for view in views:
+        plan = plan_volume(view, minimum_pixels=minimum_pixels, seed=seed)
+        rows = []
+        if view.facts["split"] != "test":
+            rows = training_rows(
+                view, minimum_pixels=minimum_pixels, slices_per_volume=slices_per_volume,
+                texts_per_question=texts_per_question, seed=seed,
+            )  # fmt: skip
+        planned.append((plan, rows))
+    return planned
+
+
+def _by_case(
+    volumes: Path,
+    work: Callable[..., list],
+    *,
+    workers: int | None,
+    shares: Mapping[str, dict] | None = None,
+    **same: Any,
+) -> list:
+    """`work(volumes, case_id, ...)` for every case on all cores: all results in one list, in the order of the cases.
+
+    `same` goes to every call, `shares[case_id]` to that case's only.
+    """
+    cases = _cases(volumes)
+    runner = Parallel(n_jobs=workers or os.cpu_count() or 1, return_as="generator")
+    jobs = (delayed(work)(volumes, case_id, **(shares or {}).get(case_id, {}), **same) for case_id in cases)
+    return [item for found in tqdm(runner(jobs), total=len(cases), unit="case", disable=None) for item in found]
+
+
+def _cases(volumes: Path) -> list[str]:
+    with VolumeStore(volumes) as store:
+        cases = sorted(store.manifest["case_id"].unique())
+    if not cases:
+        raise DataError(f"{volumes}: expected prepared volumes, got an empty manifest. Run the stage prepare again.")
+    return cases
+
+
+def _shares(volumes: Path, tables: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """Every case's rows of every table."""
+    shares: dict[str, dict[str, list[dict[str, Any]]]] = {
+        case_id: {key: [] for key in tables} for case_id in _cases(volumes)
+    }
+    for key, table in tables.items():
+        for case_id, rows in table.groupby(table["volume_id"].str.rpartition(":")[0]):
+            if case_id not in shares:
+                raise DataError(
+                    f"{volumes}: expected the cases that the candidates ask about, got none of the name {case_id!r}. "
+                    "Run the stage prompts again."
+                )
+            shares[case_id][key] = rows.to_dict("records")
+    return shares
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: expected candidate prompts, got {error}. Run the stage prompts first.") from None

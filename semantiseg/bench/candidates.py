@@ -1,0 +1,113 @@
+"""Candidates of one volume: the core nine, the probe suites of test volumes, and what could not be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from semantiseg.bench import probes
+from semantiseg.bench.core import PER_LEVEL, choose_core, core_options
+from semantiseg.bench.prompt import group_id, prompt_row, word, wordable
+from semantiseg.bench.question import Question
+from semantiseg.bench.scene import View
+from semantiseg.bench.space import compositions
+from semantiseg.conventions import LEVELS
+from semantiseg.data.phantom.stream import stream
+
+CORE_PHRASING = {"train": "seen", "validation": "seen", "test": "unseen"}
+"""Part of the grammar that words the core prompts of each split."""
+PHRASINGS = ("seen", "unseen_template", "unseen_synonym")
+"""Parts in which the phrasing suite asks every core question of a test volume again."""
+PARAPHRASED_SHARE = 0.3
+"""Share of the test volumes with a paraphrase group."""
+PARAPHRASES = 5
+"""Texts of a paraphrase group."""
+
+
+@dataclass
+class Plan:
+    """Candidate rows of one volume, and the shortfall of its core if there is one."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    shortfall: dict[str, Any] | None = None
+
+
+def plan_volume(view: View, *, minimum_pixels: int, seed: int) -> Plan:
+    """All candidate prompts of a volume; the same seed and volume give the same plan whatever else is planned.
+
+    A volume that cannot give three prompts of every level gives equally many of each, and its shortfall says why. The
+    suite "reserve" holds what replaces a core prompt that verification rejects.
+    """
+    space = compositions(view.structures, lateral=view.scene.lateral)
+    part = CORE_PHRASING[view.facts["split"]]
+    parts = (part,) if view.facts["split"] != "test" else (part, *PHRASINGS)
+    feasible = core_options(view, space, stream(seed, view.volume_id, "options"), minimum_pixels=minimum_pixels)
+    options = [question for question in feasible if wordable(question, *parts)]
+    core, reserve, short = choose_core(options, stream(seed, view.volume_id, "core"))
+    plan = Plan()
+    for suite, questions in (("core", core), ("reserve", reserve)):
+        rng = stream(seed, view.volume_id, suite, "texts")
+        _add(plan, view, questions, suite=suite, parts=[part] * len(questions), rng=rng)
+    if view.facts["split"] == "test":
+        _add_probes(plan, view, space, core, minimum_pixels=minimum_pixels, seed=seed)
+    if short:
+        reason = short if options else f"no labelled structure reaches {minimum_pixels} pixels on a slice"
+        plan.shortfall = {
+            "volume_id": view.volume_id,
+            "asked": len(core),
+            "expected": PER_LEVEL * len(LEVELS),
+            "reason": reason,
+        }
+    return plan
+
+
+def _add_probes(plan: Plan, view: View, space: list, core: list[Question], *, minimum_pixels: int, seed: int) -> None:
+    """Phrasing suite of every core question, and about nine prompts of the other suites (bounded, so that evaluation
+    stays quick)."""
+
+    def rng(name: str) -> np.random.Generator:
+        return stream(seed, view.volume_id, name)
+
+    asked_again = [(question, part) for question in core for part in PHRASINGS]
+    questions, parts = [question for question, _ in asked_again], [part for _, part in asked_again]
+    _add(plan, view, questions, suite="phrasing", parts=parts, rng=rng("phrasing texts"))
+    suites: dict[str, Callable[[np.random.Generator], list[Question]]] = {
+        "triple": lambda draw: probes.triple(view, space, draw, minimum_pixels=minimum_pixels),
+        "counterfactual": lambda draw: probes.counterfactual(view, space, draw, minimum_pixels=minimum_pixels),
+        "absent": lambda draw: probes.absent(view, draw),
+        "paraphrase": lambda draw: _paraphrased(core, draw),
+    }
+    for suite, questions_of in suites.items():
+        questions = questions_of(rng(suite))
+        if questions and all(wordable(question, "unseen") for question in questions):
+            group = group_id(view, suite, questions[0]) if suite != "absent" else ""
+            parts = ["unseen"] * len(questions)
+            _add(plan, view, questions, suite=suite, parts=parts, rng=rng(f"{suite} texts"), group=group, whole=True)
+
+
+def _paraphrased(core: list[Question], rng: np.random.Generator) -> list[Question]:
+    """One composed core question of some volumes, to be put into five texts."""
+    composed = [question for question in core if question.level == 3]
+    if not composed or rng.random() >= PARAPHRASED_SHARE:
+        return []
+    return [composed[int(rng.integers(len(composed)))]] * PARAPHRASES
+
+
+def _add(
+    plan: Plan, view: View, questions: list[Question], *, suite: str, parts: list[str], rng: np.random.Generator,
+    group: str = "", whole: bool = False,
+) -> None:  # fmt: skip
+    """Word the questions and append their rows; no text occurs twice in a suite. With `whole`, all are worded or none
+    is kept."""
+    taken: set[str] = set()
+    rows = []
+    for question, part in zip(questions, parts, strict=True):
+        text = word(question, part=part, rng=rng, taken=taken)
+        if text is not None:
+            taken.add(text)
+            rows.append(prompt_row(view, question, text, suite=suite, phrasing=part, group=group))
+    if len(rows) == len(questions) or not whole:
+        plan.rows += rows

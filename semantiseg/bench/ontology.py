@@ -1,0 +1,211 @@
+"""What can be asked about: structures, their names, and which labels they are made of.
+
+A *leaf* is a label of some collection (`data/labels.py` maps label numbers to leaves). A *structure* is what a prompt
+names: a union of leaves. "Kidney" includes its tumour and cyst, as KiTS23's own evaluation class does; "kidney
+excluding the tumour" is then a real question.
+
+Names are split once and for ever into names that training may use and held-out names that only test prompts use.
+Terms follow the collections' own papers and reporting lexicons: RENAL and Bosniak (kidney), LI-RADS (liver), PI-RADS
+v2.1 (prostate zones), Fleischner Society (lung nodule and mass), BraTS 2024 (ET, NETC, SNFH, RC).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
+
+from semantiseg.errors import OntologyError
+
+Kind = Literal["organ", "lesion", "part"]
+
+
+@dataclass(frozen=True)
+class Structure:
+    """One thing that a prompt can name.
+
+    Attributes:
+        key: identifier used in programs.
+        kind: the atom that names it in programs.
+        leaves: labels whose union it is.
+        anchors: a collection can be asked about it only if it labels at least one of these.
+        main: which of the paper's 14 structures it is counted under (own key for structures beyond those).
+        parent: structure that contains it and that a reader who ignores the qualifier would mark, or None.
+        names: noun phrases that training may use; the first is the canonical (L1) name.
+        held_out: noun phrases that only test prompts use.
+        channels: channels on which it can be seen, or None for all.
+    """
+
+    key: str
+    kind: Kind
+    leaves: tuple[str, ...]
+    anchors: tuple[str, ...]
+    main: str
+    parent: str | None
+    names: tuple[str, ...]
+    held_out: tuple[str, ...]
+    channels: tuple[str, ...] | None = None
+
+
+def _structure(
+    key: str,
+    kind: Kind,
+    leaves: str,
+    names: str,
+    held_out: str,
+    *,
+    anchors: str = "",
+    main: str = "",
+    parent: str | None = None,
+    channels: str = "",
+) -> Structure:
+    phrases = tuple(name.strip() for name in names.split(","))
+    unseen = tuple(name.strip() for name in held_out.split(",") if name.strip())
+    return Structure(
+        key=key, kind=kind, leaves=tuple(leaves.split()), anchors=tuple((anchors or leaves).split()), main=main or key,
+        parent=parent, names=phrases, held_out=unseen, channels=tuple(channels.split()) or None,
+    )  # fmt: skip
+
+
+_ALL = (
+    # The paper's 14 structures and their sub-structures.
+    _structure("left_atrium", "organ", "left_atrium",
+               "left atrium, left atrial cavity, left atrial chamber, cavity of the left atrium",
+               "left atrial blood pool, left cardiac atrium"),
+    _structure("liver", "organ", "liver_parenchyma liver_tumour",
+               "liver, hepatic organ, liver parenchyma with its lesions, whole liver",
+               "entire liver, hepatic gland", anchors="liver_parenchyma"),
+    _structure("liver_tumour", "lesion", "liver_tumour",
+               "liver tumour, hepatic tumour, liver lesion, hepatic mass, tumour of the liver, focal hepatic lesion",
+               "hepatic lesion, liver mass, hepatic neoplasm", parent="liver"),
+    _structure("hepatic_vessels", "organ", "hepatic_vessels",
+               "hepatic vessels, liver vessels, hepatic vasculature, vessels of the liver, intrahepatic vessels",
+               "vascular tree of the liver, hepatic vascular tree"),
+    _structure("spleen", "organ", "spleen", "spleen, splenic organ, splenic parenchyma, whole spleen",
+               "entire spleen, splenic tissue"),
+    _structure("pancreas", "organ", "pancreas_parenchyma pancreatic_tumour",
+               "pancreas, pancreatic gland, whole pancreas, pancreatic organ",
+               "entire pancreas, pancreatic tissue with its lesions",
+               anchors="pancreas_parenchyma"),
+    _structure("pancreatic_tumour", "lesion", "pancreatic_tumour",
+               "pancreatic tumour, pancreas tumour, pancreatic mass, tumour of the pancreas, pancreatic lesion",
+               "mass of the pancreas, lesion of the pancreas, pancreatic neoplasm", parent="pancreas"),
+    _structure("colon_tumour", "lesion", "colon_tumour",
+               "colon tumour, colonic tumour, colon cancer, colonic mass, tumour of the colon",
+               "mass of the colon, colonic neoplasm"),
+    _structure("lung_tumour", "lesion", "lung_tumour",
+               "lung tumour, pulmonary tumour, lung cancer, pulmonary mass, tumour of the lung, lung nodule",
+               "lung mass, pulmonary nodule, pulmonary neoplasm"),
+    _structure("kidney", "organ", "kidney_parenchyma kidney_tumour kidney_cyst right_kidney left_kidney",
+               "kidney, kidneys, renal organ, renal tissue with its masses",
+               "renal organs, kidney organ, kidney tissue with its masses",
+               anchors="kidney_parenchyma right_kidney left_kidney"),
+    _structure("kidney_tumour", "lesion", "kidney_tumour",
+               "kidney tumour, renal tumour, renal mass, tumour of the kidney, solid renal lesion",
+               "kidney mass, solid renal mass, renal neoplasm", main="kidney_tumour", parent="kidney"),
+    _structure("kidney_cyst", "lesion", "kidney_cyst",
+               "kidney cyst, renal cyst, cyst of the kidney, cystic renal lesion",
+               "cystic kidney lesion, renal cystic lesion",
+               main="kidney", parent="kidney"),
+    _structure("prostate", "organ", "peripheral_zone transition_zone",
+               "prostate, prostate gland, prostatic gland, whole prostate", "entire prostate, prostatic organ"),
+    _structure("peripheral_zone", "part", "peripheral_zone",
+               "peripheral zone, peripheral zone of the prostate, prostatic peripheral zone, "
+               "outer zone of the prostate",
+               "peripheral prostate zone, outer prostatic zone", main="prostate", parent="prostate"),
+    _structure("transition_zone", "part", "transition_zone",
+               "transition zone, transition zone of the prostate, prostatic transition zone, "
+               "inner zone of the prostate",
+               "transition prostate zone, inner prostatic zone", main="prostate", parent="prostate"),
+    _structure("hippocampus", "organ", "anterior_hippocampus posterior_hippocampus",
+               "hippocampus, hippocampal formation, whole hippocampus, hippocampal structure",
+               "entire hippocampus, hippocampal tissue"),
+    _structure("anterior_hippocampus", "part", "anterior_hippocampus",
+               "anterior hippocampus, hippocampal head, head of the hippocampus, anterior hippocampal part",
+               "anterior part of the hippocampus, head of the hippocampal formation", main="hippocampus",
+               parent="hippocampus"),
+    _structure("posterior_hippocampus", "part", "posterior_hippocampus",
+               "posterior hippocampus, hippocampal body and tail, body and tail of the hippocampus, "
+               "posterior hippocampal part",
+               "posterior part of the hippocampus, body and tail of the hippocampal formation",
+               main="hippocampus", parent="hippocampus"),
+    _structure("brain_tumour", "lesion", "enhancing_tumour necrotic_core brain_oedema",
+               "brain tumour, whole brain tumour, glioma, brain tumour with oedema, intracranial tumour",
+               "whole glioma, intracranial glioma, whole intracranial tumour"),
+    _structure("tumour_core", "part", "enhancing_tumour necrotic_core",
+               "tumour core, core of the brain tumour, core of the glioma, brain tumour core",
+               "glioma core, core of the intracranial tumour", main="brain_tumour", parent="brain_tumour",
+               anchors="enhancing_tumour", channels="T1 T1c T2 FLAIR"),
+    _structure("enhancing_tumour", "part", "enhancing_tumour",
+               "enhancing tumour, enhancing rim, contrast-enhancing tumour, enhancing part of the glioma",
+               "enhancing part of the brain tumour, enhancing glioma rim", main="brain_tumour",
+               parent="brain_tumour", channels="T1c"),
+    _structure("necrotic_core", "part", "necrotic_core",
+               "necrotic core, necrotic tumour core, necrosis of the brain tumour, necrotic part of the glioma",
+               "necrotic glioma core, necrotic part of the brain tumour", main="brain_tumour",
+               parent="brain_tumour", channels="T1c"),
+    _structure("brain_oedema", "part", "brain_oedema",
+               "peritumoural oedema, oedema around the tumour, surrounding oedema, oedema of the brain",
+               "peritumoural brain oedema, surrounding brain oedema", main="brain_tumour",
+               parent="brain_tumour", channels="T2 FLAIR"),
+    _structure("resection_cavity", "part", "resection_cavity",
+               "resection cavity, surgical cavity, postoperative cavity, cavity after resection",
+               "postoperative resection cavity, surgical resection cavity", main="brain_tumour"),
+    # Further organs of users' own collections.
+    _structure("gallbladder", "organ", "gallbladder",
+               "gallbladder, gall bladder, whole gallbladder, biliary bladder", "entire gallbladder"),
+    _structure("oesophagus", "organ", "oesophagus", "oesophagus, esophagus, whole oesophagus, oesophageal tube",
+               "entire oesophagus, gullet"),
+    _structure("stomach", "organ", "stomach", "stomach, gastric organ, whole stomach, stomach with its contents",
+               "entire stomach"),
+    _structure("duodenum", "organ", "duodenum", "duodenum, duodenal loop, whole duodenum", "entire duodenum"),
+    _structure("aorta", "organ", "aorta", "aorta, abdominal aorta, aortic vessel, aortic lumen and wall",
+               "whole aorta, aortic trunk"),
+    _structure("inferior_vena_cava", "organ", "inferior_vena_cava",
+               "inferior vena cava, IVC, postcava, vena cava inferior", "inferior caval vein, caval vein"),
+    _structure("portal_and_splenic_veins", "organ", "portal_and_splenic_veins",
+               "portal and splenic veins, portal vein and splenic vein, portal venous system, portosplenic veins",
+               "splenic and portal veins, portosplenic venous system"),
+    _structure("adrenal_gland", "organ", "right_adrenal_gland left_adrenal_gland adrenal_gland",
+               "adrenal gland, adrenal glands, suprarenal gland, suprarenal glands",
+               "adrenals, suprarenals, suprarenal organ"),
+    _structure("urinary_bladder", "organ", "urinary_bladder", "urinary bladder, bladder, whole urinary bladder",
+               "entire urinary bladder"),
+    _structure("lung", "organ", "lung right_lung left_lung", "lung, lungs, pulmonary parenchyma, lung fields",
+               "pulmonary tissue"),
+    _structure("heart", "organ", "heart", "heart, cardiac silhouette, whole heart", "entire heart"),
+)  # fmt: skip
+
+STRUCTURES: dict[str, Structure] = {structure.key: structure for structure in _ALL}
+"""All structures by key."""
+
+PAPER_STRUCTURES: tuple[str, ...] = (
+    "left_atrium", "liver", "liver_tumour", "hepatic_vessels", "spleen", "pancreas", "pancreatic_tumour",
+               "colon_tumour",
+    "lung_tumour", "kidney", "kidney_tumour", "prostate", "hippocampus", "brain_tumour",
+)  # fmt: skip
+"""The 14 structures that the paper counts."""
+
+LEAVES: frozenset[str] = frozenset(leaf for structure in _ALL for leaf in structure.leaves)
+"""Every label that some structure is made of."""
+
+
+def structure(key: str) -> Structure:
+    """Look a structure up.
+
+    Raises:
+        OntologyError: the key is unknown.
+    """
+    if key not in STRUCTURES:
+        raise OntologyError(f"expected a structure of the ontology, got {key!r}. Known are {sorted(STRUCTURES)}.")
+    return STRUCTURES[key]
+
+
+def available(labelled: Collection[str], *, channel: str) -> list[Structure]:
+    """Structures that a collection which labels the leaves `labelled` can be asked about on `channel`, in ontology
+    order."""
+    return [
+        item
+        for item in _ALL
+        if any(anchor in labelled for anchor in item.anchors) and (item.channels is None or channel in item.channels)
+    ]

@@ -1,0 +1,279 @@
+"""Checks a prompt without the grammar: reads its text back, executes what it read, and measures what it says.
+
+Nothing of the generator is trusted. The text alone decides what was asked; the stated program and clauses must agree
+with it on this very slice, pixel by pixel and clause by clause, and the question must be one that the picture can
+answer. Every rejection is a readable reason that begins with a code:
+
+    unread                words or word order that the reader does not understand
+    unlabelled, channel   a structure that the collection does not label, or that cannot be seen on this channel
+    laterality            left or right where the patient's sides are not known
+    side, direction, exclusion, selection, structure, program
+                          the text denotes another mask than the stated program; the code names where they part
+    empty, present        a target that is missing or too small, or is there although it should be absent
+    exclusion-vacuous     what is left out is not there to be left out
+    parent                a composition that asks for what its parent alone would give, or a wrong stated parent
+    clause-missing, clause-unstated, clause
+                          a clause that the text or the prompt lacks, or that the image denies
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from semantiseg.bench.attributes import Measurement, holds
+from semantiseg.bench.clause import Clause
+from semantiseg.bench.evaluate import evaluate, is_defined
+from semantiseg.bench.ontology import structure
+from semantiseg.bench.program import Program, atom, atoms, call, parent, subject
+from semantiseg.bench.reader import Reading, read
+from semantiseg.bench.reference import describe
+from semantiseg.conventions import LabelArray, Mask, Modality, Slice
+from semantiseg.errors import PromptError
+
+MINIMUM_CHANGE = 10
+"""An exclusion must leave out, and a composition must change its parent by, at least so many pixels."""
+MINIMUM_CHANGE_SHARE = 0.05
+"""A composition must change its parent by at least this share of the parent's pixels."""
+
+
+class SliceVerifier:
+    """Verifies any number of prompts about one slice; masks and measurements are computed once.
+
+    Args:
+        image: `[H, W]` in [0, 1].
+        labels: `[H, W]` label numbers.
+        structures: label number -> ontology leaf, of all labels that the collection has.
+        midline: column of the mid-sagittal plane.
+        spacing_mm: pixel edge.
+        modality: CT or MR.
+        channel: channel of the image (CT, T1, ...).
+        window: intensities that 0 and 1 stand for.
+        lateral: whether left and right may be asked.
+        minimum_pixels: smaller targets are no question.
+
+    Raises:
+        PromptError: image and labels are no slices of one shape.
+    """
+
+    def __init__(
+        self, *, image: Slice, labels: LabelArray, structures: Mapping[int, str], midline: float, spacing_mm: float,
+        modality: Modality, channel: str, window: tuple[float, float], lateral: bool, minimum_pixels: int = 1,
+    ) -> None:  # fmt: skip
+        if image.shape != labels.shape or labels.ndim != 2:
+            raise PromptError(f"expected image and labels of one slice [H, W], got {image.shape} and {labels.shape}.")
+        self.image, self.labels, self.structures, self.midline = image, labels, dict(structures), midline
+        self.spacing_mm, self.modality, self.channel, self.window = spacing_mm, modality, channel, window
+        self.lateral, self.minimum_pixels = lateral, minimum_pixels
+        self._masks: dict[Program, Mask] = {}
+        self._measured: dict[Program, dict[str, Measurement]] = {}
+        self._verdicts: dict[tuple, list[str]] = {}
+
+    def verify(
+        self,
+        text: str,
+        program: Program,
+        clauses: Sequence[Clause],
+        *,
+        must_be_absent: bool = False,
+        stated_parent: Program | None = None,
+    ) -> list[str]:
+        """Reasons why the text must not be asked for the program and clauses on this slice; empty if it may.
+
+        Args:
+            text: the prompt's words.
+            program: what it is meant to denote.
+            clauses: what it is meant to say of the target.
+            must_be_absent: whether the target must be empty.
+            stated_parent: what the prompt calls its parent, if it does.
+        """
+        try:
+            reading = read(text, modality=self.modality)
+        except PromptError as error:
+            return [f"unread: {error}"]
+        question = (reading, program, tuple(sorted(clauses)), must_be_absent, stated_parent)
+        if question not in self._verdicts:
+            self._verdicts[question] = list(self._reasons(*question))
+        return list(self._verdicts[question])
+
+    def _reasons(
+        self,
+        reading: Reading,
+        program: Program,
+        clauses: tuple[Clause, ...],
+        must_be_absent: bool,
+        stated_parent: Program | None,
+    ) -> Iterator[str]:
+        unaskable = [*self._unaskable(reading.program), *self._unaskable(program)]
+        if unaskable:
+            yield from dict.fromkeys(unaskable)
+            return
+        yield from self._agreement(reading.program, program, must_be_absent)
+        yield from self._presence(program, must_be_absent)
+        if not must_be_absent:
+            yield from self._exclusions(reading.program)
+            yield from self._parent(reading.program)
+        if stated_parent is not None:
+            yield from self._stated_parent(reading.program, stated_parent)
+        yield from self._clauses(reading, program, clauses)
+
+    def _mask(self, program: Program) -> Mask:
+        return evaluate(program, self.labels, structures=self.structures, midline=self.midline, memo=self._masks)
+
+    def _unaskable(self, program: Program) -> Iterator[str]:
+        for item in atoms(program):
+            if not is_defined(item, self.structures):
+                yield f"unlabelled: the collection does not label {item.key}"
+            elif (channels := structure(item.key).channels) is not None and self.channel not in channels:
+                yield f"channel: {item.key} is not seen on {self.channel}, only on {', '.join(channels)}"
+        if not self.lateral and {"left", "right"} & set(_words(program)):
+            yield f"laterality: {program} needs the patient's sides, which are not known here"
+
+    def _agreement(self, heard: Program, program: Program, must_be_absent: bool) -> Iterator[str]:
+        if must_be_absent:
+            # All empty masks are equal, so the meanings themselves must be.
+            same = _normal(heard) == _normal(program)
+        else:
+            same = bool((self._mask(heard) == self._mask(program)).all())
+        if not same:
+            yield f"{_where_they_part(heard, program)}: the text denotes {heard}, the prompt states {program}"
+
+    def _presence(self, program: Program, must_be_absent: bool) -> Iterator[str]:
+        pixels = int(self._mask(program).sum())
+        if must_be_absent and pixels:
+            yield f"present: {program} should be absent and has {pixels} pixels"
+        elif not must_be_absent and pixels < max(self.minimum_pixels, 1):
+            yield f"empty: {program} has {pixels} pixels, expected at least {max(self.minimum_pixels, 1)}"
+
+    def _exclusions(self, program: Program) -> Iterator[str]:
+        for child in program.children:
+            yield from self._exclusions(child)
+        if program.operation == "minus":
+            kept, removed = program.children
+            pixels = int((self._mask(removed) & self._scope(kept, removed)).sum())
+            if pixels < MINIMUM_CHANGE:
+                yield (
+                    f"exclusion-vacuous: {removed} has {pixels} pixels where {kept} is asked for, "
+                    f"expected at least {MINIMUM_CHANGE}"
+                )
+
+    def _scope(self, kept: Program, removed: Program) -> Mask:
+        """Where something can be left out: in the thing itself, or, for a look-alike, in the organ that holds both."""
+        if not _leaves(kept).isdisjoint(_leaves(removed)):
+            return self._mask(kept)
+        if kept.operation == "within":
+            return self._mask(kept.children[1])
+        container = structure(subject(kept).key).parent
+        if container is not None and is_defined(atom(container), self.structures):
+            return self._mask(atom(container))
+        return self._mask(kept)
+
+    def _parent(self, program: Program) -> Iterator[str]:
+        if program.is_atom or program.operation == "union":
+            return
+        whole = self._mask(parent(program))
+        changed = int((self._mask(program) ^ whole).sum())
+        if changed < max(MINIMUM_CHANGE, MINIMUM_CHANGE_SHARE * whole.sum()):
+            yield f"parent: {program} differs from {parent(program)} by {changed} pixels only, so it asks nothing more"
+
+    def _stated_parent(self, program: Program, stated: Program) -> Iterator[str]:
+        expected = parent(program)
+        if not is_defined(expected, self.structures):
+            # A collection that does not label the organ: the lesion is all that a reader could mark.
+            expected = program
+        if not is_defined(stated, self.structures) or (self._mask(stated) != self._mask(expected)).any():
+            yield f"parent: the prompt states {stated}, the text's parent is {expected}"
+
+    def _clauses(self, reading: Reading, program: Program, clauses: tuple[Clause, ...]) -> Iterator[str]:
+        yield from (
+            f"clause-missing: the text does not say {item.attribute} {item.value}"
+            for item in clauses
+            if item not in reading.clauses
+        )
+        yield from (
+            f"clause-unstated: the text says {item.attribute} {item.value}"
+            for item in reading.clauses
+            if item not in clauses
+        )
+        for item in reading.clauses:
+            found = self._measure(program)
+            if not holds(item, found):
+                measured = found.get(item.attribute)
+                seen = (
+                    "not measurable"
+                    if measured is None
+                    else f"{measured.value or 'borderline'} ({measured.number:.3g} {measured.unit})"
+                )
+                yield f"clause: {item.attribute} {item.value} is said, the image shows {seen}"
+
+    def _measure(self, program: Program) -> dict[str, Measurement]:
+        if program not in self._measured:
+            self._measured[program], _ = describe(
+                program, self.image, self.labels, structures=self.structures, midline=self.midline,
+                spacing_mm=self.spacing_mm, modality=self.modality, window=self.window,
+            )  # fmt: skip
+        return self._measured[program]
+
+
+def verify(
+    text: str, program: Program, clauses: Sequence[Clause], *, image: Slice, labels: LabelArray,
+    structures: Mapping[int, str], midline: float, spacing_mm: float, modality: Modality, channel: str,
+    window: tuple[float, float], lateral: bool, must_be_absent: bool = False, minimum_pixels: int = 1,
+    stated_parent: Program | None = None,
+) -> list[str]:  # fmt: skip
+    """One prompt about one slice; arguments and reasons as in `SliceVerifier`, which is faster for many."""
+    verifier = SliceVerifier(
+        image=image, labels=labels, structures=structures, midline=midline, spacing_mm=spacing_mm, modality=modality,
+        channel=channel, window=window, lateral=lateral, minimum_pixels=minimum_pixels,
+    )  # fmt: skip
+    return verifier.verify(text, program, clauses, must_be_absent=must_be_absent, stated_parent=stated_parent)
+
+
+def _words(program: Program) -> Iterator[str]:
+    if not program.is_atom:
+        yield from (argument for argument in program.arguments if isinstance(argument, str))
+    for child in program.children:
+        yield from _words(child)
+
+
+def _operations(program: Program) -> Iterator[str]:
+    yield program.operation
+    for child in program.children:
+        yield from _operations(child)
+
+
+def _leaves(program: Program) -> set[str]:
+    """Leaves that the program's value can be made of (not those that only place it)."""
+    if program.is_atom:
+        return set(structure(program.key).leaves)
+    consist = program.children if program.operation == "union" else program.children[:1]
+    return set().union(*map(_leaves, consist))
+
+
+def _normal(program: Program) -> Program:
+    """One tree for programs that are equal by set algebra: unions in a fixed order, repeated exclusions as one."""
+    if program.is_atom:
+        return program
+    arguments = [_normal(argument) if isinstance(argument, Program) else argument for argument in program.arguments]
+    if program.operation == "union":
+        return call("union", *sorted(arguments, key=str))
+    if program.operation == "minus" and arguments[0].operation == "minus":
+        first, removed = arguments[0].children
+        return _normal(call("minus", first, call("union", removed, arguments[1])))
+    return call(program.operation, *arguments)
+
+
+_ASPECTS: tuple[tuple[str, Callable[[Program], object]], ...] = (
+    ("side", lambda program: sorted(word for word in _words(program) if word in ("left", "right"))),
+    ("direction", lambda program: sorted(_words(program))),
+    ("exclusion", lambda program: sum(operation in ("minus", "without") for operation in _operations(program))),
+    (
+        "selection",
+        lambda program: sorted(operation for operation in _operations(program) if operation in ("largest", "smallest")),
+    ),
+    ("structure", lambda program: {item.key for item in atoms(program)}),
+)
+
+
+def _where_they_part(heard: Program, program: Program) -> str:
+    """The first aspect in which two programs differ."""
+    return next((name for name, aspect in _ASPECTS if aspect(heard) != aspect(program)), "program")

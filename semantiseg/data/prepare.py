@@ -1,0 +1,167 @@
+"""From raw collections to prepared volumes: every case on one grid in one file, every volume a line of the manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from joblib import Parallel, delayed
+from tqdm import tqdm
+
+from semantiseg.data import nifti
+from semantiseg.data.case import Channel, SourceCase
+from semantiseg.data.collections import read_cases
+from semantiseg.data.labels import read_mapping
+from semantiseg.data.split import split_patients
+from semantiseg.data.store import read_manifest, write_case, write_manifest
+from semantiseg.data.volume import Volume, load_volume
+from semantiseg.errors import DataError, ParameterError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SHOWN_FAULTS = 10
+
+
+def prepare(
+    raw: Path,
+    volumes: Path,
+    *,
+    spacing_mm: float,
+    test_share: float,
+    validation_share: float,
+    seed: int,
+    mapping: str = "",
+    workers: int | None = None,
+) -> pd.DataFrame:
+    """Prepare all cases of all collections below `raw`.
+
+    Everything is written beside `volumes` and moved there at the end, so a failure or a kill leaves an earlier result
+    as it was. The bytes written depend on the arguments only, not on the number of workers.
+
+    Args:
+        raw: folder with `sources.json` (see `collections.read_cases`).
+        volumes: folder to write; an existing one is replaced.
+        spacing_mm: edge of the cubic voxels. Single-slice volumes keep their slice and are resampled in its plane only.
+        test_share, validation_share: shares of each collection's patients.
+        seed: of the split.
+        mapping: YAML file for labels that the ontology does not know, or empty.
+        workers: processes; all cores by default.
+
+    Returns:
+        The manifest, indexed by `volume_id`, sorted.
+
+    Raises:
+        ParameterError: a share or the spacing is out of range.
+        DataError, OntologyError: with every case that cannot be used, its file and the remedy.
+    """
+    if not spacing_mm > 0:
+        raise ParameterError(
+            f"prepare.spacing_mm: expected a positive number of mm, got {spacing_mm}. Correct it in params.yaml."
+        )
+    cases = read_cases(raw, mapping=read_mapping(mapping))
+    splits = split_patients(
+        {case.patient_id: case.collection for case in cases},
+        test_share=test_share,
+        validation_share=validation_share,
+        seed=seed,
+    )
+    partial = volumes.with_name(volumes.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        rows = _prepare_all(cases, partial, spacing_mm=spacing_mm, workers=workers or os.cpu_count() or 1)
+        for row in rows:
+            row["split"] = splits[row["patient_id"]]
+        write_manifest(partial, rows)
+        if volumes.exists():
+            shutil.rmtree(volumes)
+        os.replace(partial, volumes)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return read_manifest(volumes)
+
+
+def _prepare_all(cases: list[SourceCase], folder: Path, *, spacing_mm: float, workers: int) -> list[dict[str, Any]]:
+    """Manifest rows of all cases; all faults are gathered first, so that a user mends them in one go."""
+    jobs = (delayed(_attempt)(case, folder, spacing_mm=spacing_mm) for case in cases)
+    done = Parallel(n_jobs=min(workers, len(cases)), return_as="generator")(jobs)
+    rows: list[dict[str, Any]] = []
+    faults: list[str] = []
+    for prepared, fault in tqdm(done, total=len(cases), desc="prepare", unit="case", disable=None):
+        rows += prepared
+        if fault:
+            faults.append(fault)
+    if faults:
+        more = f"\n... and {len(faults) - _SHOWN_FAULTS} more" if len(faults) > _SHOWN_FAULTS else ""
+        count = "" if len(faults) == 1 else f"{len(faults)} of {len(cases)} cases cannot be used:\n"
+        raise DataError(count + "\n".join(faults[:_SHOWN_FAULTS]) + more)
+    return rows
+
+
+def _attempt(case: SourceCase, folder: Path, *, spacing_mm: float) -> tuple[list[dict[str, Any]], str]:
+    """Prepare one case; a fault in the data comes back as text with the case's name."""
+    try:
+        return prepare_case(case, folder, spacing_mm=spacing_mm), ""
+    except DataError as error:
+        return [], f"case {case.case_id} of {case.collection}: {error}"
+
+
+def prepare_case(case: SourceCase, folder: Path, *, spacing_mm: float) -> list[dict[str, Any]]:
+    """Write `<case_id>.h5` into `folder`; returns one manifest row a channel, all but the split.
+
+    Raises:
+        DataError: the case cannot be used.
+    """
+    volume = load_volume(case, spacing_mm=spacing_mm)
+    file = f"{case.case_id}.h5"
+    write_case(
+        folder / file,
+        images=volume.images,
+        labels=volume.labels,
+        affine=volume.affine,
+        spacing_mm=volume.spacing_mm,
+        midline=volume.midline,
+        structures=volume.structures,
+    )
+    hashes = {path: _sha256(path) for path in {case.label, *(channel.path for channel in case.channels)}}
+    return [_row(case, channel, volume, file=file, hashes=hashes) for channel in case.channels]
+
+
+def _row(
+    case: SourceCase, channel: Channel, volume: Volume, *, file: str, hashes: Mapping[Path, str]
+) -> dict[str, Any]:
+    depth, height, width = volume.labels.shape
+    low, high = volume.windows[channel.name]
+    return {
+        "volume_id": f"{case.case_id}:{channel.name}",
+        "case_id": case.case_id,
+        "patient_id": case.patient_id,
+        "collection": case.collection,
+        "origin": case.origin,
+        "modality": channel.modality,
+        "channel": channel.name,
+        "file": file,
+        "depth": depth,
+        "height": height,
+        "width": width,
+        "spacing_mm": volume.spacing_mm,
+        "source_spacing_mm": list(volume.source_spacing_mm),
+        "source_axes": volume.source_axes,
+        "window_low": low,
+        "window_high": high,
+        "midline": volume.midline,
+        "sha256_image": hashes[channel.path],
+        "sha256_label": hashes[case.label],
+        "leaves": sorted({volume.structures[number] for number in nifti.present(volume.labels)}),
+        "lateral": case.lateral,
+    }
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,195 @@
+"""A page of what was fetched: one axial slice of each collection and channel with its labels, read from the files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from semantiseg.conventions import radiological
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS = ("#4cd964", "#ff5a5f", "#33c7ff", "#ffd60a", "#bf7bff", "#ff9f0a", "#a2e3c4", "#ffb3c6")
+"""Contour colours by label number, repeating."""
+
+SOFT_TISSUE = (-160.0, 240.0)
+LUNG = (-1000.0, 400.0)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One case to show: the image file of each channel (with its index in a 4D file), label file and label names."""
+
+    collection: str
+    origin: str
+    case_id: str
+    channels: tuple[tuple[str, Path, int | None], ...]
+    label: Path
+    names: dict[int, str]
+
+
+def entries(root: Path) -> list[Entry]:
+    """All cases below `root` in the order of `sources.json`, by file name alone: no ontology is needed to look."""
+    readers = {"decathlon": decathlon_entries, "kits23": kits23_entries, "brats2024-gli": brats_entries}
+    sources = json.loads((root / "sources.json").read_text(encoding="utf-8"))
+    return [
+        entry
+        for source in sources
+        for entry in readers[source["layout"]](root / source["collection"], source["origin"])
+    ]
+
+
+def decathlon_entries(folder: Path, origin: str) -> list[Entry]:
+    """Training cases that `dataset.json` lists."""
+    content = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+    modality = [name for _, name in sorted(content["modality"].items(), key=lambda item: int(item[0]))]
+    names = {int(number): str(name) for number, name in content["labels"].items() if int(number)}
+    found = []
+    for case in content["training"]:
+        image = folder / case["image"]
+        if image.name.startswith("._"):  # AppleDouble file of the original tars
+            continue
+        several = len(modality) > 1
+        channels = tuple((name, image, index if several else None) for index, name in enumerate(modality))
+        found.append(
+            Entry(folder.name, origin, image.name.removesuffix(".nii.gz"), channels, folder / case["label"], names)
+        )
+    return found
+
+
+def kits23_entries(folder: Path, origin: str) -> list[Entry]:
+    """Case folders of KiTS23."""
+    names = {1: "kidney", 2: "tumor", 3: "cyst"}
+    return [
+        Entry(
+            folder.name,
+            origin,
+            case.name,
+            (("CT", case / "imaging.nii.gz", None),),
+            case / "segmentation.nii.gz",
+            names,
+        )
+        for case in sorted(folder.glob("case_*"))
+    ]
+
+
+def brats_entries(folder: Path, origin: str) -> list[Entry]:
+    """Scan folders of BraTS 2024 GLI."""
+    names = {1: "NETC", 2: "SNFH", 3: "ET", 4: "RC"}
+    return [
+        Entry(
+            folder.name,
+            origin,
+            case.name,
+            tuple((c, case / f"{case.name}-{c}.nii.gz", None) for c in ("t1n", "t1c", "t2w", "t2f")),
+            case / f"{case.name}-seg.nii.gz",
+            names,
+        )
+        for case in sorted(folder.glob("BraTS-GLI-*"))
+    ]
+
+
+def axial(path: Path, index: int | None = None) -> tuple[NDArray, tuple[float, float]]:
+    """A file as `[D, H, W]` = (superior, anterior, right) and the in-plane spacing (anterior, right) in mm."""
+    image = nib.as_closest_canonical(nib.load(path))
+    values = np.asanyarray(image.dataobj)
+    if index is not None:
+        values = values[..., index]
+    spacing = image.header.get_zooms()
+    return values.T, (float(spacing[1]), float(spacing[0]))
+
+
+def telling_slice(label: NDArray) -> int:
+    """The slice that shows most different labels, and of these the one with the largest labelled area."""
+    numbers = [number for number in np.unique(label) if number]
+    areas = np.array([(label == number).sum(axis=(1, 2)) for number in numbers]).reshape(len(numbers), len(label))
+    # A label counts on a slice where it covers at least a third of what it covers on its best slice.
+    counts = (areas >= np.maximum(areas.max(axis=1, keepdims=True, initial=0) / 3, 1)).sum(axis=0)
+    return int(np.lexsort((areas.sum(axis=0), counts))[-1])
+
+
+def window(image: NDArray, collection: str) -> tuple[float, float]:
+    """Display range: a CT window for Hounsfield units, else the 1st to 99.5th percentile of what is not zero."""
+    if image.min() < -500:
+        return LUNG if "Lung" in collection else SOFT_TISSUE
+    shown = image[image != 0]
+    low, high = np.percentile(shown if shown.size else image, (1, 99.5))
+    return float(low), float(max(high, low + 1))
+
+
+def draw_slice(axes: Axes, entry: Entry, channel: int, *, caption: str) -> None:
+    """Draw one channel of a case in radiological convention with the contours of its labels."""
+    name, path, index = entry.channels[channel]
+    image, (tall, wide) = axial(path, index)
+    label, _ = axial(entry.label)
+    level = telling_slice(label)
+    picture, contours = radiological(image[level]), radiological(label[level])
+    low, high = window(image, entry.collection)
+    axes.imshow(picture, cmap="gray", vmin=low, vmax=high, aspect=tall / wide)
+    for number in (int(value) for value in np.unique(contours) if value):
+        axes.contour(contours == number, [0.5], colors=COLOURS[(number - 1) % len(COLOURS)], linewidths=1.0)
+    axes.set_title(f"{caption}\n{entry.case_id} {name}", fontsize=7)
+    axes.set_axis_off()
+
+
+def page_of_cases(root: Path, *, columns: int = 6, case: int = 0) -> Figure:
+    """One picture per collection and channel: the telling slice of the collection's case number `case`.
+
+    Anterior is up and the patient's right is on the left of each picture. Phantoms are named so.
+
+    Args:
+        root: folder with `sources.json`, such as `data/raw`.
+        columns: pictures a row.
+        case: which case of each collection, counted from 0; the last one where there are fewer.
+    """
+    import matplotlib.pyplot as plt
+
+    by_collection: dict[str, list[Entry]] = {}
+    for entry in entries(root):
+        by_collection.setdefault(entry.collection, []).append(entry)
+    chosen = [found[min(case, len(found) - 1)] for found in by_collection.values()]
+    pictures = [(entry, channel) for entry in chosen for channel in range(len(entry.channels))]
+    columns = min(columns, len(pictures))
+    rows = -(-len(pictures) // columns)
+    figure, grid = plt.subplots(rows, columns, figsize=(2.0 * columns, 2.3 * rows), squeeze=False, dpi=110)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, (entry, channel) in zip(grid.flat, pictures, strict=False):
+        kind = " (phantom)" if entry.origin == "phantom" else ""
+        draw_slice(axes, entry, channel, caption=f"{entry.collection}{kind}")
+    figure.tight_layout(pad=0.4)
+    return figure
+
+
+def table_of_sources(root: Path) -> pd.DataFrame:
+    """What lies below `root`, one row a collection: layout, origin, licence, scans, label maps, volumes and axes."""
+    import pandas as pd
+
+    sources = json.loads((root / "sources.json").read_text(encoding="utf-8"))
+    found = entries(root)
+    rows = []
+    for source in sources:
+        mine = [entry for entry in found if entry.collection == source["collection"]]
+        axes = {"".join(nib.aff2axcodes(nib.load(entry.label).affine)) for entry in mine if entry.label.is_file()}
+        rows.append(
+            {
+                "collection": source["collection"],
+                "layout": source["layout"],
+                "origin": source["origin"],
+                "licence": source["licence"],
+                "scans": len(mine),
+                "label maps": sum(entry.label.is_file() for entry in mine),
+                "volumes": sum(len(entry.channels) for entry in mine),
+                "axes": " ".join(sorted(axes)),
+            }
+        )
+    return pd.DataFrame(rows).set_index("collection")

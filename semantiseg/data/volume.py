@@ -1,0 +1,116 @@
+"""One case, read, checked, turned to canonical axes, resampled and windowed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semantiseg.conventions import LabelArray
+from semantiseg.data import grid, nifti, window
+from semantiseg.data.case import Channel, SourceCase
+from semantiseg.data.nifti import Affine
+from semantiseg.errors import DataError
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A prepared case.
+
+    Attributes:
+        images: channel -> `[D, H, W]`, values in [0, 1].
+        windows: channel -> source intensities that became 0 and 1.
+        labels: `[D, H, W]`; numbers are keys of `structures`.
+        structures: label number -> leaf key; numbers of one leaf are merged.
+        affine: index (w, h, d) to RAS millimetres.
+        spacing_mm: voxel edge. A volume of a single slice keeps that slice; its thickness stands in `affine` only.
+        source_spacing_mm: along right, anterior, superior.
+        source_axes: directions of the file's axes, such as `LAS`.
+        midline: column of the mid-sagittal plane.
+    """
+
+    images: Mapping[str, NDArray[np.float32]]
+    windows: Mapping[str, tuple[float, float]]
+    labels: LabelArray
+    structures: Mapping[int, str]
+    affine: Affine
+    spacing_mm: float
+    source_spacing_mm: tuple[float, float, float]
+    source_axes: str
+    midline: float
+
+
+def load_volume(case: SourceCase, *, spacing_mm: float) -> Volume:
+    """Read a case and bring it to the project's one grid (see docs/architecture.md).
+
+    Raises:
+        DataError: names the file at fault and what to do; see `nifti.py` for what is checked.
+    """
+    raw, affine = nifti.read(case.label)
+    known = set(case.structures) | case.ignored
+    labels = nifti.label_values(raw, known=known, path=case.label, described_in=case.described_in)
+    structures, renumbered = _one_number_per_leaf(case)
+    labels, canonical = grid.to_canonical(renumbered[labels], affine)
+    if min(labels.shape[1:]) < 2:
+        raise DataError(
+            f"{case.label}: expected axial slices of at least 2 x 2 pixels, got {labels.shape[1:]} (rows, columns) "
+            "with axes "
+            f"{grid.source_axes(affine)}. A single slice must be axial; correct the affine."
+        )
+    right, anterior, superior = grid.source_spacing(affine)
+    positions = tuple(
+        grid.sampling(size, edge_mm=edge, spacing_mm=spacing_mm)
+        for size, edge in zip(labels.shape, (superior, anterior, right), strict=True)
+    )
+    images, windows = {}, {}
+    body = np.zeros([len(where) for where in positions], dtype=bool)
+    for channel, image in _channel_images(case, label_shape=raw.shape[:3], label_affine=affine):
+        limits = _window(image, channel, case)
+        inside = window.body_threshold(image, limits, modality=channel.modality)
+        resampled = grid.resample_image(grid.to_canonical(image, affine)[0], positions)
+        body |= resampled > inside
+        images[channel.name], windows[channel.name] = window.shown(resampled, limits), limits
+    return Volume(
+        images=images,
+        windows=windows,
+        labels=grid.resample_labels(labels, positions),
+        structures=structures,
+        affine=grid.resampled_affine(canonical, positions),
+        spacing_mm=spacing_mm,
+        source_spacing_mm=(right, anterior, superior),
+        source_axes=grid.source_axes(affine),
+        midline=window.midline(body),
+    )
+
+
+def _one_number_per_leaf(case: SourceCase) -> tuple[dict[int, str], NDArray[np.uint8]]:
+    """Structures with the smallest number of every leaf, and the table that renumbers a label map accordingly."""
+    table = np.zeros(256, dtype=np.uint8)
+    first: dict[str, int] = {}
+    for number, leaf in sorted(case.structures.items()):
+        table[number] = first.setdefault(leaf, number)
+    return {number: leaf for leaf, number in first.items()}, table
+
+
+def _channel_images(case: SourceCase, *, label_shape: tuple[int, ...], label_affine: Affine):
+    """Every channel with its checked 3D image in file order; a multi-channel file is read once."""
+    path, raw, affine = Path(), np.empty(0), np.eye(4)
+    for channel in case.channels:
+        if channel.path != path:
+            path = channel.path
+            raw, affine = nifti.read(path)
+        image = nifti.image_values(raw, channel)
+        nifti.require_same_grid(image.shape, affine, label_shape, label_affine, image=path, label=case.label)
+        yield channel, image
+
+
+def _window(image: NDArray[np.float32], channel: Channel, case: SourceCase) -> tuple[float, float]:
+    try:
+        return window.window(
+            image, modality=channel.modality, origin=case.origin, leaves=tuple(case.structures.values())
+        )
+    except DataError as error:
+        raise DataError(f"{channel.path}: {error}") from None

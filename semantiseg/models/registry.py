@@ -1,0 +1,152 @@
+"""The one wiring file: the trained models, and every literal size."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from semantiseg.errors import ModelError
+from semantiseg.models.box import BoxGate
+from semantiseg.models.frequency import FrequencyEncoder
+from semantiseg.models.gate import NoGate, ScalarGate, TokenGate
+from semantiseg.models.prompts import PromptProjection, Reading
+from semantiseg.models.segmenter import Segmenter
+from semantiseg.models.semantic import SemanticEncoder
+from semantiseg.models.weights import load_checked
+
+GateName = Literal["none", "scalar", "token", "box"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What distinguishes one trained model from the others; all else is equal."""
+
+    gate: GateName
+    reading: Reading
+
+
+RECIPES: Mapping[str, Recipe] = {
+    "token": Recipe(gate="token", reading="contextual"),
+    "scalar": Recipe(gate="scalar", reading="contextual"),
+    "none": Recipe(gate="none", reading="contextual"),
+    "bag_of_words": Recipe(gate="token", reading="bag_of_words"),
+    "box": Recipe(gate="box", reading="none"),
+}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes of the two encoders and the gates."""
+
+    patch_size: int
+    """Edge of a ViT patch in pixels."""
+    vit_width: int
+    vit_layers: int
+    vit_heads: int
+    semantic_channels: int
+    """D: channels of F_sem after the visual projection, and width of the projected text."""
+    stem_stride: int
+    """Stride of ConvNeXt's stem on the Haar bands."""
+    detail: int
+    """Channels of the decoder's detail features at half the image's resolution, which three-pixel vessels need."""
+    depths: tuple[int, int, int, int]
+    dims: tuple[int, int, int, int]
+    kernel_sizes: tuple[int, int, int, int]
+    gate_heads: tuple[int, int, int, int]
+    text_dropout: float
+
+
+WIDTHS: Mapping[str, Sizes] = {
+    "small": Sizes(
+        patch_size=16, vit_width=96, vit_layers=3, vit_heads=4, semantic_channels=96, stem_stride=2, detail=8,
+        depths=(1, 1, 2, 1), dims=(24, 48, 64, 96), kernel_sizes=(5, 7, 7, 3), gate_heads=(2, 4, 4, 4),
+        text_dropout=0.1,
+    ),
+    "tiny": Sizes(
+        patch_size=16, vit_width=32, vit_layers=1, vit_heads=2, semantic_channels=32, stem_stride=2, detail=4,
+        depths=(1, 1, 1, 1), dims=(8, 16, 16, 32), kernel_sizes=(3, 3, 3, 3), gate_heads=(1, 2, 2, 2), text_dropout=0.0,
+    ),
+}  # fmt: skip
+
+
+def _gate(name: GateName, *, channels: int, heads: int, width: int) -> nn.Module:
+    gates: Mapping[GateName, Callable[[], nn.Module]] = {
+        "none": lambda: NoGate(channels=channels, width=width),
+        "scalar": lambda: ScalarGate(channels=channels, width=width),
+        "token": lambda: TokenGate(channels=channels, width=width, heads=heads),
+        "box": lambda: BoxGate(channels=channels, width=width),
+    }
+    return gates[name]()
+
+
+def build(model: str, *, width: str, image_size: int, text_width: int) -> Segmenter:
+    """Build a model with fresh random weights (from torch's global generator).
+
+    Args:
+        model: a key of `RECIPES`.
+        width: a key of `WIDTHS`.
+        image_size: S, rows and columns of the network's input in pixels.
+        text_width: E, width of the text encoder's features.
+
+    Raises:
+        ModelError: unknown model or width, or a size that the patches or the Haar transform do not divide.
+    """
+    if model not in RECIPES:
+        raise ModelError(f"model: expected one of {list(RECIPES)}, got {model!r}. Choose one of these.")
+    if width not in WIDTHS:
+        raise ModelError(f"width: expected one of {list(WIDTHS)}, got {width!r}. Choose one of these.")
+    recipe, sizes = RECIPES[model], WIDTHS[width]
+    multiple = math.lcm(sizes.patch_size, 16 * sizes.stem_stride)  # Haar 2, stem, and three halvings by ConvNeXt
+    if image_size % multiple:
+        raise ModelError(f"image_size: expected a multiple of {multiple}, got {image_size}. Round it.")
+    # Gates draw from a generator of their own: all models of one seed then share the initial weights of everything
+    # else.
+    with torch.random.fork_rng(devices=[]):
+        gates = [
+            _gate(recipe.gate, channels=channels, heads=heads, width=sizes.semantic_channels)
+            for channels, heads in zip(sizes.dims, sizes.gate_heads, strict=True)
+        ]
+    return Segmenter(
+        image_size=image_size,
+        reading=recipe.reading,
+        needs_box=recipe.gate == "box",
+        semantic=SemanticEncoder(
+            image_size=image_size, patch_size=sizes.patch_size, width=sizes.vit_width,
+            layers=sizes.vit_layers, heads=sizes.vit_heads, channels=sizes.semantic_channels,
+        ),
+        frequency=FrequencyEncoder(
+            depths=sizes.depths, dims=sizes.dims, kernel_sizes=sizes.kernel_sizes, stem_stride=sizes.stem_stride
+        ),
+        projection=PromptProjection(text_width=text_width, width=sizes.semantic_channels, dropout=sizes.text_dropout),
+        gates=gates,
+        detail=sizes.detail,
+    )  # fmt: skip
+
+
+def load(folder: Path) -> Segmenter:
+    """Read a trained model from `model.safetensors` and `config.json`, ready to answer.
+
+    Raises:
+        ModelError: a file is absent or broken, or the weights are not those of the configured architecture (layers
+        named).
+    """
+    try:
+        config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        architecture = {key: config[key] for key in ("model", "width", "image_size", "text_width")}
+        state = load_file(folder / "model.safetensors")
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise ModelError(
+            f"{folder}: expected config.json and model.safetensors of a trained model, got {error!r}. Train it again."
+        ) from None
+    network = build(architecture.pop("model"), **architecture)
+    load_checked(network, state, origin=str(folder / "model.safetensors"))
+    return network.eval()

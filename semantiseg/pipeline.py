@@ -1,0 +1,175 @@
+"""The pipeline as a whole: run it, say what it cost, clear leftovers, tell whether it is up to date."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from semantiseg import document, files, measure
+from semantiseg.errors import StageError
+from semantiseg.execution import clock
+from semantiseg.params import load
+from semantiseg.stage import read_log
+
+RUN_RECORD = Path("logs/demo_run.json")
+ABSENT = ("deleted", "not in cache")
+"""What `dvc status` says of data that a fresh clone does not hold."""
+
+
+def environment() -> dict[str, str]:
+    """Environment in which `python` is the running interpreter, also when its venv is not activated."""
+    folder = str(Path(sys.executable).parent)
+    return os.environ | {"PATH": os.pathsep.join([folder, os.environ.get("PATH", "")])}
+
+
+def dvc(*arguments: str, root: Path, capture: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run a DVC command in the project `root`."""
+    command = [sys.executable, "-m", "dvc", *arguments]
+    return subprocess.run(
+        command, cwd=root, env=environment(), text=True, stdout=subprocess.PIPE if capture else None, check=False
+    )
+
+
+def reproduce(root: Path) -> dict[str, Any]:
+    """Bring the pipeline in `root` up to date; return (and write to logs/) the cost of every stage.
+
+    Raises:
+        ParameterError: params.yaml is not valid.
+        StageError: a stage failed; its own message has been printed before.
+    """
+    profile = load(root / "params.yaml").profile
+    prune(root)
+    seen = len(read_log(root=root))
+    with measure.Meter() as meter:
+        code = dvc("repro", root=root).returncode
+    if code:
+        raise StageError(
+            f"`dvc repro` in {root}: expected success, got exit code {code}. The stage's own error stands above."
+        )
+    ran = {entry["stage"]: entry for entry in read_log(root=root)[seen:]}
+    record = {
+        "profile": profile,
+        "lock": hashlib.sha256((root / "dvc.lock").read_bytes()).hexdigest(),
+        "complete": set(notebook_stages(root)) <= set(ran),
+        "seconds": round(meter.seconds, 1),
+        "peak_gib": round(meter.peak_mib / 1024, 2),
+        **measure.machine(),
+        "stages": [
+            {"stage": name, "seconds": ran.get(name, {}).get("seconds"), "peak_mib": ran.get(name, {}).get("peak_mib")}
+            for name in notebook_stages(root)
+        ],
+    }
+    files.write(root / RUN_RECORD, json.dumps(record, indent=1) + "\n")
+    return record
+
+
+def summary(record: dict[str, Any], *, root: Path) -> str:
+    """What `semantiseg reproduce` ends with: Table 1, where to look, what it cost."""
+    table = root / "figures" / "table1.md"
+    lines = [table.read_text(encoding="utf-8").rstrip()] if table.is_file() else []
+    lines += [
+        "",
+        f"Figures and tables:   {_shown(root / 'figures')}",
+        f"Rendered notebooks:   {_shown(root / 'notebooks/rendered')}",
+        "",
+    ]
+    width = max(len(entry["stage"]) for entry in record["stages"])
+    for entry in record["stages"]:
+        cost = "cached" if entry["seconds"] is None else f"{clock(entry['seconds']):>12}  {entry['peak_mib']:>6} MiB"
+        lines.append(f"  {entry['stage']:<{width}}  {cost:>12}")
+    lines.append(f"  {'all':<{width}}  {clock(record['seconds']):>12}  {record['peak_gib'] * 1024:>6.0f} MiB")
+    return "\n".join(lines)
+
+
+def _shown(path: Path) -> str:
+    return os.path.relpath(path)
+
+
+def stages(root: Path) -> dict[str, Any]:
+    """Every stage of dvc.yaml, matrix expanded, by name, as DVC's own objects."""
+    from dvc.repo import Repo  # two seconds to import
+
+    with Repo(str(root)) as repo:
+        return {stage.name: stage for stage in repo.index.stages}
+
+
+def notebook_stages(root: Path) -> list[str]:
+    """Names of the stages that execute a notebook, in the order of dvc.yaml."""
+    return [name for name, stage in stages(root).items() if any(dep.def_path.endswith(".ipynb") for dep in stage.deps)]
+
+
+def prune(root: Path) -> list[str]:
+    """Remove what no stage makes any more: results of a model taken off the list, and dead entries of dvc.lock.
+
+    A folder that several stages write and a later one reads whole (data/results) must hold nothing else, or the later
+    stage would depend on leftovers. Returns what was removed.
+    """
+    known = stages(root)
+    outs = {Path(out.def_path) for stage in known.values() for out in stage.outs}
+    shared = {Path(dep.def_path) for stage in known.values() for dep in stage.deps} & {out.parent for out in outs}
+    leftovers = [
+        child.relative_to(root)
+        for folder in sorted(shared)
+        if folder.parts[0] == "data" and (root / folder).is_dir()
+        for child in sorted((root / folder).iterdir())
+        if child.relative_to(root) not in outs and not child.name.startswith(".")
+    ]
+    for leftover in leftovers:
+        files.remove(root / leftover)
+    lock = root / "dvc.lock"
+    entries = document.load(lock) if lock.is_file() else {"stages": {}}
+    dead = sorted(set(entries["stages"]) - set(known))
+    if dead:
+        for name in dead:
+            del entries["stages"][name]
+        files.write(lock, document.text(entries))
+    return [path.as_posix() for path in leftovers] + dead
+
+
+def lock_problems(root: Path) -> list[str]:
+    """Where dvc.lock does not cover exactly the stages of dvc.yaml, matrix expanded."""
+    lock = root / "dvc.lock"
+    if not lock.is_file():
+        return ["dvc.lock: absent, no stage was ever run"]
+    locked, known = set(document.load(lock)["stages"]), set(stages(root))
+    return [f"{name}: in dvc.yaml but never run" for name in sorted(known - locked)] + [
+        f"{name}: in dvc.lock but no stage of dvc.yaml" for name in sorted(locked - known)
+    ]
+
+
+def stale(root: Path) -> list[str]:
+    """Why what is committed is not the result of the code beside it; empty if it is.
+
+    Works on a clone without data: an absent cached output (or an input that is one) is no reason, since dvc.lock still
+    ties it to its code. `dvc repro --dry` and `dvc status --quiet` cannot tell the two apart.
+    """
+    answer = dvc("status", "--json", root=root, capture=True)
+    if answer.returncode:
+        raise StageError(
+            f"`dvc status` in {root}: expected an answer, got exit code {answer.returncode}. Its error stands above."
+        )
+    cached = [Path(out.def_path) for stage in stages(root).values() for out in stage.outs if out.use_cache]
+    reasons = lock_problems(root)
+    for name, changes in json.loads(answer.stdout).items():
+        for change in changes:
+            reasons += _reasons(name, change, cached=cached)
+    return reasons
+
+
+def _reasons(name: str, change: str | dict[str, Any], *, cached: list[Path]) -> list[str]:
+    if isinstance(change, str):
+        return [f"{name}: {change}"]
+    return [
+        f"{name}: {kind}, {path} {state if isinstance(state, str) else json.dumps(state)}"
+        for kind, paths in change.items()
+        for path, state in paths.items()
+        if not (
+            state in ABSENT
+            and any(Path(path) == out or Path(path) in out.parents or out in Path(path).parents for out in cached)
+        )
+    ]

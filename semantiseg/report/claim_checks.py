@@ -1,0 +1,313 @@
+"""The checks that `claims.yaml` names: each recomputes one claim from what the paper prints, from the code, or from
+this run.
+
+A check takes its arguments by keyword, and `metrics` (the content of `metrics.json`) beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from semantiseg.report.table_text import interval, number
+
+Metrics = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found.
+
+    Attributes:
+        holds: whether the claim holds; None if it cannot be tested here.
+        printed: what the paper says, as short as can be.
+        computed: what was computed, or what a test would take.
+        measured: whether images of this run decided it (then the verdict names their origin).
+    """
+
+    holds: bool | None
+    printed: str
+    computed: str
+    measured: bool = False
+
+
+def _pss(l1: float, l3: float) -> Decimal:
+    # Decimals as printed: 0.86 - 0.81 must be 0.05, not 0.0499...
+    first, third = Decimal(str(l1)), Decimal(str(l3))
+    return (first - third) / first
+
+
+def _rounded(value: Decimal, digits: int) -> Decimal:
+    return value.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_UP)
+
+
+def _pss_range(l1: float, l3: float) -> str:
+    """The PSS values that unrounded scores could have had, given two printed digits."""
+    half = Decimal("0.005")
+    first, third = Decimal(str(l1)), Decimal(str(l3))
+    low = (first - half - (third + half)) / (first - half)
+    high = (first + half - (third - half)) / (first + half)
+    return f"scores that round to these digits allow {_rounded(low, 3)} to {_rounded(high, 3)}"
+
+
+def printed_pss(*, l1: float, l3: float, printed: float, metrics: Metrics) -> Finding:
+    """Is the printed PSS that of the printed Dice?"""
+    value = _pss(l1, l3)
+    holds = _rounded(value, 2) == Decimal(str(printed))
+    words = f"({l1:.2f} - {l3:.2f}) / {l1:.2f} = {_rounded(value, 3)}"
+    return Finding(holds, f"{printed:.2f}", words if holds else f"{words}; {_pss_range(l1, l3)}")
+
+
+def pss_below(*, l1: float, l3: float, bound: float, metrics: Metrics) -> Finding:
+    """Is the PSS of the printed Dice below a bound?"""
+    value = _pss(l1, l3)
+    return Finding(value < Decimal(str(bound)), f"< {bound:g}", f"{_rounded(value, 3)}; {_pss_range(l1, l3)}")
+
+
+def largest(*, values: Mapping[str, float], printed: float, metrics: Metrics) -> Finding:
+    """Is a printed maximum the largest of the printed values?"""
+    name = max(values, key=lambda key: values[key])
+    return Finding(values[name] == printed, f"up to {printed:g}", f"largest printed value {values[name]:g} ({name})")
+
+
+def relative_losses(*, dice: Mapping[str, Sequence[float]], percent: int, metrics: Metrics) -> Finding:
+    """Does every model lose the printed share of its L1 Dice?"""
+    losses = {name: int(_rounded(100 * _pss(*pair), 0)) for name, pair in dice.items()}
+    words = ", ".join(f"{name} {loss}%" for name, loss in losses.items())
+    return Finding(all(loss == percent for loss in losses.values()), f"{percent}%", words)
+
+
+def product(*, factors: Sequence[int], printed: int, metrics: Metrics) -> Finding:
+    """Do the factors multiply to the printed count?"""
+    return Finding(
+        prod(factors) == printed,
+        f"{printed:,}",
+        f"{' x '.join(f'{factor:,}' for factor in factors)} = {prod(factors):,}",
+    )
+
+
+def more_than(*, value: int, bound: int, metrics: Metrics) -> Finding:
+    """Is a printed count above a printed bound?"""
+    return Finding(value > bound, f"> {bound:,}", f"{value:,}")
+
+
+def reachable_volumes(
+    *, printed: int, cases: Mapping[str, int], channels: Mapping[str, int], met_channels: int, metrics: Metrics
+) -> Finding:
+    """Do the collections hold as many labelled volumes as printed: as cases, or as single channels?"""
+    as_cases, as_channels = sum(cases.values()), sum(channels.values())
+    words = (
+        f"{as_cases:,} labelled cases; {as_channels:,} if every MR channel counts as a volume "
+        f"({as_channels - printed:+,}), {as_channels + met_channels:,} with BraTS-MET"
+    )
+    return Finding(as_cases >= printed, f"{printed:,}", words)
+
+
+def bench_structures(*, structures: int, modalities: Sequence[str], metrics: Metrics) -> Finding:
+    """How many structures and modalities do this run's core prompts cover?"""
+    found = metrics["bench"]
+    holds = len(found["structures"]) == structures and found["modalities"] == sorted(modalities)
+    words = f"{len(found['structures'])} structures in {' and '.join(found['modalities'])}"
+    return Finding(holds, f"{structures} in {' and '.join(modalities)}", words, measured=True)
+
+
+def bench_balanced(*, metrics: Metrics) -> Finding:
+    """Are this run's core prompts as many at each level?"""
+    counts = metrics["bench"]["core_by_level"]
+    return Finding(
+        len(set(counts.values())) == 1, "1:1:1", ":".join(str(counts[level]) for level in sorted(counts)), measured=True
+    )
+
+
+def bench_prompts_per_volume(*, printed: int, metrics: Metrics) -> Finding:
+    """How many core prompts does a volume of this run carry?"""
+    prompts, volumes = sum(metrics["bench"]["core_by_level"].values()), metrics["bench"]["volumes"]
+    if not volumes:
+        return Finding(None, f"{printed} a volume", "a benchmark with core prompts", measured=True)
+    words = f"{prompts:,} / {volumes:,} = {prompts / volumes:.2f}"
+    return Finding(prompts == printed * volumes, f"{printed} a volume", words, measured=True)
+
+
+def haar_channels(*, channels: int, printed: int, metrics: Metrics) -> Finding:
+    """Does one level of the Haar transform give the printed number of channels? Executed."""
+    import pywt
+
+    low, high = pywt.dwt2(np.zeros((channels, 8, 8)), "haar", axes=(1, 2))
+    bands = np.concatenate([low, *high])
+    return Finding(len(bands) == printed, str(printed), f"{channels} x {1 + len(high)} bands = {len(bands)}")
+
+
+def patch_grid(*, image_size: int, patch_size: int, printed: int, metrics: Metrics) -> Finding:
+    """Does a ViT of this patch size give the printed grid for the images of Section 5?"""
+    side = image_size // patch_size
+    words = f"{image_size} / {patch_size} = {side}; {printed} x {patch_size} = {printed * patch_size}"
+    return Finding(side == printed, f"{printed} x {printed}", words)
+
+
+def layers_exist(*, first: int, last: int, layers: int, metrics: Metrics) -> Finding:
+    """Are the named layers the last ones of the encoder, counted from 0?"""
+    return Finding(
+        0 <= first <= last == layers - 1, f"{first}-{last}", f"the last {last - first + 1} of layers 0-{layers - 1}"
+    )
+
+
+def printed_gate_suppresses(*, metrics: Metrics) -> Finding:
+    """Can the printed gate weaken a feature, or differ from pixel to pixel? Executed on the gate of Eq. 2."""
+    import torch
+
+    from semantiseg.models.gate import ScalarGate, StageFeatures
+    from semantiseg.models.prompts import PromptBatch
+
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape: int) -> torch.Tensor:
+        # Wide values drive the sigmoid to both of its ends.
+        return 100 * torch.randn(*shape, generator=generator)
+
+    gate = ScalarGate(channels=4, width=8)
+    for weight in gate.parameters():
+        weight.data = draw(*weight.shape)
+    prompts = PromptBatch(
+        tokens=draw(64, 1, 8), mask=torch.ones(64, 1, dtype=torch.bool), pooled=draw(64, 8), boxes=torch.zeros(64, 4)
+    )
+    stage = StageFeatures(semantic=draw(1, 4, 6, 6), frequency=draw(1, 4, 6, 6), context=draw(1, 8))
+    alpha = gate(stage, torch.zeros(64, dtype=torch.int64), prompts)[1].detach()
+    low, high = float(1 + alpha.min()), float(1 + alpha.max())
+    pixels = alpha.shape[2] * alpha.shape[3]
+    words = f"factor 1 + alpha from {low:.2f} to {high:.2f} over 64 prompts; {pixels} value for all 36 pixels"
+    return Finding(low < 1 and pixels > 1, "suppresses parts of a picture", words)
+
+
+def dhn_penalises_false_positives(*, gamma: float, metrics: Metrics) -> Finding:
+    """Does Eq. 4 as printed rise when background is marked with confidence? Executed."""
+    import torch
+
+    from semantiseg.training.loss import dhn_loss
+
+    target = torch.tensor([[[1.0, 0.0, 0.0, 0.0]]])
+    quiet, loud = torch.tensor([[[0.0, -9.0, -9.0, -9.0]]]), torch.tensor([[[0.0, 9.0, 9.0, 9.0]]])
+    first, second = (float(dhn_loss(logits, target, gamma=gamma, negatives=False)) for logits in (quiet, loud))
+    words = f"loss {first:.4f} without, {second:.4f} with three false positives of four pixels"
+    return Finding(second > first, "weighs every hard pixel", words)
+
+
+def announced_are_reported(*, announced: Sequence[str], reported: Sequence[str], metrics: Metrics) -> Finding:
+    """Does everything announced appear among the results?"""
+    missing = [name for name in announced if name not in reported]
+    return Finding(
+        not missing, ", ".join(announced), f"not reported: {', '.join(missing)}" if missing else "all reported"
+    )
+
+
+def description_matches(*, trait: str, said: bool, found: bool, how: str, source: str, metrics: Metrics) -> Finding:
+    """Does another work have the trait that the paper says it has, or lack the one it says it lacks? Source named."""
+    return Finding(
+        said == found, f"{trait}: {'yes' if said else 'no'}", f"{'yes' if found else 'no'}: {how} ({source})"
+    )
+
+
+def reads_text(*, model: str, inputs: Sequence[str], metrics: Metrics) -> Finding:
+    """Does a model whose sensitivity to wording is printed read words at all?"""
+    words = f"{model} takes {', '.join(inputs)}"
+    box = metrics["models"].get("box")
+    if box and box["core"]["pss"]["value"] is not None:
+        core = box["core"]
+        words += (
+            f"; the box model trained here reads none either and shows L1 {number(core['l1']['value'])}, "
+            f"L3 {number(core['l3']['value'])}, PSS {number(core['pss']['value'], digits=3)} on {_origins(metrics)}"
+        )
+    return Finding("text" in inputs, "a prompt sensitivity", words)
+
+
+def _origins(metrics: Metrics) -> str:
+    from semantiseg.report.style import origin_name
+
+    return origin_name(metrics["bench"]["origins"])
+
+
+def _statistic(metrics: Metrics, model: str, statistic: str) -> Mapping[str, Any] | None:
+    """An estimate of the headline; None if the model was not trained or the number is undefined."""
+    summary = metrics["models"].get(model)
+    if summary is None or summary["core"][statistic]["value"] is None:
+        return None
+    return summary["core"][statistic]
+
+
+def _words(statistic: str, estimate: Mapping[str, Any]) -> str:
+    digits = 3 if statistic == "pss" else 2
+    row = {"x": estimate["value"], "x_low": estimate["low"], "x_high": estimate["high"]}
+    return interval(row, "x", lambda value: number(value, digits=digits))
+
+
+_NAMES = {"pss": "PSS", "l1": "L1 Dice", "l2": "L2 Dice", "l3": "L3 Dice"}
+
+
+def _untrained(printed: str, *models: str) -> Finding:
+    return Finding(
+        None, printed, f"train {' and '.join(models)} (`models` in params.yaml) on a test split with core prompts"
+    )
+
+
+def model_below(*, model: str, statistic: str, bound: float, metrics: Metrics) -> Finding:
+    """Is a trained model's number below a bound? The Dice stands beside every PSS."""
+    found, printed = _statistic(metrics, model, statistic), f"{_NAMES[statistic]} < {bound:g}"
+    if found is None:
+        return _untrained(printed, model)
+    core = metrics["models"][model]["core"]
+    beside = f" (L1 {number(core['l1']['value'])}, L3 {number(core['l3']['value'])})" if statistic == "pss" else ""
+    return Finding(
+        found["value"] < bound, printed, f"{_NAMES[statistic]} {_words(statistic, found)}{beside}", measured=True
+    )
+
+
+def model_at_least(*, model: str, statistic: str, bound: float, metrics: Metrics) -> Finding:
+    """Does a trained model's number reach a bound?"""
+    found, printed = _statistic(metrics, model, statistic), f"{_NAMES[statistic]} {bound:g}"
+    if found is None:
+        return _untrained(printed, model)
+    return Finding(found["value"] >= bound, printed, f"{_NAMES[statistic]} {_words(statistic, found)}", measured=True)
+
+
+def model_better(*, model: str, other: str, statistic: str, metrics: Metrics) -> Finding:
+    """Is one trained model's number higher than another's?"""
+    printed = f"{_NAMES[statistic]}: {model} above {other}"
+    mine, theirs = _statistic(metrics, model, statistic), _statistic(metrics, other, statistic)
+    if mine is None or theirs is None:
+        return _untrained(printed, model, other)
+    words = f"{model} {_words(statistic, mine)}, {other} {_words(statistic, theirs)}"
+    return Finding(mine["value"] > theirs["value"], printed, words, measured=True)
+
+
+def needs(*, resources: str, metrics: Metrics) -> Finding:
+    """A claim that nothing here can test, and what it would take."""
+    return Finding(None, "as quoted", resources)
+
+
+def reference_resolves(*, key: str, references: int, metrics: Metrics) -> Finding:
+    """Does a citation point to one of the numbered references?"""
+    holds = key.isdecimal() and 1 <= int(key) <= references
+    return Finding(
+        holds, f"[{key}]", f"reference {key} of {references}" if holds else f"no reference [{key}] among {references}"
+    )
+
+
+def identifier_matches(*, printed: str, found: str, source: str, metrics: Metrics) -> Finding:
+    """Is a printed identifier the work's own?"""
+    return Finding(printed == found, printed, f"{found} ({source})")
+
+
+CHECKS: dict[str, Callable[..., Finding]] = {
+    check.__name__: check
+    for check in (
+        printed_pss, pss_below, largest, relative_losses, product, more_than, reachable_volumes, bench_structures,
+        bench_balanced, bench_prompts_per_volume, haar_channels, patch_grid, layers_exist, printed_gate_suppresses,
+        dhn_penalises_false_positives, announced_are_reported, description_matches, reads_text, model_below,
+        model_at_least, model_better, needs, reference_resolves, identifier_matches,
+    )
+}  # fmt: skip
+"""Name in `claims.yaml` -> check."""

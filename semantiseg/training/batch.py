@@ -1,0 +1,148 @@
+"""What one optimiser step sees: drawn from the seed alone, so that all models see the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from semantiseg.conventions import LEVELS
+from semantiseg.models.box import box_of
+from semantiseg.models.features import TextFeatures
+from semantiseg.models.prompts import PromptBatch, Reading, collate
+from semantiseg.training.augmentation import Augmentation
+from semantiseg.training.questions import Questions
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One image of a step and what is asked of it."""
+
+    sheet: int
+    rows: tuple[int, ...]
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B images and P prompts in the model's frame."""
+
+    images: Tensor
+    """`[B, 1, S, S]`."""
+    owner: Tensor
+    """`[P]` int64."""
+    prompts: PromptBatch
+    targets: Tensor
+    """`[P, S, S]` in [0, 1]."""
+    rows: tuple[int, ...]
+    """Row of the question table, for each prompt."""
+    texts: tuple[str, ...]
+
+
+class Sampler:
+    """An endless stream of draws, balanced over levels and, within a level, over structures."""
+
+    def __init__(self, questions: Questions, *, images: int, prompts: int, seed: int) -> None:
+        """
+        Args:
+            questions: of the training split.
+            images: B, images of a step.
+            prompts: prompts for each image.
+            seed: of the stream.
+        """
+        self._questions, self._images, self._prompts = questions, images, prompts
+        self._rng = np.random.default_rng([seed, 1])
+        self._by_level = {
+            level: [
+                np.flatnonzero((questions.level == level) & (questions.structure == key))
+                for key in np.unique(questions.structure)
+            ]
+            for level in LEVELS
+        }
+        self._by_level = {
+            level: kept for level, pools in self._by_level.items() if (kept := [pool for pool in pools if len(pool)])
+        }
+
+    def __iter__(self) -> Iterator[list[Drawn]]:
+        while True:
+            yield [self._draw() for _ in range(self._images)]
+
+    def _draw(self) -> Drawn:
+        """The first question is drawn over the whole split; its slice then gives the others, each with another
+        program if it can."""
+        pools = self._by_level[self._pick(list(self._by_level))]
+        first = int(self._pick(self._pick(pools)))
+        sheet = int(self._questions.sheet_of[first])
+        rows = [first]
+        while len(rows) < self._prompts:
+            left = np.setdiff1d(self._questions.sheets[sheet], rows)
+            if not len(left):
+                left = self._questions.sheets[sheet]
+            levels = self._questions.level[left]
+            rows.append(int(self._pick(left[levels == self._pick(np.unique(levels))])))
+        return Drawn(
+            sheet=sheet, rows=tuple(rows), texts=tuple(str(self._pick(self._questions.texts[row])) for row in rows)
+        )
+
+    def _pick(self, options: Any) -> Any:
+        """One item of a sequence or an array."""
+        return options[int(self._rng.integers(len(options)))]
+
+
+def assemble(
+    drawn: list[Drawn],
+    questions: Questions,
+    *,
+    features: TextFeatures,
+    reading: Reading,
+    needs_box: bool,
+    augmentation: Augmentation | None,
+) -> Batch:
+    """Read, augment and stack what was drawn.
+
+    Args:
+        drawn: B draws.
+        questions: the table they refer to.
+        features: of every text.
+        reading: how the model reads sentences.
+        needs_box: give each prompt the box of its parent structure, as augmented.
+        augmentation: None for validation.
+    """
+    images, targets, boxes = [], [], []
+    for item in drawn:
+        sheet = questions.sheet(item.sheet)
+        places = np.searchsorted(questions.sheets[item.sheet], item.rows)
+        stacks = [sheet.masks[places], sheet.parents[places]] if needs_box else [sheet.masks[places]]
+        image, masks = sheet.image, np.concatenate(stacks).astype(np.float32) / 255
+        if augmentation is not None:
+            image, masks = augmentation(image, masks)
+        images.append(image)
+        targets.append(masks[: len(places)])
+        boxes += [box_of(parent > 0.5) / image.shape[0] for parent in masks[len(places) :]]
+    texts = tuple(text for item in drawn for text in item.texts)
+    return Batch(
+        images=torch.from_numpy(np.stack(images))[:, None],
+        owner=torch.repeat_interleave(torch.arange(len(drawn)), torch.tensor([len(item.rows) for item in drawn])),
+        prompts=collate(
+            [features[text] for text in texts], reading=reading, boxes=np.stack(boxes) if needs_box else None
+        ),
+        targets=torch.from_numpy(np.concatenate(targets)),
+        rows=tuple(row for item in drawn for row in item.rows),
+        texts=texts,
+    )
+
+
+def validation_draws(questions: Questions, *, images: int, prompts: int, seed: int) -> list[Drawn]:
+    """A small fixed set of validation draws, each of another slice where there are enough."""
+    taken: dict[int, Drawn] = {}
+    stream = iter(Sampler(questions, images=1, prompts=prompts, seed=seed))
+    for _ in range(20 * images):
+        (item,) = next(stream)
+        taken.setdefault(item.sheet, item)
+        if len(taken) == min(images, len(questions.sheets)):
+            break
+    return list(taken.values())

@@ -1,0 +1,108 @@
+"""Gates against Eq. 2 and 3 written out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from semantiseg.models.gate import NoGate, ScalarGate, StageFeatures, TokenGate
+from semantiseg.models.prompts import PromptBatch
+
+B, P, T, C, D, H, W = 2, 3, 5, 4, 6, 3, 7
+OWNER = torch.tensor([1, 0, 1])
+
+
+@pytest.fixture
+def stage() -> StageFeatures:
+    generator = torch.Generator().manual_seed(0)
+    return StageFeatures(
+        semantic=torch.randn(B, C, H, W, generator=generator),
+        frequency=torch.randn(B, C, H, W, generator=generator),
+        context=torch.randn(B, D, generator=generator),
+    )
+
+
+@pytest.fixture
+def prompts() -> PromptBatch:
+    generator = torch.Generator().manual_seed(1)
+    mask = torch.ones(P, T, dtype=torch.bool)
+    mask[0, 3:] = False
+    return PromptBatch(
+        tokens=torch.randn(P, T, D, generator=generator),
+        mask=mask,
+        pooled=torch.randn(P, D, generator=generator),
+        boxes=torch.zeros(P, 4),
+    )
+
+
+def _gelu(x: np.ndarray) -> np.ndarray:
+    from scipy.special import erf
+
+    return 0.5 * x * (1 + erf(x / np.sqrt(2)))
+
+
+def test_scalar_gate_is_equations_2_and_3_evaluated_by_hand(stage, prompts):
+    gate = ScalarGate(channels=C, width=D).eval()
+    fused, alpha = gate(stage, OWNER, prompts)
+    first, second = gate.mlp[0], gate.mlp[2]
+    for p, image in enumerate(OWNER.tolist()):
+        product = (prompts.pooled[p] * stage.context[image]).numpy()  # E_text * GlobalAvgPool(F_sem)
+        hidden = _gelu(first.weight.detach().numpy() @ product + first.bias.detach().numpy())
+        logit = (second.weight.detach().numpy() @ hidden + second.bias.detach().numpy()).item()
+        expected = 1 / (1 + np.exp(-logit))
+        assert alpha[p].item() == pytest.approx(expected, abs=1e-6)
+        by_hand = stage.semantic[image].numpy() + (1 + expected) * stage.frequency[image].numpy()
+        np.testing.assert_allclose(fused[p].detach().numpy(), by_hand, atol=1e-6)
+
+
+def test_no_gate_is_a_1x1_convolution_of_the_concatenation(stage, prompts):
+    gate = NoGate(channels=C, width=D)
+    fused, alpha = gate(stage, OWNER, prompts)
+    text = prompts.pooled[:, :, None, None].expand(-1, -1, H, W)
+    concatenated = torch.cat([stage.semantic[OWNER], stage.frequency[OWNER], text], dim=1)
+    kernel = torch.cat([gate.image.weight, gate.text.weight[:, :, None, None]], dim=1)
+    torch.testing.assert_close(
+        fused, torch.nn.functional.conv2d(concatenated, kernel, gate.image.bias), atol=1e-5, rtol=1e-5
+    )
+    assert alpha is None
+
+
+def test_token_gate_is_attention_written_pixel_by_pixel(stage, prompts):
+    heads = 2
+    gate = TokenGate(channels=C, width=D, heads=heads)
+    fused, alpha = gate(stage, OWNER, prompts)
+    for p, row, column in ((0, 0, 0), (1, 2, 6), (2, 1, 3)):
+        image = OWNER[p]
+        query = gate.query(torch.cat([stage.semantic[image, :, row, column], stage.frequency[image, :, row, column]]))
+        words = prompts.tokens[p][prompts.mask[p]]
+        keys, values = (layer(words).view(len(words), heads, 2 * C) for layer in (gate.key, gate.value))
+        context = sum(
+            torch.softmax(keys[:, head] @ query / (2 * C) ** 0.5, dim=0) @ values[:, head] for head in range(heads)
+        )
+        expected = torch.sigmoid(context[:C])
+        torch.testing.assert_close(alpha[p, :, row, column], expected, atol=1e-5, rtol=1e-5)
+        by_hand = (
+            stage.semantic[image, :, row, column]
+            + (1 + expected) * stage.frequency[image, :, row, column]
+            + context[C:]
+        )
+        torch.testing.assert_close(fused[p, :, row, column], by_hand, atol=1e-5, rtol=1e-5)
+
+
+def test_token_gate_gives_padded_tokens_no_weight_at_all(stage, prompts):
+    gate = TokenGate(channels=C, width=D, heads=2)
+    noisy = PromptBatch(
+        tokens=torch.where(prompts.mask[..., None], prompts.tokens, 50.0),
+        mask=prompts.mask,
+        pooled=prompts.pooled,
+        boxes=prompts.boxes,
+    )
+    assert torch.equal(gate(stage, OWNER, prompts)[0], gate(stage, OWNER, noisy)[0])
+
+
+@pytest.mark.parametrize("gate", [ScalarGate(channels=C, width=D), TokenGate(channels=C, width=D, heads=2)])
+def test_alpha_lies_between_0_and_1(gate, stage, prompts):
+    _, alpha = gate(stage, OWNER, prompts)
+    assert alpha.min() >= 0 and alpha.max() <= 1
+    assert torch.broadcast_shapes(alpha.shape, (P, C, H, W)) == (P, C, H, W)

@@ -1,0 +1,156 @@
+"""The shape of the project: imports point one way, modules stay small, tracked files name no machine."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import tiny_project
+
+from semantiseg import importgraph
+
+ROOT = tiny_project.ROOT
+LAYERS = ("report", "evaluation", "training", "models", "bench", "data")
+"""From left to right as in docs/architecture.md; a module imports from its own layer or from those to its right."""
+
+DOORS = {"cli", "stage", "execution", "pipeline", "workspace", "declarations"}
+GROUND = {
+    "conventions",
+    "errors",
+    "files",
+    "notebook",
+    "importgraph",
+    "measure",
+    "params",
+    "document",
+    "profiles",
+    "__init__",
+}
+MODULES = sorted(path.relative_to(ROOT) for path in (ROOT / "semantiseg").rglob("*.py"))
+HEAVY = {"torch", "torchvision", "timm", "open_clip", "monai", "pytorch_wavelets", "transformers"}
+
+each_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: ".".join(path.with_suffix("").parts[1:]))
+
+
+def rank(parts: tuple[str, ...]) -> int:
+    """Place of a module in the order of layers; doors come first, the ground last."""
+    if parts[0] in DOORS:
+        return 0
+    if parts[0] in LAYERS:
+        return 1 + LAYERS.index(parts[0])
+    assert parts[0] in GROUND, f"semantiseg/{parts[0]} is in no layer of docs/architecture.md"
+    return 1 + len(LAYERS)
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse((ROOT / path).read_text(encoding="utf-8"))
+
+
+@each_module
+def test_imports_point_one_way(path):
+    own = rank(path.with_suffix("").parts[1:])
+    names = importgraph.imported_names((ROOT / path).read_text(encoding="utf-8"))
+    targets = {tuple(name.split(".")[1:]) for name in names if name.startswith("semantiseg.")}
+    known = {
+        parts
+        for parts in targets
+        if any((ROOT / "semantiseg" / parts[0]).with_suffix(end).exists() for end in ("", ".py"))
+    }
+    assert sorted(".".join(parts) for parts in known if rank(parts) < own) == []
+
+
+@each_module
+def test_imports_are_absolute(path):
+    assert not any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(tree(path)))
+
+
+@each_module
+def test_modules_and_functions_stay_small(path):
+    assert len((ROOT / path).read_text(encoding="utf-8").splitlines()) <= 400
+    functions = [node for node in ast.walk(tree(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    assert [node.name for node in functions if node.end_lineno - node.lineno >= 60] == []
+
+
+@each_module
+def test_input_is_checked_with_errors_and_not_with_assertions(path):
+    assert not any(isinstance(node, ast.Assert) for node in ast.walk(tree(path)))
+
+
+@each_module
+def test_public_functions_and_modules_say_what_they_do(path):
+    if importgraph.is_inert((ROOT / path).read_text(encoding="utf-8")):
+        return
+    assert ast.get_docstring(tree(path))
+    public = [
+        node
+        for node in tree(path).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        and not node.name.startswith("_")
+        and not ast.get_docstring(node)
+    ]
+    assert [node.name for node in public] == []
+
+
+@each_module
+def test_heavy_libraries_are_imported_for_models_only(path):
+    layer = path.parts[1] if len(path.parts) > 2 else ""
+    allowed = layer in ("models", "training") or path.as_posix() == "semantiseg/evaluation/predict.py"
+    top = {
+        alias.name if isinstance(node, ast.Import) else node.module
+        for node in tree(path).body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    assert allowed or not {(name or "").partition(".")[0] for name in top} & HEAVY
+
+
+def test_the_verifier_never_reaches_the_grammar():
+    if not (ROOT / "semantiseg/bench/verifier.py").is_file():
+        pytest.skip("no verifier yet")
+    reached = importgraph.modules("import semantiseg.bench.verifier", root=ROOT)
+    assert Path("semantiseg/bench/verifier.py") in reached
+    assert not {path.stem for path in reached} & {"grammar", "templates", "forms", "candidates", "build"}
+
+
+def test_links_of_the_documents_resolve_to_tracked_files(tracked):
+    folders = {parent for path in tracked for parent in path.parents}
+    broken = []
+    for document in (path for path in tracked if path.suffix == ".md" and "figures" not in path.parts):
+        for target in re.findall(r"\]\(([^)\s#]+)(?:#[^)]*)?\)", (ROOT / document).read_text(encoding="utf-8")):
+            if "://" not in target and not target.startswith("mailto:"):
+                path = Path(*(ROOT / document.parent / target).resolve().relative_to(ROOT).parts)
+                broken += [] if path in tracked or path in folders else [(document.as_posix(), target)]
+    assert broken == []
+
+
+def test_tracked_files_name_no_machine(tracked):
+    places = (str(ROOT.parent) + "/", str(Path.home()) + "/")
+    found = []
+    for path in tracked:
+        if path.suffix in (".png", ".pdf", ".h5", ".gz"):
+            continue
+        text = (ROOT / path).read_text(encoding="utf-8", errors="replace")
+        found += [(path.as_posix(), place) for place in places if len(Path(place).parts) > 1 and place in text]
+    assert found == []
+
+
+def test_the_lock_pins_every_requirement_and_names_no_index():
+    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!]+", line) for line in lines)
+    pinned = {re.sub(r"[-_.]+", "-", line.partition("==")[0]).lower() for line in lines}
+    text = (
+        (ROOT / "pyproject.toml")
+        .read_text(encoding="utf-8")
+        .partition("[project]")[2]
+        .partition("[project.scripts]")[0]
+    )
+    wanted = re.findall(r'"([A-Za-z][\w.-]*)(?=[<>=!~"]+[\d<>=.,]*")', text)
+    names = {re.sub(r"[-_.]+", "-", name).lower() for name in wanted} - {
+        "semantiseg",
+        "readme-md",
+        "license",
+        "apache-2-0",
+    }
+    assert len(names) > 20 and names - pinned == set()
