@@ -61,17 +61,30 @@ class Encode(Section):
     text_encoder: Literal["minilm"]
 
 
-class Train(Section):
-    """One trained model; all trained models share these numbers."""
+class Pretrain(Section):
+    """The text-free warm-up of the image streams, which all trained models start from."""
 
     image_size: int = Field(ge=32, multiple_of=32, description="rows and columns of the network's input, in pixels")
     width: Literal["small", "tiny"] = Field(description="preset of encoder sizes in models/registry.py")
+    steps: int = Field(ge=1, description="optimiser steps")
+    images_per_step: int = Field(ge=1)
+    learning_rate: float = Field(gt=0, description="peak of the cosine schedule, AdamW")
+    weight_decay: float = Field(ge=0)
+    augmentation: float = Field(ge=0, le=1, description="probability of elastic or grid distortion")
+    pretrain_threads: int = Field(ge=1, description="as `threads`, but for this stage, which has no second lane")
+
+
+class Train(Section):
+    """One trained model; all trained models share these numbers."""
+
     steps: int = Field(ge=1, description="optimiser steps")
     images_per_step: int = Field(ge=1)
     prompts_per_image: int = Field(ge=1)
     learning_rate: float = Field(gt=0, description="peak of the cosine schedule, AdamW")
     weight_decay: float = Field(ge=0)
     dice_weight: float = Field(ge=0, description="lambda_1 of the training objective")
+    location_weight: float = Field(ge=0, description="of the same loss on the located region of the subject")
+    reading_weight: float = Field(ge=0, description="of telling the program's words from the sentence")
     dhn_weight: float = Field(ge=0, description="lambda_2 of the training objective")
     dhn_gamma: float = Field(ge=0, description="gamma of Eq. 4")
     dhn_negatives: bool = Field(description="also weigh false positives (Eq. 4 as printed never does)")
@@ -101,6 +114,7 @@ class Parameters(Section):
     prepare: Prepare
     prompts: Prompts
     encode: Encode
+    pretrain: Pretrain
     train: Train
     evaluate: Evaluate
     table1: Table1

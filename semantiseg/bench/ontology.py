@@ -135,7 +135,7 @@ _ALL = (
     _structure("tumour_core", "part", "enhancing_tumour necrotic_core",
                "tumour core, core of the brain tumour, core of the glioma, brain tumour core",
                "glioma core, core of the intracranial tumour", main="brain_tumour", parent="brain_tumour",
-               anchors="enhancing_tumour", channels="T1 T1c T2 FLAIR"),
+               anchors="enhancing_tumour", channels="T1c T2"),
     _structure("enhancing_tumour", "part", "enhancing_tumour",
                "enhancing tumour, enhancing rim, contrast-enhancing tumour, enhancing part of the glioma",
                "enhancing part of the brain tumour, enhancing glioma rim", main="brain_tumour",

@@ -47,7 +47,7 @@ class BoxGate(nn.Module):
         super().__init__()
         self.box = nn.Conv2d(1, channels, 1)
 
-    def forward(self, stage: StageFeatures, owner: Tensor, prompts: PromptBatch) -> tuple[Tensor, None]:
+    def forward(self, stage: StageFeatures, owner: Tensor, prompts: PromptBatch, state: Tensor) -> tuple[Tensor, None]:
         rows, columns = stage.frequency.shape[-2:]
         drawn = self.box(soft_box(prompts.boxes, rows=rows, columns=columns))
         return (stage.semantic + stage.frequency)[owner] + drawn, None

@@ -1,19 +1,44 @@
-"""Stream 2: the frequency-aware spatial encoder, a ConvNeXt from timm on the twelve Haar bands."""
+"""Stream 2: the frequency-aware spatial encoder, a ConvNeXt from timm on the twelve Haar bands, and its neck."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch.nn.functional as F
 from timm.models.convnext import ConvNeXt
 from torch import Tensor, nn
 
 
+class ConvolutionBlock(nn.Sequential):
+    """3x3 convolution, batch normalisation, GELU."""
+
+    def __init__(self, *, channels: int) -> None:
+        super().__init__(nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.GELU())
+
+
 class FrequencyEncoder(nn.Module):
-    """F_freq of each of the four ConvNeXt stages (Liu et al., CVPR 2022)."""
+    """F_freq: the four ConvNeXt stages (Liu et al., CVPR 2022), each told what the coarser ones saw.
+
+    The neck is a feature pyramid (Lin et al., CVPR 2017), computed once an image: what a prompt then has to do at each
+    stage is small. Batch normalisation stands in for ConvNeXt's layer normalisation: from scratch and in minutes it
+    learns far faster (docs/decisions.md).
+    """
 
     def __init__(
-        self, *, depths: Sequence[int], dims: Sequence[int], kernel_sizes: Sequence[int], stem_stride: int
+        self,
+        *,
+        depths: Sequence[int],
+        dims: Sequence[int],
+        kernel_sizes: Sequence[int],
+        stem_stride: int,
+        channels: Sequence[int],
     ) -> None:
+        """
+        Args:
+            depths, dims, kernel_sizes: of the four ConvNeXt stages.
+            stem_stride: of the stem on the Haar bands.
+            channels: of the four maps returned.
+        """
         super().__init__()
         network = ConvNeXt(
             in_chans=12,
@@ -24,22 +49,34 @@ class FrequencyEncoder(nn.Module):
             # 1e-6 suits very deep networks; from scratch and shallow it would switch the blocks off for the whole of
             # a short training.
             ls_init_value=None,
-            conv_mlp=False,
+            conv_mlp=True,
+            norm_layer=nn.BatchNorm2d,
         )
         self.stem, self.stages = network.stem, network.stages
         # Not through timm's `patch_size`: behind a stem of stride 2 it halves the first stage once more.
-        self.stem[0] = nn.Conv2d(12, dims[0], stem_stride, stride=stem_stride)
-        self.dims = tuple(dims)
+        kernel, padding = (3, 1) if stem_stride == 1 else (stem_stride, 0)
+        self.stem[0] = nn.Conv2d(12, dims[0], kernel, stride=stem_stride, padding=padding)
         # timm's 0.02 suits widths of hundreds; in narrow layers it would let a fifth of the signal through.
         for layer in self.stages.modules():
             if isinstance(layer, (nn.Conv2d, nn.Linear)):
                 nn.init.trunc_normal_(layer.weight, std=layer.weight[0].numel() ** -0.5)
+        self.channels = tuple(channels)
+        self.lateral = nn.ModuleList(nn.Conv2d(width, out, 1) for width, out in zip(dims, channels, strict=True))
+        self.down = nn.ModuleList(
+            nn.Conv2d(coarse, fine, 1) for fine, coarse in zip(channels[:-1], channels[1:], strict=True)
+        )
+        self.smooth = nn.ModuleList(ConvolutionBlock(channels=out) for out in channels)
 
     def forward(self, bands: Tensor) -> list[Tensor]:
-        """`[B, 12, H, W]` to four maps `[B, dims[i], H / (stem_stride * 2**i), ...]`, finest first."""
-        features = []
+        """`[B, 12, H, W]` to four maps `[B, channels[i], H / (stem_stride * 2**i), ...]`, finest first."""
+        seen = []
         x = self.stem(bands)
         for stage in self.stages:
             x = stage(x)
-            features.append(x)
-        return features
+            seen.append(x)
+        maps = [self.smooth[-1](self.lateral[-1](seen[-1]))]
+        for number in reversed(range(len(self.down))):
+            x = self.lateral[number](seen[number])
+            x = x + F.interpolate(self.down[number](maps[0]), size=x.shape[-2:], mode="bilinear", align_corners=False)
+            maps.insert(0, self.smooth[number](x))
+        return maps

@@ -1,7 +1,8 @@
 """How a prompt steers the fusion of the semantic and the frequency stream: one class a gate, one interface.
 
-A gate is built for one ConvNeXt stage of C channels and called as `gate(stage, owner, prompts)`. It returns F_fused
-`[P, C, H, W]` and its alpha, broadcastable to that shape, or None where the gate has none.
+A gate is built for one ConvNeXt stage of C channels and called as `gate(stage, owner, prompts, state)`, where `state`
+`[P, C, H, W]` is what the decoder made of the coarser stages. It returns F_fused `[P, C, H, W]` and its alpha,
+broadcastable to that shape, or None where the gate has none. Only the token gate looks at the state.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from semantiseg.models.prompts import PromptBatch
+from semantiseg.models.prompts import ABSENT, PromptBatch
 
-ABSENT = -1e4
-"""Score of a padded token: its softmax weight is exactly 0 in float32."""
+HEAD_WIDTH = 16
+"""Width of one attention head of the token gate."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class NoGate(nn.Module):
         self.image = nn.Conv2d(2 * channels, channels, 1)
         self.text = nn.Linear(width, channels, bias=False)
 
-    def forward(self, stage: StageFeatures, owner: Tensor, prompts: PromptBatch) -> tuple[Tensor, None]:
+    def forward(self, stage: StageFeatures, owner: Tensor, prompts: PromptBatch, state: Tensor) -> tuple[Tensor, None]:
         image = self.image(torch.cat([stage.semantic, stage.frequency], dim=1))
         return image[owner] + self.text(prompts.pooled)[:, :, None, None], None
 
@@ -56,7 +57,9 @@ class ScalarGate(nn.Module):
         super().__init__()
         self.mlp = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
 
-    def forward(self, stage: StageFeatures, owner: Tensor, prompts: PromptBatch) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, stage: StageFeatures, owner: Tensor, prompts: PromptBatch, state: Tensor
+    ) -> tuple[Tensor, Tensor]:
         alpha = torch.sigmoid(self.mlp(prompts.pooled * stage.context[owner]))[:, :, None, None]  # [P, 1, 1, 1]
         return stage.semantic[owner] + (1 + alpha) * stage.frequency[owner], alpha
 
@@ -64,36 +67,43 @@ class ScalarGate(nn.Module):
 class TokenGate(nn.Module):
     """A gate for each pixel and channel, from the words that the pixel attends to.
 
-    Queries are the pixels of F_sem^up and F_freq, keys and values come from the prompt's tokens. The attended context
-    gives alpha, used as in Eq. 3, and an additive term: with alpha in [0, 1] alone a word could at most double a
-    feature.
+    Queries are the pixels of F_sem^up, F_freq and of the decoder's state, keys and values come from the prompt's
+    tokens. The attended context, to which the whole sentence is added, gives by itself and multiplied with the query
+    (so that a word and a place can match) alpha, used as in Eq. 3, and an additive term: with alpha in [0, 1] alone a
+    word could at most double a feature. Because the state takes part, a word can be read in the light of what coarser
+    stages already found ("the anterior half of" what they marked).
     """
 
     def __init__(self, *, channels: int, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.query = nn.LayerNorm(2 * channels)
-        # Keys live in the pixels' own space: the query projection of ordinary attention is folded into them, because
-        # a prompt has a dozen tokens and the finest stage has thousands of pixels.
-        self.key = nn.Linear(width, heads * 2 * channels)
-        self.value = nn.Linear(width, heads * 2 * channels)
-        # The first attention averages over all words; values of this size leave the average as large as what it steers.
-        nn.init.normal_(self.value.weight, std=(3 / width) ** 0.5)
+        inner = heads * HEAD_WIDTH
+        self.image_query = nn.Linear(2 * channels, inner)
+        self.state_query = nn.Linear(channels, inner, bias=False)
+        self.key_value = nn.Linear(width, 2 * inner)
+        self.sentence = nn.Linear(width, inner)
+        self.out = nn.Linear(2 * inner, 2 * channels)
 
-    def forward(self, stage: StageFeatures, owner: Tensor, prompts: PromptBatch) -> tuple[Tensor, Tensor]:
-        pixels = torch.cat([stage.semantic, stage.frequency], dim=1).permute(0, 2, 3, 1).flatten(1, 2)  # [B, N, 2C]
-        query = self.query(pixels)[owner]  # [P, N, 2C]
-        key = self.key(prompts.tokens).unflatten(2, (self.heads, -1)) * query.shape[-1] ** -0.5  # [P, T, heads, 2C]
-        value = (
-            self.value(prompts.tokens).unflatten(2, (self.heads, -1)).transpose(1, 2).flatten(1, 2)
-        )  # [P, heads T, 2C]
+    def forward(
+        self, stage: StageFeatures, owner: Tensor, prompts: PromptBatch, state: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        grid = stage.frequency.shape[-2:]
+        image = _pixels(torch.cat([stage.semantic, stage.frequency], dim=1))  # [B, N, 2C]
+        query = self.image_query(image)[owner] + self.state_query(_pixels(state))
+        heads, key, value = (
+            part.unflatten(2, (self.heads, HEAD_WIDTH)).transpose(1, 2)
+            for part in (query, *self.key_value(prompts.tokens).chunk(2, dim=2))
+        )  # [P, heads, N or T, HEAD_WIDTH]
         absent = torch.where(prompts.mask, 0.0, ABSENT)[:, None, None]  # [P, 1, 1, T]
-        absent = absent.expand(-1, -1, self.heads, -1).flatten(2)  # [P, 1, heads T]
-        scores = torch.baddbmm(absent, query, key.permute(0, 3, 2, 1).flatten(2))  # [P, N, heads T]
-        attention = scores.unflatten(2, (self.heads, -1)).softmax(dim=-1).flatten(2)
-        attended = attention @ value  # [P, N, 2C], summed over heads
-        gate, shift = (
-            attended.transpose(1, 2).unflatten(2, stage.frequency.shape[-2:]).chunk(2, dim=1)
-        )  # [P, C, H, W] each
+        attention = (heads @ key.transpose(2, 3) * HEAD_WIDTH**-0.5 + absent).softmax(dim=-1)
+        attended = (attention @ value).transpose(1, 2).flatten(2)  # [P, N, heads HEAD_WIDTH]
+        attended = attended + self.sentence(prompts.pooled)[:, None]
+        steering = self.out(torch.cat([attended, attended * query], dim=2))  # [P, N, 2C]
+        gate, shift = steering.transpose(1, 2).unflatten(2, grid).chunk(2, dim=1)  # [P, C, H, W] each
         alpha = torch.sigmoid(gate)
         return stage.semantic[owner] + (1 + alpha) * stage.frequency[owner] + shift, alpha
+
+
+def _pixels(maps: Tensor) -> Tensor:
+    """`[B, C, H, W]` to `[B, H W, C]`."""
+    return maps.flatten(2).transpose(1, 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from semantiseg.models.gate import NoGate, ScalarGate, TokenGate
 from semantiseg.models.prompts import PromptProjection, Reading
 from semantiseg.models.segmenter import Segmenter
 from semantiseg.models.semantic import SemanticEncoder
+from semantiseg.models.streams import ImageStreams
 from semantiseg.models.weights import load_checked
 
 GateName = Literal["none", "scalar", "token", "box"]
@@ -56,24 +57,26 @@ class Sizes:
     """D: channels of F_sem after the visual projection, and width of the projected text."""
     stem_stride: int
     """Stride of ConvNeXt's stem on the Haar bands."""
-    detail: int
-    """Channels of the decoder's detail features at half the image's resolution, which three-pixel vessels need."""
     depths: tuple[int, int, int, int]
     dims: tuple[int, int, int, int]
     kernel_sizes: tuple[int, int, int, int]
-    gate_heads: tuple[int, int, int, int]
+    channels: tuple[int, int, int, int]
+    """Channels of the four maps behind the neck. The first, as fine as the Haar bands, is the decoder's detail; the
+    other three are gated."""
+    gate_heads: tuple[int, int, int]
     text_dropout: float
 
 
 WIDTHS: Mapping[str, Sizes] = {
     "small": Sizes(
-        patch_size=16, vit_width=96, vit_layers=3, vit_heads=4, semantic_channels=96, stem_stride=2, detail=8,
-        depths=(1, 1, 2, 1), dims=(24, 48, 64, 96), kernel_sizes=(5, 7, 7, 3), gate_heads=(2, 4, 4, 4),
-        text_dropout=0.1,
+        patch_size=16, vit_width=96, vit_layers=2, vit_heads=4, semantic_channels=96, stem_stride=1,
+        depths=(1, 1, 2, 2), dims=(32, 64, 96, 128), kernel_sizes=(3, 3, 3, 3), channels=(16, 32, 64, 96),
+        gate_heads=(2, 3, 4), text_dropout=0.1,
     ),
     "tiny": Sizes(
-        patch_size=16, vit_width=32, vit_layers=1, vit_heads=2, semantic_channels=32, stem_stride=2, detail=4,
-        depths=(1, 1, 1, 1), dims=(8, 16, 16, 32), kernel_sizes=(3, 3, 3, 3), gate_heads=(1, 2, 2, 2), text_dropout=0.0,
+        patch_size=16, vit_width=32, vit_layers=1, vit_heads=2, semantic_channels=32, stem_stride=1,
+        depths=(1, 1, 1, 1), dims=(8, 16, 16, 32), kernel_sizes=(3, 3, 3, 3), channels=(8, 16, 16, 32),
+        gate_heads=(1, 2, 2), text_dropout=0.0,
     ),
 }  # fmt: skip
 
@@ -88,48 +91,82 @@ def _gate(name: GateName, *, channels: int, heads: int, width: int) -> nn.Module
     return gates[name]()
 
 
-def build(model: str, *, width: str, image_size: int, text_width: int) -> Segmenter:
-    """Build a model with fresh random weights (from torch's global generator).
+def build_streams(*, width: str, image_size: int) -> ImageStreams:
+    """Build the image streams with fresh random weights (from torch's global generator).
 
     Args:
-        model: a key of `RECIPES`.
         width: a key of `WIDTHS`.
         image_size: S, rows and columns of the network's input in pixels.
-        text_width: E, width of the text encoder's features.
 
     Raises:
-        ModelError: unknown model or width, or a size that the patches or the Haar transform do not divide.
+        ModelError: unknown width, or a size that the patches or the Haar transform do not divide.
     """
-    if model not in RECIPES:
-        raise ModelError(f"model: expected one of {list(RECIPES)}, got {model!r}. Choose one of these.")
     if width not in WIDTHS:
         raise ModelError(f"width: expected one of {list(WIDTHS)}, got {width!r}. Choose one of these.")
-    recipe, sizes = RECIPES[model], WIDTHS[width]
+    sizes = WIDTHS[width]
     multiple = math.lcm(sizes.patch_size, 16 * sizes.stem_stride)  # Haar 2, stem, and three halvings by ConvNeXt
     if image_size % multiple:
         raise ModelError(f"image_size: expected a multiple of {multiple}, got {image_size}. Round it.")
-    # Gates draw from a generator of their own: all models of one seed then share the initial weights of everything
-    # else.
-    with torch.random.fork_rng(devices=[]):
-        gates = [
-            _gate(recipe.gate, channels=channels, heads=heads, width=sizes.semantic_channels)
-            for channels, heads in zip(sizes.dims, sizes.gate_heads, strict=True)
-        ]
-    return Segmenter(
+    return ImageStreams(
         image_size=image_size,
-        reading=recipe.reading,
-        needs_box=recipe.gate == "box",
         semantic=SemanticEncoder(
             image_size=image_size, patch_size=sizes.patch_size, width=sizes.vit_width,
             layers=sizes.vit_layers, heads=sizes.vit_heads, channels=sizes.semantic_channels,
         ),
         frequency=FrequencyEncoder(
-            depths=sizes.depths, dims=sizes.dims, kernel_sizes=sizes.kernel_sizes, stem_stride=sizes.stem_stride
+            depths=sizes.depths, dims=sizes.dims, kernel_sizes=sizes.kernel_sizes, stem_stride=sizes.stem_stride,
+            channels=sizes.channels,
         ),
+    )  # fmt: skip
+
+
+def build(model: str, *, width: str, image_size: int, text_width: int) -> Segmenter:
+    """Build a model with fresh random weights (from torch's global generator).
+
+    Args:
+        model: a key of `RECIPES`.
+        width, image_size: see `build_streams`.
+        text_width: E, width of the text encoder's features.
+
+    Raises:
+        ModelError: unknown model; see also `build_streams`.
+    """
+    if model not in RECIPES:
+        raise ModelError(f"model: expected one of {list(RECIPES)}, got {model!r}. Choose one of these.")
+    streams = build_streams(width=width, image_size=image_size)
+    recipe, sizes = RECIPES[model], WIDTHS[width]
+    # Gates draw from a generator of their own: all models of one seed then share the initial weights of everything
+    # else.
+    with torch.random.fork_rng(devices=[]):
+        gates = [
+            _gate(recipe.gate, channels=channels, heads=heads, width=sizes.semantic_channels)
+            for channels, heads in zip(sizes.channels[1:], sizes.gate_heads, strict=True)
+        ]
+    return Segmenter(
+        width=width,
+        reading=recipe.reading,
+        needs_box=recipe.gate == "box",
+        streams=streams,
         projection=PromptProjection(text_width=text_width, width=sizes.semantic_channels, dropout=sizes.text_dropout),
         gates=gates,
-        detail=sizes.detail,
-    )  # fmt: skip
+    )
+
+
+def start_from(folder: Path, *, model: str, text_width: int) -> Segmenter:
+    """Build a model of the registry on pretrained image streams; everything else has fresh random weights.
+
+    Args:
+        folder: what stage `pretrain` wrote: `model.safetensors`, `config.json`.
+        model: a key of `RECIPES`.
+        text_width: E, width of the text encoder's features.
+
+    Raises:
+        ModelError: a file is absent or broken, or its weights are not those of the configured streams.
+    """
+    config, state = _read(folder, keys=("width", "image_size"))
+    network = build(model, **config, text_width=text_width)
+    load_checked(network.streams, state, origin=str(folder / "model.safetensors"))
+    return network
 
 
 def load(folder: Path) -> Segmenter:
@@ -139,14 +176,19 @@ def load(folder: Path) -> Segmenter:
         ModelError: a file is absent or broken, or the weights are not those of the configured architecture (layers
         named).
     """
+    config, state = _read(folder, keys=("model", "width", "image_size", "text_width"))
+    network = build(config.pop("model"), **config)
+    load_checked(network, state, origin=str(folder / "model.safetensors"))
+    return network.eval()
+
+
+def _read(folder: Path, *, keys: Sequence[str]) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     try:
-        config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        architecture = {key: config[key] for key in ("model", "width", "image_size", "text_width")}
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        architecture = {key: config[key] for key in keys}
         state = load_file(folder / "model.safetensors")
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ModelError(
             f"{folder}: expected config.json and model.safetensors of a trained model, got {error!r}. Train it again."
         ) from None
-    network = build(architecture.pop("model"), **architecture)
-    load_checked(network, state, origin=str(folder / "model.safetensors"))
-    return network.eval()
+    return architecture, state

@@ -14,23 +14,25 @@ from torch import Tensor, nn
 
 from semantiseg.conventions import Slice
 from semantiseg.errors import ModelError
-from semantiseg.models.decoder import Detail, TopDownDecoder
+from semantiseg.models.decoder import TopDownDecoder
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.frame import enter_image, frame_of
-from semantiseg.models.frequency import FrequencyEncoder
-from semantiseg.models.gate import StageFeatures
 from semantiseg.models.prompts import PromptBatch, PromptProjection, Reading, collate
-from semantiseg.models.semantic import SemanticEncoder
-from semantiseg.models.wavelet import HaarTransform
+from semantiseg.models.streams import Encoded, ImageStreams
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """B images, encoded; `stages` go from the finest to the coarsest."""
+class Decoded:
+    """What the network says to P prompts."""
 
-    stages: tuple[StageFeatures, ...]
-    detail: Tensor
-    """Features of the Haar bands for the last step of the decoder, `[B, detail, S/2, S/2]`."""
+    logits: Tensor
+    """`[P, S, S]`."""
+    located: Tensor
+    """Logits of the region of each prompt's subject, `[P, h, w]` on the grid of the finest gated stage."""
+    sentence: Tensor
+    """E_text as the gates saw it, `[P, D]`."""
+    alphas: tuple[Tensor | None, ...]
+    """Each gate's alpha, finest stage first."""
 
 
 @dataclass(frozen=True)
@@ -44,56 +46,34 @@ class Answer:
 
 
 class Segmenter(nn.Module):
-    """A model of the registry. `semantic`, `frequency` and `gates` are built in `models/registry.py`."""
+    """A model of the registry, of the named `width`. `streams` and `gates` are built in `models/registry.py`."""
 
     def __init__(
         self,
         *,
-        image_size: int,
+        width: str,
         reading: Reading,
         needs_box: bool,
-        semantic: SemanticEncoder,
-        frequency: FrequencyEncoder,
-        detail: int,
+        streams: ImageStreams,
         projection: PromptProjection,
         gates: Sequence[nn.Module],
     ) -> None:
         super().__init__()
-        self.image_size, self.reading, self.needs_box = image_size, reading, needs_box
-        self.wavelet = HaarTransform()
-        self.semantic, self.frequency, self.projection = semantic, frequency, projection
-        self.lateral = nn.ModuleList(nn.Conv2d(semantic.channels, channels, 1) for channels in frequency.dims)
+        self.width, self.reading, self.needs_box = width, reading, needs_box
+        self.streams, self.projection = streams, projection
         self.gates = nn.ModuleList(gates)
-        self.decoder = TopDownDecoder(dims=frequency.dims, detail=detail)
-        self.detail = Detail(channels=detail)
+        self.decoder = TopDownDecoder(dims=streams.channels, detail=streams.detail)
+
+    @property
+    def image_size(self) -> int:
+        """S, rows and columns of the network's input."""
+        return self.streams.image_size
 
     def encode(self, images: Tensor) -> Encoded:
-        """Encode images `[B, 1, S, S]` with values in [0, 1].
+        """Encode images `[B, 1, S, S]`; see `ImageStreams`."""
+        return self.streams(images)
 
-        Raises:
-            ModelError: another shape.
-        """
-        size = self.image_size
-        if images.ndim != 4 or images.shape[1:] != (1, size, size):
-            raise ModelError(
-                f"images: expected [B, 1, {size}, {size}], got {list(images.shape)}. Bring them to the frame first."
-            )
-        colour = images.expand(-1, 3, -1, -1)
-        bands = self.wavelet(colour)
-        semantic = self.semantic(colour - 0.5)  # [B, D, S / patch, S / patch]
-        frequency = self.frequency(bands)
-        context = semantic.mean(dim=(2, 3))
-        stages = [
-            StageFeatures(
-                semantic=F.interpolate(lateral(semantic), size=maps.shape[-2:], mode="bilinear", align_corners=False),
-                frequency=maps,
-                context=context,
-            )
-            for lateral, maps in zip(self.lateral, frequency, strict=True)
-        ]
-        return Encoded(stages=tuple(stages), detail=self.detail(bands))
-
-    def decode(self, encoded: Encoded, owner: Tensor, prompts: PromptBatch) -> tuple[Tensor, list[Tensor | None]]:
+    def decode(self, encoded: Encoded, owner: Tensor, prompts: PromptBatch) -> Decoded:
         """Answer prompts about encoded images.
 
         Args:
@@ -101,20 +81,27 @@ class Segmenter(nn.Module):
             owner: `[P]` int64, the image each prompt asks about.
             prompts: P prompts as the text encoder made them (width E).
 
-        Returns:
-            Logits `[P, S, S]` and the gates' alphas, finest stage first.
         """
         projected = self.projection(prompts)
-        fused, alphas = [], []
-        for gate, stage in zip(self.gates, encoded.stages, strict=True):
-            maps, alpha = gate(stage, owner, projected)
-            fused.append(maps)
-            alphas.append(alpha)
-        return self.decoder(fused, encoded.detail, owner), alphas
+        x, located, alphas = None, None, []
+        for number in reversed(range(len(self.gates))):
+            stage = encoded.stages[number]
+            state = self.decoder.descend(x, located, stage=number, prompts=len(owner), grid=stage.frequency.shape[-2:])
+            fused, alpha = self.gates[number](stage, owner, projected, state)
+            x = self.decoder.combine(state, fused, stage=number)
+            if number == 1:
+                located = self.decoder.locate(x)[:, 0]
+            alphas.insert(0, alpha)
+        return Decoded(
+            logits=self.decoder.finish(x, encoded.detail, owner),
+            located=located,
+            sentence=projected.pooled,
+            alphas=tuple(alphas),
+        )
 
     def forward(self, images: Tensor, owner: Tensor, prompts: PromptBatch) -> Tensor:
         """Logits `[P, S, S]` for images `[B, 1, S, S]`."""
-        return self.decode(self.encode(images), owner, prompts)[0]
+        return self.decode(self.encode(images), owner, prompts).logits
 
     @torch.inference_mode()
     def segment(
@@ -150,7 +137,8 @@ class Segmenter(nn.Module):
         prompts = collate([features[text] for text in texts], reading=self.reading, boxes=entered)
         owner = torch.zeros(len(texts), dtype=torch.int64)
         self.eval()
-        logits, alphas = self.decode(self.encode(enter_image(image, frame)[None]), owner, prompts)
+        decoded = self.decode(self.encode(enter_image(image, frame)[None]), owner, prompts)
+        logits, alphas = decoded.logits, decoded.alphas
         probabilities = torch.sigmoid(frame.leave(logits)).numpy()
         if alphas[0] is None:
             return Answer(probabilities=probabilities, gate=None)

@@ -176,7 +176,8 @@ def printed_gate_suppresses(*, metrics: Metrics) -> Finding:
         tokens=draw(64, 1, 8), mask=torch.ones(64, 1, dtype=torch.bool), pooled=draw(64, 8), boxes=torch.zeros(64, 4)
     )
     stage = StageFeatures(semantic=draw(1, 4, 6, 6), frequency=draw(1, 4, 6, 6), context=draw(1, 8))
-    alpha = gate(stage, torch.zeros(64, dtype=torch.int64), prompts)[1].detach()
+    owner, state = torch.zeros(64, dtype=torch.int64), torch.zeros(64, 4, 6, 6)
+    alpha = gate(stage, owner, prompts, state)[1].detach()
     low, high = float(1 + alpha.min()), float(1 + alpha.max())
     pixels = alpha.shape[2] * alpha.shape[3]
     words = f"factor 1 + alpha from {low:.2f} to {high:.2f} over 64 prompts; {pixels} value for all 36 pixels"

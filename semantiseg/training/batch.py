@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
-from semantiseg.conventions import LEVELS
 from semantiseg.models.box import box_of
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.prompts import PromptBatch, Reading, collate
@@ -38,13 +38,15 @@ class Batch:
     prompts: PromptBatch
     targets: Tensor
     """`[P, S, S]` in [0, 1]."""
+    parents: Tensor
+    """What a reader who ignores every qualifier would mark, `[P, S, S]` in [0, 1]."""
     rows: tuple[int, ...]
     """Row of the question table, for each prompt."""
     texts: tuple[str, ...]
 
 
 class Sampler:
-    """An endless stream of draws, balanced over levels and, within a level, over structures."""
+    """An endless stream of draws, balanced over levels, then over structures, then over the programs' operations."""
 
     def __init__(self, questions: Questions, *, images: int, prompts: int, seed: int) -> None:
         """
@@ -56,15 +58,15 @@ class Sampler:
         """
         self._questions, self._images, self._prompts = questions, images, prompts
         self._rng = np.random.default_rng([seed, 1])
-        self._by_level = {
+        rows = pd.DataFrame(
+            {"level": questions.level, "structure": questions.structure, "operation": questions.operation}
+        )
+        self._rows = {
             level: [
-                np.flatnonzero((questions.level == level) & (questions.structure == key))
-                for key in np.unique(questions.structure)
+                [group.to_numpy() for _, group in of_structure.index.to_series().groupby(of_structure["operation"])]
+                for _, of_structure in of_level.groupby("structure")
             ]
-            for level in LEVELS
-        }
-        self._by_level = {
-            level: kept for level, pools in self._by_level.items() if (kept := [pool for pool in pools if len(pool)])
+            for level, of_level in rows.groupby("level")
         }
 
     def __iter__(self) -> Iterator[list[Drawn]]:
@@ -74,16 +76,18 @@ class Sampler:
     def _draw(self) -> Drawn:
         """The first question is drawn over the whole split; its slice then gives the others, each with another
         program if it can."""
-        pools = self._by_level[self._pick(list(self._by_level))]
-        first = int(self._pick(self._pick(pools)))
+        structures = self._rows[self._pick(list(self._rows))]
+        first = int(self._pick(self._pick(self._pick(structures))))
         sheet = int(self._questions.sheet_of[first])
         rows = [first]
         while len(rows) < self._prompts:
             left = np.setdiff1d(self._questions.sheets[sheet], rows)
             if not len(left):
                 left = self._questions.sheets[sheet]
-            levels = self._questions.level[left]
-            rows.append(int(self._pick(left[levels == self._pick(np.unique(levels))])))
+            for quality in (self._questions.level, self._questions.operation):
+                found = quality[left]
+                left = left[found == self._pick(sorted(set(found)))]
+            rows.append(int(self._pick(left)))
         return Drawn(
             sheet=sheet, rows=tuple(rows), texts=tuple(str(self._pick(self._questions.texts[row])) for row in rows)
         )
@@ -112,25 +116,26 @@ def assemble(
         needs_box: give each prompt the box of its parent structure, as augmented.
         augmentation: None for validation.
     """
-    images, targets, boxes = [], [], []
+    images, targets, parents = [], [], []
     for item in drawn:
         sheet = questions.sheet(item.sheet)
         places = np.searchsorted(questions.sheets[item.sheet], item.rows)
-        stacks = [sheet.masks[places], sheet.parents[places]] if needs_box else [sheet.masks[places]]
+        stacks = [sheet.masks[places], sheet.parents[places]]
         image, masks = sheet.image, np.concatenate(stacks).astype(np.float32) / 255
         if augmentation is not None:
             image, masks = augmentation(image, masks)
         images.append(image)
         targets.append(masks[: len(places)])
-        boxes += [box_of(parent > 0.5) / image.shape[0] for parent in masks[len(places) :]]
+        parents.append(masks[len(places) :])
+    whole = np.concatenate(parents)
+    boxes = np.stack([box_of(parent > 0.5) / len(parent) for parent in whole]) if needs_box else None
     texts = tuple(text for item in drawn for text in item.texts)
     return Batch(
         images=torch.from_numpy(np.stack(images))[:, None],
         owner=torch.repeat_interleave(torch.arange(len(drawn)), torch.tensor([len(item.rows) for item in drawn])),
-        prompts=collate(
-            [features[text] for text in texts], reading=reading, boxes=np.stack(boxes) if needs_box else None
-        ),
+        prompts=collate([features[text] for text in texts], reading=reading, boxes=boxes),
         targets=torch.from_numpy(np.concatenate(targets)),
+        parents=torch.from_numpy(whole),
         rows=tuple(row for item in drawn for row in item.rows),
         texts=texts,
     )

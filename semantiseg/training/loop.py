@@ -4,44 +4,45 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import nn
 from tqdm import tqdm
 
 from semantiseg.conventions import LEVELS
 from semantiseg.data.store import VolumeStore
-from semantiseg.errors import SemantiSegError
 from semantiseg.models.features import TextFeatures
-from semantiseg.models.registry import build
+from semantiseg.models.registry import start_from
 from semantiseg.models.segmenter import Segmenter
 from semantiseg.params import Train
 from semantiseg.training.augmentation import Augmentation
 from semantiseg.training.batch import Batch, Drawn, Sampler, assemble, validation_draws
 from semantiseg.training.loss import objective
+from semantiseg.training.optimisation import NonFiniteLossError, Optimiser, deterministic
+from semantiseg.training.program_words import ProgramWords
 from semantiseg.training.questions import Questions, read_questions
 
-WARM_UP = 0.05
-"""Share of the steps over which the learning rate rises to its peak."""
-CLIP = 1.0
-"""Largest norm of the gradient: one odd batch must not undo a short training."""
 VALIDATIONS = 8
 """Times that the validation Dice is measured in a training."""
 VALIDATION_IMAGES, VALIDATION_PROMPTS = 24, 4
 
 
-class NonFiniteLossError(SemantiSegError):
-    """The loss became NaN or infinite; the message names the prompts of the batch."""
-
-
 def train(
-    *, model: str, volumes: Path, training: Path, features: Path, out: Path, parameters: Train, seed: int, threads: int
+    *,
+    model: str,
+    volumes: Path,
+    training: Path,
+    features: Path,
+    streams: Path,
+    out: Path,
+    parameters: Train,
+    seed: int,
+    threads: int,
 ) -> pd.DataFrame:
     """Train one model of the registry and write `model.safetensors`, `config.json` and `curve.csv`.
 
@@ -52,6 +53,7 @@ def train(
         volumes: folder of prepared volumes.
         training: `training.parquet`.
         features: `features.h5`.
+        streams: folder of the pretrained image streams, which every model starts from.
         out: folder to write.
         parameters: the `train` section of params.yaml.
         seed: of weights, order and augmentation.
@@ -65,48 +67,33 @@ def train(
         NonFiniteLossError: names the step and the prompts.
         DataError, ModelError: inputs that do not fit; see the modules called.
     """
-    with _deterministic(threads), VolumeStore(volumes) as store:
+    with deterministic(threads), VolumeStore(volumes) as store:
         texts = TextFeatures.load(features)
         torch.manual_seed(seed)
-        network = build(model, width=parameters.width, image_size=parameters.image_size, text_width=texts.width)
+        network = start_from(streams, model=model, text_width=texts.width)
         splits = {
             split: Questions(
                 read_questions(training, split=split),
                 store=store,
-                size=parameters.image_size,
-                parents=network.needs_box,
+                size=network.image_size,
+                parents=True,
             )
             for split in ("train", "validation")
         }
         curve = _fit(
             network, splits["train"], splits["validation"], texts, parameters=parameters, seed=seed, title=model
         )
-    config = {"model": model, "text_width": texts.width, "text_encoder": "minilm", "seed": seed, "threads": threads}
+    config = {
+        "model": model,
+        "width": network.width,
+        "image_size": network.image_size,
+        "text_width": texts.width,
+        "text_encoder": "minilm",
+        "seed": seed,
+        "threads": threads,
+    }
     _write(out, network, config | parameters.model_dump(), curve)
     return curve
-
-
-@contextmanager
-def _deterministic(threads: int) -> Iterator[None]:
-    """The same sums in the same order; earlier settings come back afterwards."""
-    before = (
-        torch.get_num_threads(),
-        torch.are_deterministic_algorithms_enabled(),
-        torch.utils.deterministic.fill_uninitialized_memory,
-    )
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
-    # Filling memory guards against reading it unwritten; no operation here does, and it costs a tenth of the time.
-    torch.utils.deterministic.fill_uninitialized_memory = False
-    # Gradients that fade into denormals slow a CPU tenfold.
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before[0])
-        torch.use_deterministic_algorithms(before[1])
-        torch.utils.deterministic.fill_uninitialized_memory = before[2]
-        torch.set_flush_denormal(False)
 
 
 def _fit(
@@ -120,8 +107,14 @@ def _fit(
     title: str,
 ) -> pd.DataFrame:
     network.to(memory_format=torch.channels_last)
-    optimiser = _optimiser(network, parameters)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _cosine(step, steps=parameters.steps))
+    network.streams.requires_grad_(False)
+    words = ProgramWords(questions.program, width=network.projection.norm.normalized_shape[0])
+    optimiser = Optimiser(
+        [*network.parameters(), *words.parameters()],
+        learning_rate=parameters.learning_rate,
+        weight_decay=parameters.weight_decay,
+        steps=parameters.steps,
+    )
     sampler = iter(
         Sampler(questions, images=parameters.images_per_step, prompts=parameters.prompts_per_image, seed=seed)
     )
@@ -132,9 +125,9 @@ def _fit(
     every = max(1, parameters.steps // VALIDATIONS)
     for step in tqdm(range(1, parameters.steps + 1), desc=f"train {title}", unit="step", disable=None):
         network.train()
+        network.streams.eval()
         batch = assemble(next(sampler), questions, augmentation=augmentation, **reading)
-        losses.append(_step(network, optimiser, batch, parameters, name=questions.name, step=step))
-        schedule.step()
+        losses.append(_step(network, words, optimiser, batch, parameters, questions=questions, step=step))
         if step % every == 0 or step == parameters.steps:
             dice = _validate(network, validation, held, **reading)
             records.append({"step": step, "loss": float(np.mean(losses)), **dice})
@@ -144,51 +137,38 @@ def _fit(
 
 def _step(
     network: Segmenter,
-    optimiser: torch.optim.Optimizer,
+    words: ProgramWords,
+    optimiser: Optimiser,
     batch: Batch,
     parameters: Train,
     *,
-    name: Callable[[int], str],
+    questions: Questions,
     step: int,
 ) -> float:
-    logits = network(batch.images, batch.owner, batch.prompts)
-    loss = objective(
-        logits,
-        batch.targets,
-        dice_weight=parameters.dice_weight,
-        dhn_weight=parameters.dhn_weight,
-        dhn_gamma=parameters.dhn_gamma,
-        dhn_negatives=parameters.dhn_negatives,
-    ).mean()
+    decoded = network.decode(network.encode(batch.images), batch.owner, batch.prompts)
+    regions = F.adaptive_avg_pool2d(batch.parents[:, None], decoded.located.shape[-2:])[:, 0]
+    weights = {
+        "dice_weight": parameters.dice_weight,
+        "dhn_weight": parameters.dhn_weight,
+        "dhn_gamma": parameters.dhn_gamma,
+        "dhn_negatives": parameters.dhn_negatives,
+    }
+    loss = objective(decoded.logits, batch.targets, **weights).mean()
+    loss = loss + parameters.location_weight * objective(decoded.located, regions, **weights).mean()
+    if network.reading != "none":
+        programs = [questions.program[row] for row in batch.rows]
+        loss = loss + parameters.reading_weight * words.loss(decoded.sentence, programs).mean()
     value = float(loss.detach())
     if not math.isfinite(value):
-        asked = "; ".join(f"{text!r} ({name(row)})" for text, row in zip(batch.texts, batch.rows, strict=True))
+        asked = "; ".join(
+            f"{text!r} ({questions.name(row)})" for text, row in zip(batch.texts, batch.rows, strict=True)
+        )
         raise NonFiniteLossError(
             f"step {step}: expected a finite loss, got {value} for the prompts {asked}. "
             "Lower train.learning_rate, or look at these images."
         )
-    optimiser.zero_grad()
-    loss.backward()
-    nn.utils.clip_grad_norm_(network.parameters(), CLIP)
-    optimiser.step()
+    optimiser.step(loss)
     return value
-
-
-def _optimiser(network: nn.Module, parameters: Train) -> torch.optim.AdamW:
-    """AdamW; weight decay on matrices and kernels only, since scales and offsets of norms have no reason to be
-    small."""
-    weights = [value for value in network.parameters() if value.requires_grad and value.ndim > 1]
-    others = [value for value in network.parameters() if value.requires_grad and value.ndim <= 1]
-    groups = [{"params": weights, "weight_decay": parameters.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=parameters.learning_rate, fused=True)
-
-
-def _cosine(step: int, *, steps: int) -> float:
-    """Factor of the learning rate: linear warm-up, then half a cosine to 0."""
-    rise = max(1, round(WARM_UP * steps))
-    if step < rise:
-        return (step + 1) / rise
-    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
 
 
 @torch.no_grad()

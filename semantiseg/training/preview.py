@@ -41,7 +41,7 @@ def validation_previews(
             read_questions(training, split="validation"),
             store=store,
             size=network.image_size,
-            parents=network.needs_box,
+            parents=True,
         )
         batch = assemble(
             validation_draws(questions, images=count, prompts=1, seed=seed),

@@ -15,7 +15,7 @@ from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
 from semantiseg.models.frame import enter_image, enter_masks, frame_of
 
-COLUMNS = ("volume_id", "split", "slice", "level", "structure", "program", "parent", "texts")
+COLUMNS = ("volume_id", "split", "slice", "level", "structure", "program", "parent", "target_pixels", "texts")
 
 
 @dataclass(frozen=True)
@@ -61,22 +61,23 @@ class Questions:
             table: see `read_questions`.
             store: the prepared volumes.
             size: S, the model's frame.
-            parents: also evaluate the parents' masks (for a model that needs boxes).
+            parents: also evaluate the parents' masks.
         """
         self._store, self._size, self._parents = store, size, parents
         # Plain arrays and lists: looking a row up in a table takes longer than evaluating its program.
         self.level = table["level"].to_numpy()
         self.structure = table["structure"].astype(str).to_numpy(dtype=object)
+        self.operation = table["program"].str.partition("(")[0].to_numpy(dtype=object)
         self.texts = [list(texts) for texts in table["texts"]]
         self._volume, self._slice = table["volume_id"].tolist(), table["slice"].tolist()
-        self._program, self._parent = table["program"].tolist(), table["parent"].tolist()
+        self.program, self._parent = table["program"].tolist(), table["parent"].tolist()
         self.sheet_of = table.groupby(["volume_id", "slice"], sort=True).ngroup().to_numpy()
         self.sheets = [np.flatnonzero(self.sheet_of == number) for number in range(self.sheet_of.max() + 1)]
         self._cache: dict[int, Sheet] = {}
 
     def name(self, row: int) -> str:
         """How an error message names a question."""
-        return f"{self._volume[row]} slice {self._slice[row]}: {self._program[row]}"
+        return f"{self._volume[row]} slice {self._slice[row]}: {self.program[row]}"
 
     def sheet(self, number: int) -> Sheet:
         """Read a slice and evaluate all its programs; remembered, since training returns to it."""
@@ -100,6 +101,6 @@ class Questions:
 
         return Sheet(
             image=enter_image(image, frame)[0].numpy(),
-            masks=masks([self._program[row] for row in rows]),
+            masks=masks([self.program[row] for row in rows]),
             parents=masks([self._parent[row] for row in rows] if self._parents else []),
         )

@@ -100,7 +100,7 @@ def paint_kidney_tumours(anatomy: Anatomy, streams: Streams, *, sides: Sequence[
     blobs: list[Blob] = []
     tumour = np.zeros(frame.grid.shape, bool)
     necrotic = False
-    first = (25.0, 31.0) if large else (15.0, 21.0)
+    first = (26.0, 32.0) if large else (18.0, 23.0)
     space = room_inside(frame, free_of_wall(anatomy))
     for side, radius in zip(
         sides, descending_radii(rng, largest=first, count=len(sides), ratio=SIZE_RATIO), strict=True
@@ -133,7 +133,7 @@ def paint_kidney_cysts(anatomy: Anatomy, streams: Streams, *, sides: Sequence[st
     cyst = np.zeros_like(tumour)
     blobs: list[Blob] = []
     level = float(frame.z[tumour].mean()) if tumour.any() else None
-    radii = descending_radii(rng, largest=(15, 19), count=len(sides), ratio=SIZE_RATIO)
+    radii = descending_radii(rng, largest=(18, 23), count=len(sides), ratio=SIZE_RATIO)
     for side, radius in zip(sides, radii, strict=True):
         kidney, allowed = parenchyma_room(anatomy, side)
         free = room_inside(frame, ~(tumour | cyst)) > radius + 5

@@ -41,7 +41,7 @@ MR_SCALE = (200.0, 3000.0)
 
 def abdominal_view(centre: float, half: float) -> View:
     """The whole cross-section of the abdomen, `half` natural millimetres up and down from the height `centre`."""
-    return View((150, 150, half), (0, -4, centre), 1.0, (0.95, 1.25), CT_THICKNESS, STORED)
+    return View((136, 136, half), (0, -4, centre), 1.0, (0.95, 1.25), CT_THICKNESS, STORED)
 
 
 HEAD_POSE = Pose(size=0.03, turn=2.5, shift=2.5, warp=2.0)
@@ -53,7 +53,7 @@ VIEWS = {
         (18, 25, 17.5), (0, -2, 0), 2.5, (1.0, 1.0), (1.0,), ("RAS", "LAS"), Pose(0.04, 4.0, 1.2, 0.9, 8.0)
     ),
     "Task05_Prostate": View((88, 88, 40), (0, -2, 0), 1.5, (0.9, 1.1), (3.0, 2.5, 4.0), STORED),
-    "Task06_Lung": View((152, 152, 72), (0, -4, 0), 1.0, (0.95, 1.25), CT_THICKNESS, STORED),
+    "Task06_Lung": View((140, 140, 72), (0, -4, 0), 1.0, (0.95, 1.25), CT_THICKNESS, STORED),
     "Task07_Pancreas": abdominal_view(0, 56),
     "Task08_HepaticVessel": abdominal_view(24, 54),
     "Task09_Spleen": abdominal_view(14, 58),
@@ -267,18 +267,18 @@ COLLECTIONS: dict[str, Collection] = {
             "BRATS",
             ("edema", "non-enhancing tumor", "enhancing tumour"),
             ("FLAIR", "T1w", "t1gd", "T2w"),
-            14 / 18,
+            0.4,
         ),
-        decathlon("Task02_Heart", draw_heart, "la", ("left atrium",), ("MRI",)),
+        decathlon("Task02_Heart", draw_heart, "la", ("left atrium",), ("MRI",), 0.6),
         decathlon("Task03_Liver", draw_liver, "liver", ("liver", "cancer"), CT),
-        decathlon("Task04_Hippocampus", draw_hippocampi, "hippocampus", ("Anterior", "Posterior"), ("MRI",)),
-        decathlon("Task05_Prostate", draw_prostate, "prostate", ("PZ", "TZ"), ("T2", "ADC"), 16 / 18),
+        decathlon("Task04_Hippocampus", draw_hippocampi, "hippocampus", ("Anterior", "Posterior"), ("MRI",), 0.6),
+        decathlon("Task05_Prostate", draw_prostate, "prostate", ("PZ", "TZ"), ("T2", "ADC"), 0.5),
         decathlon("Task06_Lung", draw_lung, "lung", ("cancer",), CT),
         decathlon("Task07_Pancreas", draw_pancreas, "pancreas", ("pancreas", "cancer"), CT),
         decathlon("Task08_HepaticVessel", draw_hepatic_vessel, "hepaticvessel", ("Vessel", "Tumour"), CT),
         decathlon("Task09_Spleen", draw_spleen, "spleen", ("spleen",), CT),
         decathlon("Task10_Colon", draw_colon, "colon", ("colon cancer primaries",), CT),
-        Collection("KiTS23", "kits23", draw_kidneys, "case", ("background", "kidney", "tumor", "cyst"), CT, 20 / 18),
+        Collection("KiTS23", "kits23", draw_kidneys, "case", ("background", "kidney", "tumor", "cyst"), CT, 1.2),
         Collection(
             "BraTS2024-GLI",
             "brats2024-gli",
@@ -286,7 +286,7 @@ COLLECTIONS: dict[str, Collection] = {
             "BraTS-GLI",
             ("background", "NETC", "SNFH", "ET", "RC"),
             ("t1n", "t1c", "t2w", "t2f"),
-            16 / 18,
+            0.45,
         ),
     )
 }

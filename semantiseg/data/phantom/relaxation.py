@@ -61,7 +61,7 @@ RELAXATIONS: dict[int, Relaxation] = {
     T.VEIN: Relaxation(0.5, 1200, 60, t1_enhanced=230),
     T.HIPPOCAMPUS_ANTERIOR: Relaxation(0.88, 810, 85),
     T.HIPPOCAMPUS_POSTERIOR: Relaxation(0.88, 810, 85),
-    T.OEDEMA: Relaxation(0.88, 980, 170, fine=0.03, coarse=0.06),
+    T.OEDEMA: Relaxation(0.88, 1250, 170, fine=0.03, coarse=0.06),
     T.ENHANCING_TUMOUR: Relaxation(0.84, 950, 110, t1_enhanced=210, fine=0.05, coarse=0.08),
     T.NECROTIC_CORE: Relaxation(0.92, 1900, 230, fine=0.04, coarse=0.08),
     T.NON_ENHANCING_TUMOUR: Relaxation(0.88, 1300, 130, t1_enhanced=1250, fine=0.04, coarse=0.06),

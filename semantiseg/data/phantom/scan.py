@@ -102,7 +102,7 @@ def label_map(anatomy: Anatomy, numbers: Mapping[str, int]) -> NDArray[np.uint8]
 def ct_scan(case: Case, anatomy: Anatomy, table: Mapping[int, Signal], numbers: Mapping[str, int], axes: str) -> Scan:
     """Scan an anatomy by CT; the noise level differs between scans."""
     rng = case.scanner("CT")
-    scanner = Scanner(blur=CT_SCANNER.blur, noise=float(rng.uniform(8, 12)))
+    scanner = Scanner(blur=CT_SCANNER.blur, noise=float(rng.uniform(5, 9)))
     grid = anatomy.frame.grid
     image = render_ct(anatomy.tissue, table, spacing=grid.spacing, rng=rng, scanner=scanner)
     return Scan({"CT": image}, label_map(anatomy, numbers), grid.affine, axes)

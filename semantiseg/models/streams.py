@@ -1,0 +1,88 @@
+"""The two image streams: what an image gives, whatever is asked about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from semantiseg.errors import ModelError
+from semantiseg.models.frequency import FrequencyEncoder
+from semantiseg.models.gate import StageFeatures
+from semantiseg.models.semantic import SemanticEncoder
+from semantiseg.models.wavelet import HaarTransform
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """B images, encoded; `stages` go from the finest to the coarsest."""
+
+    stages: tuple[StageFeatures, ...]
+    detail: Tensor
+    """The finest map of the frequency stream, for the last step of the decoder, `[B, detail, S/2, S/2]`."""
+
+
+class ImageStreams(nn.Module):
+    """Semantic and frequency stream, brought to one grid at every gated stage."""
+
+    def __init__(self, *, image_size: int, semantic: SemanticEncoder, frequency: FrequencyEncoder) -> None:
+        super().__init__()
+        self.image_size = image_size
+        self.wavelet = HaarTransform()
+        self.semantic, self.frequency = semantic, frequency
+        self.lateral = nn.ModuleList(nn.Conv2d(semantic.channels, channels, 1) for channels in self.channels)
+
+    @property
+    def channels(self) -> Sequence[int]:
+        """C of each gated stage, finest first."""
+        return self.frequency.channels[1:]
+
+    @property
+    def detail(self) -> int:
+        """Channels of the detail map."""
+        return self.frequency.channels[0]
+
+    def forward(self, images: Tensor) -> Encoded:
+        """Encode images `[B, 1, S, S]` with values in [0, 1].
+
+        Raises:
+            ModelError: another shape.
+        """
+        size = self.image_size
+        if images.ndim != 4 or images.shape[1:] != (1, size, size):
+            raise ModelError(
+                f"images: expected [B, 1, {size}, {size}], got {list(images.shape)}. Bring them to the frame first."
+            )
+        colour = images.expand(-1, 3, -1, -1)
+        semantic = self.semantic(colour - 0.5)  # [B, D, S / patch, S / patch]
+        detail, *frequency = self.frequency(self.wavelet(colour))
+        context = semantic.mean(dim=(2, 3))
+        stages = [
+            StageFeatures(
+                semantic=F.interpolate(lateral(semantic), size=maps.shape[-2:], mode="bilinear", align_corners=False),
+                frequency=maps,
+                context=context,
+            )
+            for lateral, maps in zip(self.lateral, frequency, strict=True)
+        ]
+        return Encoded(stages=tuple(stages), detail=detail)
+
+
+class StructureHead(nn.Module):
+    """The text-free head that the streams are warmed up with: one map for each of K structures."""
+
+    def __init__(self, streams: ImageStreams, *, structures: int) -> None:
+        super().__init__()
+        self.fine = nn.Conv2d(streams.detail, 4 * structures, 1)
+        self.fused = nn.ModuleList(nn.Conv2d(channels, 4 * structures, 1) for channels in streams.channels)
+
+    def forward(self, encoded: Encoded) -> Tensor:
+        """Logits `[B, K, S, S]`: the sum of what the detail and every fused stage say."""
+        logits = self.fine(encoded.detail)
+        for stage, head in zip(encoded.stages, self.fused, strict=True):
+            logits = logits + F.interpolate(
+                head(stage.semantic + stage.frequency), size=logits.shape[-2:], mode="bilinear", align_corners=False
+            )
+        return F.pixel_shuffle(logits, 2)
