@@ -93,7 +93,7 @@ def _side_by_side(root: Path) -> int:
         with ThreadPoolExecutor(max_workers=measure.usable_cores()) as pool:
             codes = list(
                 pool.map(
-                    lambda lane: dvc("repro", "--wait-for-lock", "--single-item", *lane, root=root).returncode,
+                    lambda lane: dvc("--wait-for-lock", "repro", "--single-item", *lane, root=root).returncode,
                     lanes.values(),
                 )
             )

@@ -20,6 +20,7 @@ EXPECTED = [
     "prompts",
     "verify",
     "encode",
+    "pretrain",
     "train",
     "evaluate",
     "table1",

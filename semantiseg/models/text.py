@@ -166,8 +166,9 @@ def texts_of(*, prompts: Path, training: Path) -> list[str]:
         try:
             values = pd.read_parquet(path, columns=[column])[column]
         except (OSError, ValueError, KeyError) as error:
+            problem = " ".join(str(error).split())  # Arrow prints the whole schema, a line a column
             raise DataError(
-                f"{path}: expected a table with the column {column!r}, got {error}. Run the stage 'verify' again."
+                f"{path}: expected a table with the column {column!r}, got {problem}. Run the stage 'verify' again."
             ) from None
         texts.update(values if column == "text" else (text for row in values for text in row))
     return sorted(texts)

@@ -11,7 +11,6 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
-from torch import nn
 from tqdm import tqdm
 
 from semantiseg.conventions import LEVELS
@@ -83,15 +82,7 @@ def train(
         curve = _fit(
             network, splits["train"], splits["validation"], texts, parameters=parameters, seed=seed, title=model
         )
-    config = {
-        "model": model,
-        "width": network.width,
-        "image_size": network.image_size,
-        "text_width": texts.width,
-        "text_encoder": "minilm",
-        "seed": seed,
-        "threads": threads,
-    }
+    config = {"model": model, "text_width": texts.width, "text_encoder": "minilm", "seed": seed, "threads": threads}
     _write(out, network, config | parameters.model_dump(), curve)
     return curve
 
@@ -186,8 +177,9 @@ def _validate(network: Segmenter, questions: Questions, held: list[Drawn], **rea
     return {f"dice_l{level}": float(np.mean(values)) if values else float("nan") for level, values in scores.items()}
 
 
-def _write(out: Path, network: nn.Module, config: dict[str, object], curve: pd.DataFrame) -> None:
+def _write(out: Path, network: Segmenter, config: dict[str, object], curve: pd.DataFrame) -> None:
     out.mkdir(parents=True, exist_ok=True)
     save_file({name: value.contiguous() for name, value in network.state_dict().items()}, out / "model.safetensors")
+    config = config | {"width": network.width, "image_size": network.image_size}
     (out / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     curve.to_csv(out / "curve.csv", index=False, float_format="%.6f", lineterminator="\n")

@@ -39,8 +39,9 @@ def read_questions(training: Path, *, split: str) -> pd.DataFrame:
     try:
         table = pd.read_parquet(training, columns=list(COLUMNS))
     except (OSError, ValueError, KeyError) as error:
+        problem = " ".join(str(error).split())
         raise DataError(
-            f"{training}: expected training questions with columns {COLUMNS}, got {error}. "
+            f"{training}: expected training questions with columns {COLUMNS}, got {problem}. "
             "Run the stage 'verify' again."
         ) from None
     table = table[table["split"] == split]

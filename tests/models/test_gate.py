@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from semantiseg.models.gate import NoGate, ScalarGate, StageFeatures, TokenGate
+from semantiseg.models.gate import HEAD_WIDTH, NoGate, ScalarGate, StageFeatures, TokenGate
 from semantiseg.models.prompts import PromptBatch
 
 B, P, T, C, D, H, W = 2, 3, 5, 4, 6, 3, 7
 OWNER = torch.tensor([1, 0, 1])
+STATE = torch.randn(P, C, H, W, generator=torch.Generator().manual_seed(2))
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def _gelu(x: np.ndarray) -> np.ndarray:
 
 def test_scalar_gate_is_equations_2_and_3_evaluated_by_hand(stage, prompts):
     gate = ScalarGate(channels=C, width=D).eval()
-    fused, alpha = gate(stage, OWNER, prompts)
+    fused, alpha = gate(stage, OWNER, prompts, STATE)
     first, second = gate.mlp[0], gate.mlp[2]
     for p, image in enumerate(OWNER.tolist()):
         product = (prompts.pooled[p] * stage.context[image]).numpy()  # E_text * GlobalAvgPool(F_sem)
@@ -58,7 +59,7 @@ def test_scalar_gate_is_equations_2_and_3_evaluated_by_hand(stage, prompts):
 
 def test_no_gate_is_a_1x1_convolution_of_the_concatenation(stage, prompts):
     gate = NoGate(channels=C, width=D)
-    fused, alpha = gate(stage, OWNER, prompts)
+    fused, alpha = gate(stage, OWNER, prompts, STATE)
     text = prompts.pooled[:, :, None, None].expand(-1, -1, H, W)
     concatenated = torch.cat([stage.semantic[OWNER], stage.frequency[OWNER], text], dim=1)
     kernel = torch.cat([gate.image.weight, gate.text.weight[:, :, None, None]], dim=1)
@@ -71,23 +72,35 @@ def test_no_gate_is_a_1x1_convolution_of_the_concatenation(stage, prompts):
 def test_token_gate_is_attention_written_pixel_by_pixel(stage, prompts):
     heads = 2
     gate = TokenGate(channels=C, width=D, heads=heads)
-    fused, alpha = gate(stage, OWNER, prompts)
+    fused, alpha = gate(stage, OWNER, prompts, STATE)
     for p, row, column in ((0, 0, 0), (1, 2, 6), (2, 1, 3)):
         image = OWNER[p]
-        query = gate.query(torch.cat([stage.semantic[image, :, row, column], stage.frequency[image, :, row, column]]))
+        pixel = torch.cat([stage.semantic[image, :, row, column], stage.frequency[image, :, row, column]])
+        query = gate.image_query(pixel) + gate.state_query(STATE[p, :, row, column])
         words = prompts.tokens[p][prompts.mask[p]]
-        keys, values = (layer(words).view(len(words), heads, 2 * C) for layer in (gate.key, gate.value))
-        context = sum(
-            torch.softmax(keys[:, head] @ query / (2 * C) ** 0.5, dim=0) @ values[:, head] for head in range(heads)
+        keys, values = (part.view(len(words), heads, HEAD_WIDTH) for part in gate.key_value(words).chunk(2, dim=1))
+        context = torch.cat(
+            [
+                torch.softmax(keys[:, head] @ query.view(heads, HEAD_WIDTH)[head] / HEAD_WIDTH**0.5, dim=0)
+                @ values[:, head]
+                for head in range(heads)
+            ]
         )
-        expected = torch.sigmoid(context[:C])
+        context = context + gate.sentence(prompts.pooled[p])
+        steering = gate.out(torch.cat([context, context * query]))
+        expected = torch.sigmoid(steering[:C])
         torch.testing.assert_close(alpha[p, :, row, column], expected, atol=1e-5, rtol=1e-5)
         by_hand = (
             stage.semantic[image, :, row, column]
             + (1 + expected) * stage.frequency[image, :, row, column]
-            + context[C:]
+            + steering[C:]
         )
         torch.testing.assert_close(fused[p, :, row, column], by_hand, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("gate", [ScalarGate(channels=C, width=D), NoGate(channels=C, width=D)])
+def test_gates_of_one_vector_do_not_look_at_the_state(gate, stage, prompts):
+    assert torch.equal(gate(stage, OWNER, prompts, STATE)[0], gate(stage, OWNER, prompts, STATE + 1)[0])
 
 
 def test_token_gate_gives_padded_tokens_no_weight_at_all(stage, prompts):
@@ -98,11 +111,11 @@ def test_token_gate_gives_padded_tokens_no_weight_at_all(stage, prompts):
         pooled=prompts.pooled,
         boxes=prompts.boxes,
     )
-    assert torch.equal(gate(stage, OWNER, prompts)[0], gate(stage, OWNER, noisy)[0])
+    assert torch.equal(gate(stage, OWNER, prompts, STATE)[0], gate(stage, OWNER, noisy, STATE)[0])
 
 
 @pytest.mark.parametrize("gate", [ScalarGate(channels=C, width=D), TokenGate(channels=C, width=D, heads=2)])
 def test_alpha_lies_between_0_and_1(gate, stage, prompts):
-    _, alpha = gate(stage, OWNER, prompts)
+    _, alpha = gate(stage, OWNER, prompts, STATE)
     assert alpha.min() >= 0 and alpha.max() <= 1
     assert torch.broadcast_shapes(alpha.shape, (P, C, H, W)) == (P, C, H, W)

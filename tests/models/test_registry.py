@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from semantiseg.errors import ModelError
 from semantiseg.models.registry import RECIPES, WIDTHS, build, load
-from semantiseg.params import MODELS, Train
+from semantiseg.params import MODELS, Pretrain
 
 CONFIG = {"model": "scalar", "width": "tiny", "image_size": 32, "text_width": 12}
 
@@ -26,7 +26,7 @@ def folder(tmp_path):
 
 def test_the_parameters_name_exactly_the_models_and_widths_of_the_registry():
     assert set(RECIPES) == set(MODELS)
-    assert set(Train.model_fields["width"].annotation.__args__) == set(WIDTHS)
+    assert set(Pretrain.model_fields["width"].annotation.__args__) == set(WIDTHS)
 
 
 @pytest.mark.parametrize("width", sorted(WIDTHS))
@@ -58,7 +58,7 @@ def test_partial_weights_are_named_and_nothing_is_loaded(folder):
 
 def test_weights_of_another_model_are_named(folder):
     (folder / "config.json").write_text(json.dumps(CONFIG | {"model": "token"}))
-    with pytest.raises(ModelError, match=r"missing \['gates\.0\.key\.bias'.*unknown \['gates\.0\.mlp"):
+    with pytest.raises(ModelError, match=r"missing \['gates\.0\.image_query\.bias'.*unknown \['gates\.0\.mlp"):
         load(folder)
     (folder / "config.json").write_text(json.dumps(CONFIG | {"text_width": 13}))
     with pytest.raises(ModelError, match=r"projection\.sentence\.0\.weight \(12,\) instead of \(13,\)"):
@@ -87,7 +87,7 @@ def test_a_broken_model_folder_is_refused(folder, fault):
     [
         ({"model": "magic"}, r"model: expected one of \['token'.*got 'magic'"),
         ({"width": "huge"}, "width: expected one of"),
-        ({"image_size": 80}, "image_size: expected a multiple of 32, got 80"),
+        ({"image_size": 72}, "image_size: expected a multiple of 16, got 72"),
     ],
 )
 def test_what_cannot_be_built_is_named(change, words):

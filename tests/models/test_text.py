@@ -42,8 +42,8 @@ def test_static_rows_know_no_context_while_tokens_do(features):
     assert not np.array_equal(one.tokens[-1], two.tokens[where])
 
 
-def test_a_file_gives_back_what_was_written_and_two_files_are_equal(tmp_path, features):
-    write_features(tmp_path / "a.h5", TEXTS)
+def test_a_file_gives_back_what_was_written_and_two_files_are_equal(tmp_path):
+    features = write_features(tmp_path / "a.h5", TEXTS)
     write_features(tmp_path / "b.h5", reversed(TEXTS))
     assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
     loaded = TextFeatures.load(tmp_path / "a.h5")

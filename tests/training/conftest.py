@@ -6,9 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from safetensors.torch import save_file
 
+from semantiseg.bench.evaluate import evaluate
+from semantiseg.bench.program import parse
 from semantiseg.data.store import write_case, write_manifest
 from semantiseg.models.features import TextFeatures
+from semantiseg.models.registry import build_streams
 
 E = 12
 SIDE = 30
@@ -34,9 +39,13 @@ def draw_labels() -> np.ndarray:
     return labels
 
 
+def pixels(labels: np.ndarray, program: str) -> int:
+    return int(evaluate(parse(program), labels, structures=STRUCTURES, midline=14.0).sum())
+
+
 @pytest.fixture(scope="session")
 def project(tmp_path_factory) -> Path:
-    """Prepared volumes of three cases, training questions and made-up text features."""
+    """Prepared volumes of three cases, training questions, made-up text features and random image streams."""
     root = tmp_path_factory.mktemp("project")
     (root / "volumes").mkdir()
     labels, rows, manifest = draw_labels(), [], []
@@ -61,10 +70,16 @@ def project(tmp_path_factory) -> Path:
                 texts = [f"{program} worded {way}" for way in range(3)]
                 rows.append(
                     {"volume_id": f"{case}:CT", "split": split, "slice": index, "level": level, "kind": "name",
-                     "structure": structure, "program": program, "parent": parent, "clauses": "[]", "texts": texts}
+                     "structure": structure, "program": program, "parent": parent, "clauses": "[]", "texts": texts,
+                     "target_pixels": pixels(labels[index], program)}
                 )  # fmt: skip
     write_manifest(root / "volumes", manifest)
     pd.DataFrame(rows).to_parquet(root / "training.parquet")
+    torch.manual_seed(0)
+    (root / "pretrained").mkdir()
+    streams = build_streams(width="tiny", image_size=32)
+    save_file(streams.state_dict(), root / "pretrained" / "model.safetensors")
+    (root / "pretrained" / "config.json").write_text('{"width": "tiny", "image_size": 32}')
     make_features(sorted({text for row in rows for text in row["texts"]})).save(root / "features.h5")
     return root
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import PromptError
@@ -15,12 +16,13 @@ from semantiseg.models.features import TextFeatures
 from semantiseg.models.registry import load
 from semantiseg.params import Train
 from semantiseg.training import loop
-from semantiseg.training.loop import NonFiniteLossError, train
+from semantiseg.training.loop import train
+from semantiseg.training.optimisation import NonFiniteLossError, cosine
 
 TINY = Train(
-    image_size=32, width="tiny", steps=3, images_per_step=2, prompts_per_image=3, learning_rate=0.003,
-    weight_decay=0.05,
-    dice_weight=1.0, dhn_weight=1.0, dhn_gamma=2.0, dhn_negatives=True, augmentation=0.5,
+    steps=3, images_per_step=2, prompts_per_image=3, learning_rate=0.003, weight_decay=0.05,
+    dice_weight=1.0, location_weight=0.5, reading_weight=0.05,
+    dhn_weight=1.0, dhn_gamma=2.0, dhn_negatives=True, augmentation=0.5,
 )  # fmt: skip
 
 
@@ -30,6 +32,7 @@ def run(project, out, *, model="token", seed=0, training=None, **change) -> pd.D
         volumes=project / "volumes",
         training=training or project / "training.parquet",
         features=project / "features.h5",
+        streams=project / "pretrained",
         out=out,
         parameters=TINY.model_copy(update=change),
         seed=seed,
@@ -61,13 +64,20 @@ def test_the_folder_holds_what_is_needed_to_answer(project, tmp_path):
     assert answer.probabilities.shape == (2, 30, 30)
 
 
+def test_the_image_streams_stay_as_pretrained(project, tmp_path):
+    run(project, tmp_path)
+    pretrained = load_file(project / "pretrained" / "model.safetensors")
+    trained = load_file(tmp_path / "model.safetensors")
+    assert pretrained and all(torch.equal(value, trained[f"streams.{name}"]) for name, value in pretrained.items())
+
+
 def test_all_models_see_the_same_order(project, tmp_path, monkeypatch):
     seen: dict[str, list] = {}
     step = loop._step
 
-    def record(network, optimiser, batch, parameters, **names):
+    def record(network, words, optimiser, batch, parameters, **names):
         seen.setdefault(model, []).append((batch.texts, batch.images))
-        return step(network, optimiser, batch, parameters, **names)
+        return step(network, words, optimiser, batch, parameters, **names)
 
     monkeypatch.setattr(loop, "_step", record)
     for model in ("token", "scalar", "bag_of_words", "box"):
@@ -105,6 +115,6 @@ def test_settings_of_torch_come_back(project, tmp_path):
 
 
 def test_the_learning_rate_rises_then_falls_to_zero():
-    factors = [loop._cosine(step, steps=100) for step in range(101)]
+    factors = [cosine(step, steps=100) for step in range(101)]
     assert factors[0] == pytest.approx(0.2) and factors[4] == factors[5] == 1
     assert all(a >= b for a, b in zip(factors[5:], factors[6:], strict=False)) and factors[100] == pytest.approx(0)
