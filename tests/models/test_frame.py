@@ -23,7 +23,9 @@ def test_leaving_undoes_entering_for_smooth_maps(height, width, size):
     frame = frame_of(ramp, size=size)
     back = frame.leave(enter_image(ramp, frame))[0].numpy()
     assert back.shape == (height, width)
-    inner = (slice(2 + height // 6, -2 - height // 6), slice(2 + width // 6, -2 - width // 6))
+    # Within two pixels of the coarser grid the zeros around the picture are averaged in.
+    rim = 1 + 2 * -(-max(height, width) // size)
+    inner = (slice(rim + height // 6, -rim - height // 6), slice(rim + width // 6, -rim - width // 6))
     np.testing.assert_allclose(back[inner], ramp[inner], atol=0.02)
 
 
