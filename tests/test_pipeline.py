@@ -10,7 +10,7 @@ import pytest
 import tiny_project
 from ruamel.yaml import YAML
 
-from semantiseg import declarations, importgraph, notebook, params, pipeline
+from semantiseg import declarations, importgraph, measure, notebook, params, pipeline
 
 ROOT = tiny_project.ROOT
 DECLARED = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
@@ -194,3 +194,53 @@ def test_reproducing_reports_what_ran_and_what_was_cached(tiny):
     second = pipeline.reproduce(root)
     assert not second["complete"] and re.search(r"make +cached", pipeline.summary(second, root=root))
     assert json.loads((root / "logs/demo_run.json").read_text()) == second
+
+
+LANES = """
+stages:
+  verify:
+    cmd: cp words.txt verified.txt
+    deps: [words.txt]
+    outs: [verified.txt]
+  encode:
+    cmd: cp verified.txt encoded.txt
+    deps: [verified.txt]
+    outs: [encoded.txt]
+  pretrain:
+    cmd: cp verified.txt pretrained.txt
+    deps: [verified.txt]
+    outs: [pretrained.txt]
+  train:
+    matrix:
+      model: ${models}
+    cmd: >-
+      touch started.${item.model}; for _ in $(seq 100); do [ $(ls started.* | wc -l) = 2 ] && break; sleep 0.2; done;
+      ls started.* | wc -l > trained.${item.model}
+    deps: [encoded.txt, pretrained.txt]
+    outs: ["trained.${item.model}"]
+  evaluate:
+    matrix:
+      model: ${models}
+    cmd: cp trained.${item.model} evaluated.${item.model}
+    deps: ["trained.${item.model}"]
+    outs: ["evaluated.${item.model}"]
+"""
+
+
+@pytest.mark.skipif(measure.usable_cores() < 2, reason="one core has one lane")
+def test_models_train_side_by_side_and_each_is_evaluated_after_its_own_training(tiny):
+    root = tiny(stages=LANES)
+    assert pipeline._side_by_side(root) == 0
+    # Each training waited until it saw the other one start.
+    assert {model: (root / f"evaluated.{model}").read_text().strip() for model in ("token", "box")} == {
+        "token": "2",
+        "box": "2",
+    }
+    assert pipeline.stale(root) == [] and pipeline.dvc("repro", "-q", root=root).returncode == 0
+
+
+def test_a_lane_that_fails_is_reported_and_the_other_one_ends(tiny):
+    stages = LANES.replace("cp trained.${item.model} evaluated", "test ${item.model} = box && cp trained.box evaluated")
+    root = tiny(stages=stages)
+    assert pipeline._side_by_side(root) != 0
+    assert (root / "evaluated.box").is_file() and not (root / "evaluated.token").exists()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from semantiseg.models.box import box_of
@@ -16,6 +17,9 @@ from semantiseg.models.features import TextFeatures
 from semantiseg.models.prompts import PromptBatch, Reading, collate
 from semantiseg.training.augmentation import Augmentation
 from semantiseg.training.questions import Questions
+
+ABSENT_SHARE = 0.125
+"""Share of the draws whose target is absent."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,11 @@ class Batch:
 
 
 class Sampler:
-    """An endless stream of draws, balanced over levels, then over structures, then over the programs' operations."""
+    """An endless stream of draws, balanced over levels, then over structures, then over what is asked of them.
+
+    What is asked is a name at levels 1 and 2, an operation at level 3. Absent targets are drawn with `ABSENT_SHARE`:
+    left to their number, a structure that few patients have would be learned as one that is never there.
+    """
 
     def __init__(self, questions: Questions, *, images: int, prompts: int, seed: int) -> None:
         """
@@ -58,16 +66,9 @@ class Sampler:
         """
         self._questions, self._images, self._prompts = questions, images, prompts
         self._rng = np.random.default_rng([seed, 1])
-        rows = pd.DataFrame(
-            {"level": questions.level, "structure": questions.structure, "operation": questions.operation}
-        )
-        self._rows = {
-            level: [
-                [group.to_numpy() for _, group in of_structure.index.to_series().groupby(of_structure["operation"])]
-                for _, of_structure in of_level.groupby("structure")
-            ]
-            for level, of_level in rows.groupby("level")
-        }
+        rows = pd.DataFrame({"level": questions.level, "structure": questions.structure, "asked": questions.asked})
+        self._present = _pools(rows[questions.shown])
+        self._absent = _pools(rows[~questions.shown])
 
     def __iter__(self) -> Iterator[list[Drawn]]:
         while True:
@@ -76,7 +77,9 @@ class Sampler:
     def _draw(self) -> Drawn:
         """The first question is drawn over the whole split; its slice then gives the others, each with another
         program if it can."""
-        structures = self._rows[self._pick(list(self._rows))]
+        absent = bool(self._absent) and self._rng.random() < ABSENT_SHARE
+        pools = self._absent if absent else self._present
+        structures = pools[self._pick(list(pools))]
         first = int(self._pick(self._pick(self._pick(structures))))
         sheet = int(self._questions.sheet_of[first])
         rows = [first]
@@ -84,7 +87,10 @@ class Sampler:
             left = np.setdiff1d(self._questions.sheets[sheet], rows)
             if not len(left):
                 left = self._questions.sheets[sheet]
-            for quality in (self._questions.level, self._questions.operation):
+            shown = self._questions.shown[left]
+            if shown.any() and not shown.all():
+                left = left[shown != (self._rng.random() < ABSENT_SHARE)]
+            for quality in (self._questions.level, self._questions.asked):
                 found = quality[left]
                 left = left[found == self._pick(sorted(set(found)))]
             rows.append(int(self._pick(left)))
@@ -95,6 +101,17 @@ class Sampler:
     def _pick(self, options: Any) -> Any:
         """One item of a sequence or an array."""
         return options[int(self._rng.integers(len(options)))]
+
+
+def _pools(rows: pd.DataFrame) -> dict[int, list[list[NDArray[np.intp]]]]:
+    """Row numbers by level, structure and what is asked."""
+    return {
+        level: [
+            [group.to_numpy() for _, group in of_structure.index.to_series().groupby(of_structure["asked"])]
+            for _, of_structure in of_level.groupby("structure")
+        ]
+        for level, of_level in rows.groupby("level")
+    }
 
 
 def assemble(

@@ -68,7 +68,9 @@ class Questions:
         # Plain arrays and lists: looking a row up in a table takes longer than evaluating its program.
         self.level = table["level"].to_numpy()
         self.structure = table["structure"].astype(str).to_numpy(dtype=object)
-        self.operation = table["program"].str.partition("(")[0].to_numpy(dtype=object)
+        operation = table["program"].str.partition("(")[0]
+        self.asked = operation.where(table["level"] == 3, table["program"]).to_numpy(dtype=object)
+        self.shown = (table["target_pixels"] > 0).to_numpy()
         self.texts = [list(texts) for texts in table["texts"]]
         self._volume, self._slice = table["volume_id"].tolist(), table["slice"].tolist()
         self.program, self._parent = table["program"].tolist(), table["parent"].tolist()

@@ -258,14 +258,14 @@ def test_the_demo_cohort_has_all_fourteen_structures_and_enough_volumes():
     counts = counted(40)
     assert counts == {
         **dict.fromkeys(COLLECTIONS, 40),
-        "Task01_BrainTumour": 16,
+        "Task01_BrainTumour": 22,
         "Task02_Heart": 24,
         "Task04_Hippocampus": 24,
         "Task05_Prostate": 20,
         "KiTS23": 48,
-        "BraTS2024-GLI": 18,
+        "BraTS2024-GLI": 26,
     }
-    assert sum(count * len(COLLECTIONS[name].modality) for name, count in counts.items()) == 512
+    assert sum(count * len(COLLECTIONS[name].modality) for name, count in counts.items()) == 568
 
 
 def test_fields_of_view_fit_the_demo():

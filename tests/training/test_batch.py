@@ -12,7 +12,7 @@ from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
 from semantiseg.models.features import TextFeatures
 from semantiseg.training.augmentation import Augmentation
-from semantiseg.training.batch import Sampler, assemble, validation_draws
+from semantiseg.training.batch import ABSENT_SHARE, Sampler, assemble, validation_draws
 from semantiseg.training.questions import Questions, read_questions
 
 S = 32
@@ -59,11 +59,16 @@ def test_targets_are_what_the_programs_denote(questions):
         assert sheet.image[rest & (sheet.image > 0.3)].mean() == pytest.approx(0.4, abs=0.03)
 
 
+def test_absent_targets_are_drawn_with_their_share_however_many_there_are(questions):
+    firsts = [item.rows[0] for step in islice(Sampler(questions, images=10, prompts=1, seed=0), 300) for item in step]
+    assert (~questions.shown[firsts]).mean() == pytest.approx(ABSENT_SHARE, abs=0.02)
+
+
 def test_levels_are_balanced_and_structures_within_a_level(questions):
     firsts = [item.rows[0] for step in islice(Sampler(questions, images=10, prompts=1, seed=0), 300) for item in step]
     levels = Counter(questions.level[firsts].tolist())
     assert all(abs(count - 1000) < 120 for count in levels.values()) and set(levels) == {1, 2, 3}
-    named = Counter(questions.structure[row] for row in firsts if questions.level[row] == 1)
+    named = Counter(questions.structure[row] for row in firsts if questions.level[row] == 1 and questions.shown[row])
     assert abs(named["kidney"] - named["liver"]) < 150
 
 

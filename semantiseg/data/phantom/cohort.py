@@ -37,7 +37,7 @@ def write_cohort(
     Args:
         root: where the collections' folders and `sources.json` go; none of these folders may exist yet.
         cases: scans by collection name, or one number for all: multi-channel collections then get somewhat fewer
-            (`Collection.share`) and KiTS23 a few more. 18 gives 210 scans, 316 single-channel volumes.
+            (`Collection.share`) and KiTS23 a few more. 40 gives 404 scans, 568 single-channel volumes.
         body_scale: linear size of the miniature body (trunk; head, heart and pelvis are a little larger, see `VIEWS`);
             0.4 gives fields of view of about 12 cm. Every measurement on a phantom is one of the miniature.
         seed: of everything random; a scan depends on it and on its own name, never on `workers` or on other scans.
@@ -83,7 +83,7 @@ def counted(cases: Mapping[str, int] | int) -> dict[str, int]:
     """
     if isinstance(cases, int):
         if cases < 1:
-            raise ParameterError(f"expected cases of at least 1, got {cases}; 18 is the demo's number")
+            raise ParameterError(f"expected cases of at least 1, got {cases}; 40 is the demo's number")
         return {name: max(1, round(cases * collection.share)) for name, collection in COLLECTIONS.items()}
     unknown = sorted(set(cases) - set(COLLECTIONS))
     if unknown:

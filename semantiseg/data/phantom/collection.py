@@ -58,7 +58,7 @@ VIEWS = {
     "Task08_HepaticVessel": abdominal_view(24, 54),
     "Task09_Spleen": abdominal_view(14, 58),
     "Task10_Colon": abdominal_view(-52, 64),
-    "KiTS23": View((150, 150, 62), (0, -4, -32), 1.0, (0.9, 1.2), (2.0, 3.0, 1.5, 2.5), ("IPL",)),
+    "KiTS23": View((138, 138, 62), (0, -4, -32), 1.0, (0.9, 1.2), (2.0, 3.0, 1.5, 2.5), ("IPL",)),
     "BraTS2024-GLI": View((78, 94, 44), (0, 0, 9), 1.4, (1.0, 1.0), (1.0,), ("LAS",), HEAD_POSE),
 }
 
@@ -90,8 +90,8 @@ KIDNEY_FINDINGS: tuple[tuple[tuple[str, ...], bool, tuple[str, ...]], ...] = (
 GLIOMAS = (
     Glioma("right"),
     Glioma("left", cavity=True),
-    Glioma("right", core=False),
-    Glioma("left", satellite=True),
+    Glioma("right", cavity=True, core=False),
+    Glioma("left", cavity=True, satellite=True),
     Glioma("right", cavity=True, core=False),
     Glioma("left", enhancing=False),
     Glioma("right", cavity=True, satellite=True),
@@ -267,7 +267,7 @@ COLLECTIONS: dict[str, Collection] = {
             "BRATS",
             ("edema", "non-enhancing tumor", "enhancing tumour"),
             ("FLAIR", "T1w", "t1gd", "T2w"),
-            0.4,
+            0.55,
         ),
         decathlon("Task02_Heart", draw_heart, "la", ("left atrium",), ("MRI",), 0.6),
         decathlon("Task03_Liver", draw_liver, "liver", ("liver", "cancer"), CT),
@@ -286,7 +286,7 @@ COLLECTIONS: dict[str, Collection] = {
             "BraTS-GLI",
             ("background", "NETC", "SNFH", "ET", "RC"),
             ("t1n", "t1c", "t2w", "t2f"),
-            0.45,
+            0.65,
         ),
     )
 }
