@@ -17,8 +17,8 @@ from semantiseg.execution import clock
 from semantiseg.params import load
 from semantiseg.stage import read_log
 
-WAVES = (("verify", ("encode", "pretrain")), ("pretrain", ("train", "evaluate")))
-"""Stages that may run side by side, each wave after the stage named before it."""
+SHARED, LANES = ("encode", "pretrain"), ("train", "evaluate")
+"""What every model needs first, and the stages that make up one model's lane."""
 
 RUN_RECORD = Path("logs/demo_run.json")
 ABSENT = ("deleted", "not in cache")
@@ -73,33 +73,27 @@ def reproduce(root: Path) -> dict[str, Any]:
 
 
 def _side_by_side(root: Path) -> int:
-    """Run what does not depend on one another two at a time, one lane a model; 0, or the first lane's exit code.
+    """Train and evaluate the models side by side, one lane each; 0, or the exit code of the first lane that failed.
 
     `dvc repro` runs one stage after the other, and small networks leave a second core idle. The bytes are the same
-    either way. Only stages that are stale get a lane; all others, and what follows, are left to `dvc repro`.
+    either way. Only stale models get a lane; what comes before and after is left to `dvc repro`.
     """
-    for before, wave in WAVES:
-        known = list(stages(root))
-        if before not in known:
-            continue
-        if code := dvc("repro", before, root=root).returncode:
-            return code
-        stale_now = json.loads(dvc("status", "--json", root=root, capture=True).stdout or "{}")
-        lanes: dict[str, list[str]] = {}
-        for name in known:
-            stage, _, model = name.partition("@")
-            if stage in wave and name in stale_now:
-                lanes.setdefault(model or stage, []).append(name)
-        with ThreadPoolExecutor(max_workers=measure.usable_cores()) as pool:
-            codes = list(
-                pool.map(
-                    lambda lane: dvc("--wait-for-lock", "repro", "--single-item", *lane, root=root).returncode,
-                    lanes.values(),
-                )
-            )
-        if any(codes):
-            return next(filter(None, codes))
-    return 0
+    names = [name for name in stages(root) if name.partition("@")[0] in LANES]
+    if not names:
+        return 0
+    if code := dvc("repro", *SHARED, root=root).returncode:
+        return code
+    changed = json.loads(dvc("status", "--json", root=root, capture=True).stdout or "{}")
+    lanes: dict[str, list[str]] = {}
+    for name in filter(changed.__contains__, names):
+        lanes.setdefault(name.partition("@")[2], []).append(name)
+
+    def run(lane: list[str]) -> int:
+        return dvc("--wait-for-lock", "repro", "--single-item", *lane, root=root).returncode
+
+    with ThreadPoolExecutor(max_workers=measure.usable_cores()) as pool:
+        codes = list(pool.map(run, lanes.values()))
+    return next(filter(None, codes), 0)
 
 
 def summary(record: dict[str, Any], *, root: Path) -> str:
