@@ -25,6 +25,7 @@ EXPECTED = [
     "evaluate",
     "table1",
     "teaser",
+    "breakdown",
     "published",
     "claims",
     "publish",
