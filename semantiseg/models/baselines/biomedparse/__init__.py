@@ -1,0 +1,1 @@
+"""BiomedParse v1 in plain PyTorch under its official state-dict names."""
