@@ -25,6 +25,13 @@ class Sentences:
     sentence: Tensor
     """The end token's state, `[P, C]`: what queries are compared with."""
 
+    def apart(self) -> list[Sentences]:
+        """Each prompt on its own."""
+        return [
+            Sentences(tokens=(words,), sentence=self.sentence[number : number + 1])
+            for number, words in enumerate(self.tokens)
+        ]
+
 
 class QuickGelu(nn.Module):
     """`x * sigmoid(1.702 x)`."""

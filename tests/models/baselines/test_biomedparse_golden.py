@@ -13,7 +13,7 @@ from semantiseg.models.baselines.biomedparse.names import IGNORED
 from semantiseg.models.baselines.biomedparse.network import BiomedParseNetwork, BiomedParseSizes, similarity
 from semantiseg.models.baselines.formula import formula_tensor
 
-GOLDEN = Path(__file__).resolve().parents[3] / "shared" / "data" / "golden" / "biomedparse_seed0.npz"
+GOLDEN = Path(__file__).resolve().parents[4] / "shared" / "data" / "golden" / "biomedparse_seed0.npz"
 MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 close = {"rtol": 1e-3, "atol": 1e-4}
 """Tolerance of issue 5: float32 on another CPU rounds otherwise; the port itself is off by about 1e-5."""
