@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 import torch
 
+from semantiseg.models.baselines.biomedparse import BiomedParse
 from semantiseg.models.baselines.biomedparse.names import IGNORED
 from semantiseg.models.baselines.biomedparse.network import BiomedParseNetwork, BiomedParseSizes, similarity
 from semantiseg.models.baselines.formula import formula_tensor
+from semantiseg.models.baselines.picture import read_picture
 
-GOLDEN = Path(__file__).resolve().parents[4] / "shared" / "data" / "golden" / "biomedparse_seed0.npz"
+SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
+GOLDEN = SHARED / "golden" / "biomedparse_seed0.npz"
+PICTURES = SHARED / "text_prompt_demo"
 MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 close = {"rtol": 1e-3, "atol": 1e-4}
 """Tolerance of issue 5: float32 on another CPU rounds otherwise; the port itself is off by about 1e-5."""
@@ -60,7 +64,7 @@ def features(network, golden):
 @pytest.fixture(scope="module")
 def pyramid(network, features):
     with torch.inference_mode():
-        return network.sem_seg_head["pixel_decoder"](features)
+        return network.sem_seg_head.pixel_decoder(features)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +83,7 @@ def sentences(network, golden):
 @pytest.fixture(scope="module")
 def answers(network, pyramid, sentences):
     with torch.inference_mode():
-        return network.sem_seg_head["predictor"](pyramid, torch.cat(sentences.tokens))
+        return network.sem_seg_head.predictor(pyramid, torch.cat(sentences.tokens))
 
 
 def test_names_and_ignored_names_are_exactly_the_official_ones(empty, golden):
@@ -108,3 +112,15 @@ def test_similarities_agree(answers, sentences, golden):
 
 def test_mask_logits_of_the_official_choice_agree(answers, golden):
     np.testing.assert_allclose(answers.masks[golden["query"]][:, ::2, ::2], golden["mask_logits"], **close)
+
+
+@pytest.mark.skipif(not PICTURES.is_dir(), reason="the real pictures (../shared/data) are not on this machine")
+def test_a_real_picture_and_sentences_lead_to_masks_in_the_original_geometry(network):
+    """The masks mean nothing. A quarter of the official size is short enough; `benchmarks/biomedparse.py` runs 1024."""
+    picture = read_picture(PICTURES / "demo" / "06_CT_abdomen.png")[:900]
+    texts = ["left kidney in abdomen CT", "liver in abdomen CT"]
+    probabilities = BiomedParse(network, size=256).ask(picture, texts=texts)
+    assert probabilities.shape == (2, 900, 1024) and np.isfinite(probabilities).all()
+    assert ((probabilities > 0.5).mean(axis=(1, 2)) > 0).all() and np.abs(
+        probabilities[0] - probabilities[1]
+    ).max() > 0.1

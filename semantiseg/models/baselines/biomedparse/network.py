@@ -36,6 +36,14 @@ class BiomedParseSizes:
     context: int = 77
 
 
+class Head(nn.Module):
+    """All that follows the backbone, under the official name."""
+
+    def __init__(self, pixel_decoder: PixelDecoder, predictor: SeemDecoder) -> None:
+        super().__init__()
+        self.pixel_decoder, self.predictor = pixel_decoder, predictor
+
+
 class BiomedParseNetwork(nn.Module):
     """Encode pictures once, then ask by text. State-dict names are the official ones."""
 
@@ -48,31 +56,28 @@ class BiomedParseNetwork(nn.Module):
             vocabulary=sizes.vocabulary, context=sizes.context, width=sizes.channels, heads=sizes.heads,
             depth=sizes.text_depth,
         )  # fmt: skip
-        self.sem_seg_head = nn.ModuleDict(
-            {
-                "pixel_decoder": PixelDecoder(
-                    self.backbone.channels, channels=sizes.channels, heads=sizes.heads, hidden=sizes.hidden,
-                    depth=sizes.encoder_depth,
-                ),
-                "predictor": SeemDecoder(
-                    text, channels=sizes.channels, heads=sizes.heads, hidden=sizes.hidden, depth=sizes.decoder_depth,
-                    queries=sizes.queries, levels=sizes.levels,
-                ),
-            }
+        pixel_decoder = PixelDecoder(
+            self.backbone.channels, channels=sizes.channels, heads=sizes.heads, hidden=sizes.hidden,
+            depth=sizes.encoder_depth,
         )  # fmt: skip
+        predictor = SeemDecoder(
+            text, channels=sizes.channels, heads=sizes.heads, hidden=sizes.hidden, depth=sizes.decoder_depth,
+            queries=sizes.queries, levels=sizes.levels,
+        )  # fmt: skip
+        self.sem_seg_head = Head(pixel_decoder, predictor)
 
     def encode(self, pixels: Tensor) -> Pyramid:
         """Normalised pictures `[B, 3, S, S]`, S a multiple of 32, to their pyramid."""
-        return self.sem_seg_head["pixel_decoder"](self.backbone(pixels))
+        return self.sem_seg_head.pixel_decoder(self.backbone(pixels))
 
     def read(self, ids: Tensor) -> Sentences:
         """Token ids `[P, T]`; see `TextEncoder`."""
-        return self.sem_seg_head["predictor"].lang_encoder(ids)
+        return self.sem_seg_head.predictor.lang_encoder(ids)
 
     def ask(self, pyramid: Pyramid, sentences: Sentences) -> Tensor:
         """Answer P prompts about one picture (B = 1) jointly: logits `[P, S/4, S/4]`, each prompt's of the query whose
         caption is most like it. Nothing keeps two prompts from one query, and none is ever refused."""
-        answers = self.sem_seg_head["predictor"](pyramid, torch.cat(sentences.tokens))
+        answers = self.sem_seg_head.predictor(pyramid, torch.cat(sentences.tokens))
         return answers.masks[similarity(answers.captions, sentences.sentence).argmax(dim=0)]
 
 

@@ -109,7 +109,7 @@ def scan_picture(values: NDArray, *, modality: Modality, site: str | None = None
 
 def _window(values: NDArray[np.float64], *, modality: Modality, site: str | None) -> tuple[float, float]:
     if modality == "CT":
-        if site not in CT_WINDOWS:
+        if site is None or site not in CT_WINDOWS:
             raise ModelError(f"site: expected one of {list(CT_WINDOWS)} for CT, got {site!r}. Name what is shown.")
         return CT_WINDOWS[site]
     if site is not None:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from semantiseg.models.baselines.biomedparse.pixel_decoder import Pyramid
 from semantiseg.models.baselines.biomedparse.sine_positions import sine_positions
+from semantiseg.models.baselines.biomedparse.text_encoder import TextEncoder
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class SeemDecoder(nn.Module):
     """The decoder; a text encoder stands in it under the official name `lang_encoder`."""
 
     def __init__(
-        self, text: nn.Module, *, channels: int, heads: int, hidden: int, depth: int, queries: int, levels: int
+        self, text: TextEncoder, *, channels: int, heads: int, hidden: int, depth: int, queries: int, levels: int
     ) -> None:
         super().__init__()
         self.lang_encoder = text
