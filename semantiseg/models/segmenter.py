@@ -18,6 +18,7 @@ from semantiseg.models.decoder import TopDownDecoder
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.frame import enter_image, frame_of
 from semantiseg.models.prompts import PromptBatch, PromptProjection, Reading, collate
+from semantiseg.models.protocol import ModelCard
 from semantiseg.models.streams import Encoded, ImageStreams
 
 
@@ -63,6 +64,19 @@ class Segmenter(nn.Module):
         self.streams, self.projection = streams, projection
         self.gates = nn.ModuleList(gates)
         self.decoder = TopDownDecoder(dims=streams.channels, detail=streams.detail)
+
+    @property
+    def card(self) -> ModelCard:
+        """What it reads, its input and its terms."""
+        return ModelCard(
+            label="SemantiSeg",
+            reads=("box",) if self.needs_box else ("text",),
+            input_size=self.image_size,
+            normalisation="the modality's window to [0, 1]; padded to a square, resized",
+            code_licence="Apache-2.0",
+            weights_licence="that of the images it was trained on",
+            training_data=("training split of the run that made it",),
+        )
 
     @property
     def image_size(self) -> int:

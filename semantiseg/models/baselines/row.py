@@ -1,0 +1,55 @@
+"""Names of the baselines' rows: MODEL for what reads text, MODEL@PROTOCOL for what reads boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from semantiseg.errors import ParameterError
+
+BASELINES: Mapping[str, str] = {
+    "biomedparse": "BiomedParse v1",
+    "sam_med2d": "SAM-Med2D",
+    "medsam": "MedSAM",
+    "sam": "SAM ViT-B",
+    "imis_net": "IMIS-Net",
+}
+"""Name of a baseline -> its label in tables."""
+
+ORACLE_TARGET = "oracle_target"
+ORACLE_PARENT = "oracle_parent"
+_GROUNDED = "grounder_"
+
+
+def grounded_by(grounder: str) -> str:
+    """Name of the protocol whose boxes a text-reading model draws."""
+    return f"{_GROUNDED}{grounder}"
+
+
+def row_name(model: str, protocol: str | None) -> str:
+    """Name of a row, of its results folder and of the column `model`; no protocol for a model that reads text."""
+    return model if protocol is None else f"{model}@{protocol}"
+
+
+def prompting(row: str) -> str | None:
+    """How a row was prompted, in the words of Table 1; None for a row that names no box protocol.
+
+    Raises:
+        ParameterError: a protocol that does not exist.
+    """
+    _, at, protocol = row.partition("@")
+    if not at:
+        return None
+    if protocol == ORACLE_TARGET:
+        return "oracle box of the target"
+    if protocol == ORACLE_PARENT:
+        return "oracle box of the parent structure"
+    if protocol.startswith(_GROUNDED) and protocol != _GROUNDED:
+        return f"box from text, drawn by {protocol.removeprefix(_GROUNDED)}"
+    raise ParameterError(
+        f"row {row!r}: expected a protocol {ORACLE_TARGET}, {ORACLE_PARENT} or {_GROUNDED}MODEL, got {protocol!r}."
+    )
+
+
+def label(row: str) -> str | None:
+    """A baseline's label; None for a row of another model."""
+    return BASELINES.get(row.partition("@")[0])

@@ -1,0 +1,26 @@
+"""Names of the baselines' rows."""
+
+from __future__ import annotations
+
+import pytest
+
+from semantiseg.errors import ParameterError
+from semantiseg.models.baselines.row import grounded_by, label, prompting, row_name
+
+
+def test_a_row_says_how_it_was_prompted():
+    assert prompting(row_name("biomedparse", None)) is None
+    assert prompting(row_name("sam", "oracle_target")) == "oracle box of the target"
+    assert prompting(row_name("sam", "oracle_parent")) == "oracle box of the parent structure"
+    assert prompting(row_name("sam", grounded_by("biomedparse"))) == "box from text, drawn by biomedparse"
+
+
+@pytest.mark.parametrize("protocol", ["oracle", "", "grounder_", "oracle_target@x"])
+def test_a_protocol_that_does_not_exist_is_refused(protocol):
+    with pytest.raises(ParameterError, match="expected a protocol"):
+        prompting(f"sam@{protocol}")
+
+
+def test_rows_of_one_baseline_share_its_label_and_other_models_have_none():
+    assert label("medsam@oracle_target") == label("medsam@oracle_parent") == "MedSAM"
+    assert label("gated") is None
