@@ -6,7 +6,7 @@ DATA ?=
 PYTHON := $(shell command -v python3.11 || command -v python3)
 RUN := $(VENV)/bin/python
 
-.PHONY: environment reproduce test bench lint clean
+.PHONY: environment reproduce test bench lint site clean
 
 environment: $(VENV)/.installed
 
@@ -30,6 +30,9 @@ bench: $(VENV)/.installed
 lint: $(VENV)/.installed
 	@"$(RUN)" -m ruff check .
 	@"$(RUN)" -m semantiseg.cli notebooks strip --check
+
+site: $(VENV)/.installed
+	@"$(RUN)" -m semantiseg.cli site
 
 # What a run leaves behind; committed results and the environment stay.
 clean:

@@ -194,6 +194,15 @@ def readme(check: bool) -> None:
 
 
 @main.command()
+@click.option("--output", type=click.Path(path_type=Path), default=Path("site"), show_default=True, help="A folder.")
+def site(output: Path) -> None:
+    """Write the case explorer of the test split below OUTPUT: static pages, to be opened from disk or a server."""
+    from semantiseg.report.explorer.build import build
+
+    click.echo(build(ROOT, output / "explorer"))
+
+
+@main.command()
 def info() -> None:
     """Print version, processor, cores and library versions as JSON."""
     import json

@@ -7,33 +7,13 @@ A check takes its arguments by keyword, and `metrics` (the content of `metrics.j
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from math import prod
 from typing import Any
 
-import numpy as np
-
+from semantiseg.report import claim_executed, claim_published
+from semantiseg.report.finding import Finding, Metrics
 from semantiseg.report.table_text import interval, number
-
-Metrics = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a check found.
-
-    Attributes:
-        holds: whether the claim holds; None if it cannot be tested here.
-        printed: what the paper says, as short as can be.
-        computed: what was computed, or what a test would take.
-        measured: whether images of this run decided it (then the verdict names their origin).
-    """
-
-    holds: bool | None
-    printed: str
-    computed: str
-    measured: bool = False
 
 
 def _pss(l1: float, l3: float) -> Decimal:
@@ -133,82 +113,11 @@ def bench_prompts_per_volume(*, printed: int, metrics: Metrics) -> Finding:
     return Finding(prompts == printed * volumes, f"{printed} a volume", words, measured=True)
 
 
-def haar_channels(*, channels: int, printed: int, metrics: Metrics) -> Finding:
-    """Does one level of the Haar transform give the printed number of channels? Executed."""
-    import pywt
-
-    low, high = pywt.dwt2(np.zeros((channels, 8, 8)), "haar", axes=(1, 2))
-    bands = np.concatenate([low, *high])
-    return Finding(len(bands) == printed, str(printed), f"{channels} x {1 + len(high)} bands = {len(bands)}")
-
-
-def patch_grid(*, image_size: int, patch_size: int, printed: int, metrics: Metrics) -> Finding:
-    """Does a ViT of this patch size give the printed grid for the images of Section 5?"""
-    side = image_size // patch_size
-    words = f"{image_size} / {patch_size} = {side}; {printed} x {patch_size} = {printed * patch_size}"
-    return Finding(side == printed, f"{printed} x {printed}", words)
-
-
-def layers_exist(*, first: int, last: int, layers: int, metrics: Metrics) -> Finding:
-    """Are the named layers the last ones of the encoder, counted from 0?"""
-    return Finding(
-        0 <= first <= last == layers - 1, f"{first}-{last}", f"the last {last - first + 1} of layers 0-{layers - 1}"
-    )
-
-
-def printed_gate_suppresses(*, metrics: Metrics) -> Finding:
-    """Can the printed gate weaken a feature, or differ from pixel to pixel? Executed on the gate of Eq. 2."""
-    import torch
-
-    from semantiseg.models.gate import ScalarGate, StageFeatures
-    from semantiseg.models.prompts import PromptBatch
-
-    generator = torch.Generator().manual_seed(0)
-
-    def draw(*shape: int) -> torch.Tensor:
-        # Wide values drive the sigmoid to both of its ends.
-        return 100 * torch.randn(*shape, generator=generator)
-
-    gate = ScalarGate(channels=4, width=8)
-    for weight in gate.parameters():
-        weight.data = draw(*weight.shape)
-    prompts = PromptBatch(
-        tokens=draw(64, 1, 8), mask=torch.ones(64, 1, dtype=torch.bool), pooled=draw(64, 8), boxes=torch.zeros(64, 4)
-    )
-    stage = StageFeatures(semantic=draw(1, 4, 6, 6), frequency=draw(1, 4, 6, 6), context=draw(1, 8))
-    owner, state = torch.zeros(64, dtype=torch.int64), torch.zeros(64, 4, 6, 6)
-    alpha = gate(stage, owner, prompts, state)[1].detach()
-    low, high = float(1 + alpha.min()), float(1 + alpha.max())
-    pixels = alpha.shape[2] * alpha.shape[3]
-    words = f"factor 1 + alpha from {low:.2f} to {high:.2f} over 64 prompts; {pixels} value for all 36 pixels"
-    return Finding(low < 1 and pixels > 1, "suppresses parts of a picture", words)
-
-
-def dhn_penalises_false_positives(*, gamma: float, metrics: Metrics) -> Finding:
-    """Does Eq. 4 as printed rise when background is marked with confidence? Executed."""
-    import torch
-
-    from semantiseg.training.loss import dhn_loss
-
-    target = torch.tensor([[[1.0, 0.0, 0.0, 0.0]]])
-    quiet, loud = torch.tensor([[[0.0, -9.0, -9.0, -9.0]]]), torch.tensor([[[0.0, 9.0, 9.0, 9.0]]])
-    first, second = (float(dhn_loss(logits, target, gamma=gamma, negatives=False)) for logits in (quiet, loud))
-    words = f"loss {first:.4f} without, {second:.4f} with three false positives of four pixels"
-    return Finding(second > first, "weighs every hard pixel", words)
-
-
 def announced_are_reported(*, announced: Sequence[str], reported: Sequence[str], metrics: Metrics) -> Finding:
     """Does everything announced appear among the results?"""
     missing = [name for name in announced if name not in reported]
     return Finding(
         not missing, ", ".join(announced), f"not reported: {', '.join(missing)}" if missing else "all reported"
-    )
-
-
-def description_matches(*, trait: str, said: bool, found: bool, how: str, source: str, metrics: Metrics) -> Finding:
-    """Does another work have the trait that the paper says it has, or lack the one it says it lacks? Source named."""
-    return Finding(
-        said == found, f"{trait}: {'yes' if said else 'no'}", f"{'yes' if found else 'no'}: {how} ({source})"
     )
 
 
@@ -284,31 +193,15 @@ def model_better(*, model: str, other: str, statistic: str, metrics: Metrics) ->
     return Finding(mine["value"] > theirs["value"], printed, words, measured=True)
 
 
-def needs(*, resources: str, metrics: Metrics) -> Finding:
-    """A claim that nothing here can test, and what it would take."""
-    return Finding(None, "as quoted", resources)
-
-
-def reference_resolves(*, key: str, references: int, metrics: Metrics) -> Finding:
-    """Does a citation point to one of the numbered references?"""
-    holds = key.isdecimal() and 1 <= int(key) <= references
-    return Finding(
-        holds, f"[{key}]", f"reference {key} of {references}" if holds else f"no reference [{key}] among {references}"
-    )
-
-
-def identifier_matches(*, printed: str, found: str, source: str, metrics: Metrics) -> Finding:
-    """Is a printed identifier the work's own?"""
-    return Finding(printed == found, printed, f"{found} ({source})")
-
-
 CHECKS: dict[str, Callable[..., Finding]] = {
     check.__name__: check
     for check in (
         printed_pss, pss_below, largest, relative_losses, product, more_than, reachable_volumes, bench_structures,
-        bench_balanced, bench_prompts_per_volume, haar_channels, patch_grid, layers_exist, printed_gate_suppresses,
-        dhn_penalises_false_positives, announced_are_reported, description_matches, reads_text, model_below,
-        model_at_least, model_better, needs, reference_resolves, identifier_matches,
+        bench_balanced, bench_prompts_per_volume, announced_are_reported, reads_text, model_below, model_at_least,
+        model_better, claim_executed.haar_channels, claim_executed.patch_grid, claim_executed.layers_exist,
+        claim_executed.printed_gate_suppresses, claim_executed.dhn_penalises_false_positives,
+        claim_published.description_matches, claim_published.needs, claim_published.reference_resolves,
+        claim_published.identifier_matches,
     )
 }  # fmt: skip
 """Name in `claims.yaml` -> check."""

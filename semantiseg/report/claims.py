@@ -13,7 +13,8 @@ import pandas as pd
 from ruamel.yaml import YAML, YAMLError
 
 from semantiseg.errors import DataError
-from semantiseg.report.claim_checks import CHECKS, Finding
+from semantiseg.report.claim_checks import CHECKS
+from semantiseg.report.finding import Finding
 from semantiseg.report.style import origin_name
 
 Kind = Literal["arithmetic", "definition", "count", "result", "citation"]

@@ -1,0 +1,126 @@
+"""Write the case explorer: static pages that work from a folder on disk as well as from a server.
+
+Browsers refuse to `fetch` files of a folder, so data are scripts that call `SemantiSeg.receive`. The catalogue is read
+at once, one script and one picture a volume when the volume is looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from semantiseg import files
+from semantiseg.data.store import VolumeStore
+from semantiseg.errors import DataError
+from semantiseg.evaluation.sensitivity import join
+from semantiseg.report import style
+from semantiseg.report.explorer import picture
+from semantiseg.report.explorer.case import case_data
+from semantiseg.report.table1 import read_results
+
+NEEDED = ("data/volumes/manifest.parquet", "data/bench/prompts.parquet", "data/results")
+
+
+def absent(root: Path) -> list[str]:
+    """What the explorer needs and `root` does not hold."""
+    return [name for name in NEEDED if not (root / name).exists()]
+
+
+def build(root: Path, folder: Path) -> Path:
+    """Write the explorer of the test split into `folder`; return its page.
+
+    Raises:
+        DataError: the data are absent, no model was evaluated, or results and prompts belong to different runs.
+    """
+    if missing := absent(root):
+        raise DataError(
+            f"{root}: expected {', '.join(missing)}, got none. Run `dvc pull`, or `semantiseg reproduce` to make them."
+        )
+    models = sorted(path.parent.name for path in (root / "data/results").glob("*/results.parquet"))
+    models = [*filter(models.__contains__, style.MODEL_LABELS), *(set(models) - set(style.MODEL_LABELS))]
+    if not models:
+        raise DataError(f"{root}/data/results: expected a model's results, got none. Run the stage 'evaluate'.")
+    prompts = pd.read_parquet(root / "data/bench/prompts.parquet")
+    prompts = prompts[prompts["split"] == "test"]
+    answers = _answers(root / "data/results", prompts, models)
+    files.remove(folder)
+    shutil.copytree(Path(str(resources.files("semantiseg.report.explorer"))) / "static", folder)
+    names = file_names(sorted(prompts["volume_id"].unique()))
+    with VolumeStore(root / "data/volumes") as store:
+        for volume_id, rows in prompts.groupby("volume_id", sort=True):
+            picture.write_sheet(store.image(str(volume_id)), folder / f"data/{names[str(volume_id)]}.png")
+            content = case_data(store, str(volume_id), rows, answers)
+            _script(folder / f"data/{names[str(volume_id)]}.js", "case", str(volume_id), content)
+    _script(folder / "data/catalogue.js", "catalogue", "", catalogue(prompts, answers, names))
+    return folder / "index.html"
+
+
+def file_names(volume_ids: Sequence[str]) -> dict[str, str]:
+    """Volume -> file name that every system and address takes; distinct for distinct volumes."""
+    names: dict[str, str] = {}
+    for volume_id in volume_ids:
+        name = re.sub(r"[^A-Za-z0-9.-]+", "_", volume_id)
+        while name.lower() in {taken.lower() for taken in names.values()}:
+            name += "_"
+        names[volume_id] = name
+    return names
+
+
+def catalogue(prompts: pd.DataFrame, answers: Mapping[str, pd.DataFrame], names: Mapping[str, str]) -> dict[str, Any]:
+    """What can be chosen: models, and for each volume how many prompts there are by structure, level and suite."""
+    keys = ["structure", "level", "suite"]
+    cases = []
+    for volume_id, rows in prompts.groupby("volume_id", sort=True):
+        first = rows.iloc[0]
+        counts = rows.groupby(keys).size()
+        cases.append(
+            {"id": volume_id, "file": names[str(volume_id)]}
+            | {name: first[name] for name in ("patient_id", "collection", "channel", "modality", "origin")}
+            | {"counts": [[*key, int(count)] for key, count in counts.items()]}  # type: ignore[misc]
+        )
+    return {
+        "models": [{"id": model, "label": style.MODEL_LABELS.get(model, model)} for model in answers],
+        "origin": style.origin_name(sorted(prompts["origin"].unique())),
+        "cases": cases,
+        "start": _start(prompts, answers),
+    }
+
+
+def _start(prompts: pd.DataFrame, answers: Mapping[str, pd.DataFrame]) -> dict[str, str]:
+    """The prompt to open with: the core prompt of the highest level on which the models' Dice differ most."""
+    core = prompts[prompts["suite"] == "core"]
+    rows = core[core["level"] == core["level"].max()] if len(core) else prompts
+    dice = pd.DataFrame({model: table["dice"].reindex(rows["prompt_id"]) for model, table in answers.items()})
+    spread = (dice.max(axis=1) - dice.min(axis=1)).sort_index()
+    chosen = str(spread.idxmax())
+    return {"case": str(rows.set_index("prompt_id").loc[chosen, "volume_id"]), "prompt": chosen}
+
+
+def _answers(folder: Path, prompts: pd.DataFrame, models: Sequence[str]) -> dict[str, pd.DataFrame]:
+    results = read_results(folder, models)
+    tables = {}
+    for model in models:
+        path = folder / model / "masks.parquet"
+        join(prompts, results[model], origin=f"results of {model}")
+        masks = pd.read_parquet(path)
+        if sorted(masks["prompt_id"]) != sorted(results[model]["prompt_id"]):
+            raise DataError(
+                f"{path}: expected one mask for each of {len(results[model])} results, got {len(masks)} masks that do "
+                f"not match them. Run the stage 'evaluate@{model}' again."
+            )
+        tables[model] = results[model].merge(masks, on="prompt_id").set_index("prompt_id")
+    return tables
+
+
+def _script(path: Path, kind: str, name: str, content: Any) -> None:
+    text = json.dumps(content, separators=(",", ":"), allow_nan=False)
+    # A closing tag inside a string would end an inline script; and these two signs end a line in old JavaScript.
+    text = text.replace("</", "<\\/").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    files.write(path, f"SemantiSeg.receive({json.dumps(kind)},{json.dumps(name)},{text});\n")
