@@ -30,7 +30,11 @@ class SliceSegmenter(Protocol):
 
 
 def segment_volume(
-    segmenter: SliceSegmenter, image: NDArray[np.floating], texts: Sequence[str], *, features: TextFeatures | None = None
+    segmenter: SliceSegmenter,
+    image: NDArray[np.floating],
+    texts: Sequence[str],
+    *,
+    features: TextFeatures | None = None,
 ) -> Answer:
     """Answer P prompts about every axial slice; each slice is encoded once, the texts once for all.
 
@@ -47,11 +51,9 @@ def segment_volume(
         ModelError: the image is no volume, or the model asks for boxes.
     """
     if np.ndim(image) != 3 or 0 in np.shape(image):
-        raise ModelError(
-            f"image: expected a volume [D, H, W], got shape {np.shape(image)}. Give one channel; 4D images hold several."
-        )
+        raise ModelError(f"image: expected a volume [D, H, W], got shape {np.shape(image)}. Give one channel.")
     if segmenter.needs_box:
-        raise ModelError("model: expected one that reads text, got one that needs a box on every slice. Choose another.")
+        raise ModelError("model: expected one that reads text, got one that needs a box. Choose another.")
     if features is None:
         from semantiseg.models.text import encode_texts  # loads the text encoder's weights
 
