@@ -44,6 +44,19 @@ def read_program(text: str) -> Program:
     return reader.read(text).program
 
 
+def read_what_is_known(text: str) -> Program:
+    """As `read_program`, but words that the lexicon lacks are passed over. More is read, and more is read wrongly.
+
+    Raises:
+        PromptError: no structure is named, or the known words stand in no order that makes sense.
+    """
+    return reader.read(text, skip_unknown=True).program
+
+
+READERS: dict[str, Read] = {"strict": read_program, "lenient": read_what_is_known}
+"""Readers by name: one refuses a sentence for a single unknown word, the other passes over unknown words."""
+
+
 def noun(atom: Program) -> str:
     """What the wrapped model is asked for an atom: the structure's canonical name, which training may use."""
     return structure(atom.key).names[0]
