@@ -66,10 +66,12 @@ def read_slice(store: VolumeStore, volume_id: str, index: int) -> Question:
 
 
 def ask(segmenter: Segmenter, question: Question, prompts: pd.DataFrame, features: TextFeatures) -> Answer:
-    """Ask all of `prompts` about one slice; a model that needs a box gets the oracle box of the parent structure."""
+    """Ask all of `prompts` about one slice; a model that needs a box gets the oracle box of the parent structure, and
+    one that reads the midline gets the patient's."""
     texts = prompts["text"].tolist()
     boxes = np.stack([box_of(question.mask(parent)) for parent in prompts["parent"]]) if segmenter.needs_box else None
-    return segmenter.segment(question.image, texts, features=features, boxes=boxes)
+    known = {"midline": question.midline} if getattr(segmenter, "reads_midline", False) else {}
+    return segmenter.segment(question.image, texts, features=features, boxes=boxes, **known)
 
 
 def _twin_targets(prompts: pd.DataFrame, targets: list[Mask]) -> list[Mask | None]:
