@@ -45,7 +45,12 @@ class Score:
     hd95_mm: float
 
 
-def _check(answer: NDArray, target: NDArray) -> None:
+def check(answer: NDArray, target: NDArray) -> None:
+    """Refuse what is no pair of boolean masks of one shape.
+
+    Raises:
+        DataError: a mask is not boolean with two or three axes, or the shapes differ.
+    """
     for name, mask in (("answer", answer), ("target", target)):
         if mask.dtype != np.bool_ or mask.ndim not in (2, 3):
             raise DataError(
@@ -72,7 +77,7 @@ def _spacing(spacing_mm: float | Sequence[float], axes: int) -> Spacing:
 
 def dice(answer: Mask, target: Mask) -> float:
     """Dice coefficient 2|A n T| / (|A| + |T|) of two masks of one shape; 1 if both are empty."""
-    _check(answer, target)
+    check(answer, target)
     total = int(np.count_nonzero(answer)) + int(np.count_nonzero(target))
     if total == 0:
         return 1.0
@@ -81,7 +86,7 @@ def dice(answer: Mask, target: Mask) -> float:
 
 def iou(answer: Mask, target: Mask) -> float:
     """Intersection over union of two masks of one shape; 1 if both are empty."""
-    _check(answer, target)
+    check(answer, target)
     union = int(np.count_nonzero(answer | target))
     if union == 0:
         return 1.0
@@ -125,7 +130,7 @@ def nsd(answer: Mask, target: Mask, *, spacing_mm: float | Sequence[float], tole
     """Normalised surface Dice of two masks of one shape: the share of both surfaces, by length (area), that lies within
     `tolerance_mm` of the other (Nikolov et al. 2018, arXiv:1809.04430). Both empty 1, one empty 0.
     """
-    _check(answer, target)
+    check(answer, target)
     spacing = _spacing(spacing_mm, answer.ndim)
     if not answer.any() or not target.any():
         return float(answer.any() == target.any())
@@ -136,7 +141,7 @@ def hd95(answer: Mask, target: Mask, *, spacing_mm: float | Sequence[float]) -> 
     """95th percentile Hausdorff distance in mm of two masks of one shape: the larger of the two directed percentiles
     over edge pixels, linearly interpolated (MONAI's definition). Both empty 0; one empty the grid's diagonal.
     """
-    _check(answer, target)
+    check(answer, target)
     spacing = _spacing(spacing_mm, answer.ndim)
     if not answer.any() or not target.any():
         return 0.0 if answer.any() == target.any() else _diagonal(answer.shape, spacing)
@@ -158,7 +163,7 @@ def score(answer: Mask, target: Mask, *, spacing_mm: float | Sequence[float], ns
     Raises:
         DataError: a mask is not boolean with two or three axes, the shapes differ, or the spacing does not fit.
     """
-    _check(answer, target)
+    check(answer, target)
     spacing = _spacing(spacing_mm, answer.ndim)
     if not answer.any() or not target.any():
         alike = bool(answer.any() == target.any())
