@@ -1,25 +1,38 @@
-"""Scores of one answer against one target, both binary masks `[H, W]` of one slice.
+"""Scores of one answer against one target: binary masks `[H, W]` of one slice, or `[D, H, W]` of one volume.
 
 Conventions for empty masks, so that a missed structure never vanishes from a mean:
 
 | answer, target | Dice | IoU | NSD | HD95 |
 |---|---|---|---|---|
 | both empty | 1 | 1 | 1 | 0 mm |
-| one empty | 0 | 0 | 0 | the slice's diagonal in mm, the largest distance that the picture allows |
+| one empty | 0 | 0 | 0 | the grid's diagonal in mm, the largest distance that the picture allows |
+
+The normalised surface Dice weighs surfaces by length (area), as DeepMind's surface-distance does; MONAI agrees with
+`use_subvoxels=True`. MONAI's default counts edge pixels instead, which weighs a diagonal less than a straight line.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 from semantiseg.conventions import Mask
 from semantiseg.errors import DataError
+from semantiseg.evaluation import surface
+from semantiseg.evaluation.surface import Spacing
 
-_PERCENTILE = 95.0
+_SHARE = 0.95
+
+KITS23_TOLERANCES_MM = {
+    "kidney_and_mass": 1.0330772532390826,
+    "mass": 1.1328796488598762,
+    "tumor": 1.1498198361434828,
+}
+"""Tolerances of the surface Dice in KiTS23's own evaluation, by its classes (neheller/kits23,
+configuration/labels.py)."""
 
 
 @dataclass(frozen=True)
@@ -32,22 +45,39 @@ class Score:
     hd95_mm: float
 
 
-def _check(answer: NDArray, target: NDArray) -> None:
+def check(answer: NDArray, target: NDArray) -> None:
+    """Refuse what is no pair of boolean masks of one shape.
+
+    Raises:
+        DataError: a mask is not boolean with two or three axes, or the shapes differ.
+    """
     for name, mask in (("answer", answer), ("target", target)):
-        if mask.dtype != np.bool_ or mask.ndim != 2:
+        if mask.dtype != np.bool_ or mask.ndim not in (2, 3):
             raise DataError(
-                f"{name}: expected a boolean mask [H, W], got {mask.dtype} of shape {mask.shape}. "
-                "Threshold probabilities and cut volumes into slices first."
+                f"{name}: expected a boolean mask [H, W] or [D, H, W], got {mask.dtype} of shape {mask.shape}. "
+                "Threshold probabilities first."
             )
     if answer.shape != target.shape:
         raise DataError(
-            f"answer: expected the target's shape {target.shape}, got {answer.shape}. Resample the answer to the slice."
+            f"answer: expected the target's shape {target.shape}, got {answer.shape}. Resample the answer to the "
+            "target's grid."
         )
 
 
+def _spacing(spacing_mm: float | Sequence[float], axes: int) -> Spacing:
+    edges = spacing_mm if isinstance(spacing_mm, Sequence) else (spacing_mm,) * axes
+    steps = tuple(float(edge) for edge in edges)
+    if len(steps) != axes or not all(0 < step < np.inf for step in steps):
+        raise DataError(
+            f"spacing_mm: expected one positive edge in mm, or one for each of {axes} axes, got {spacing_mm}. Take it "
+            "from the volume."
+        )
+    return steps
+
+
 def dice(answer: Mask, target: Mask) -> float:
-    """Dice coefficient 2|A n T| / (|A| + |T|) of two masks `[H, W]`; 1 if both are empty."""
-    _check(answer, target)
+    """Dice coefficient 2|A n T| / (|A| + |T|) of two masks of one shape; 1 if both are empty."""
+    check(answer, target)
     total = int(np.count_nonzero(answer)) + int(np.count_nonzero(target))
     if total == 0:
         return 1.0
@@ -55,99 +85,93 @@ def dice(answer: Mask, target: Mask) -> float:
 
 
 def iou(answer: Mask, target: Mask) -> float:
-    """Intersection over union of two masks `[H, W]`; 1 if both are empty."""
-    _check(answer, target)
+    """Intersection over union of two masks of one shape; 1 if both are empty."""
+    check(answer, target)
     union = int(np.count_nonzero(answer | target))
     if union == 0:
         return 1.0
     return int(np.count_nonzero(answer & target)) / union
 
 
-def _contour(mask: Mask) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Contour elements of a mask whose border is background, as DeepMind's surface-distance defines them.
+def extent(mask: Mask, *, spacing_mm: float | Sequence[float]) -> float:
+    """Area in mm2 of a mask `[H, W]`, volume in mm3 of a mask `[D, H, W]`."""
+    return int(np.count_nonzero(mask)) * float(np.prod(_spacing(spacing_mm, mask.ndim)))
 
-    An element sits on a corner shared by four pixels that are not all alike. Its length in pixels depends on which of
-    them are set: half a diagonal for one or three, one edge for two neighbours, two half diagonals for two opposite
-    pixels.
 
-    Returns:
-        corners `[N, 2]` (row, column) and their lengths `[N]`, both in pixels.
+def _surface_dice(answer: Mask, target: Mask, spacing: Spacing, tolerance_mm: float) -> float:
+    """Of two cut masks, neither empty."""
+    codes = [surface.element_codes(mask) for mask in (answer, target)]
+    places = [surface.Places(surface.is_element(code)) for code in codes]
+    near, whole = 0.0, 0.0
+    for code, mine, others in zip(codes, places, places[::-1], strict=True):
+        sizes = surface.element_sizes(spacing)[code[mine.mask]]
+        near += float(sizes[mine.near(others, spacing_mm=spacing, tolerance_mm=tolerance_mm)].sum())
+        whole += float(sizes.sum())
+    return near / whole
+
+
+def _hausdorff(answer: Mask, target: Mask, spacing: Spacing) -> float:
+    """Of two cut masks, neither empty."""
+    edges = [surface.Places(surface.edge(mask)) for mask in (answer, target)]
+    directed = [mine.distances_mm(others, spacing_mm=spacing) for mine, others in (edges, edges[::-1])]
+    return max(_percentile(distances) for distances in directed)
+
+
+def _percentile(values: NDArray[np.float64]) -> float:
+    """As NumPy's, linearly interpolated; for a few hundred values its generality costs more than the sorting."""
+    place = _SHARE * (len(values) - 1)
+    below = int(place)
+    ordered = np.sort(values)
+    low, high = float(ordered[below]), float(ordered[min(below + 1, len(values) - 1)])
+    return low + (high - low) * (place - below)
+
+
+def nsd(answer: Mask, target: Mask, *, spacing_mm: float | Sequence[float], tolerance_mm: float) -> float:
+    """Normalised surface Dice of two masks of one shape: the share of both surfaces, by length (area), that lies within
+    `tolerance_mm` of the other (Nikolov et al. 2018, arXiv:1809.04430). Both empty 1, one empty 0.
     """
-    ones = mask.astype(np.uint8)
-    top_left, top_right, bottom_left, bottom_right = ones[:-1, :-1], ones[:-1, 1:], ones[1:, :-1], ones[1:, 1:]
-    set_pixels = top_left + top_right + bottom_left + bottom_right
-    opposite = (set_pixels == 2) & (top_left == bottom_right)
-    half_diagonal = np.sqrt(2.0) / 2.0
-    length = np.array([0.0, half_diagonal, 1.0, half_diagonal, 0.0])[set_pixels]
-    length[opposite] = 2.0 * half_diagonal
-    corners = np.argwhere(length > 0)
-    return corners, length[length > 0]
-
-
-def _edge_pixels(mask: Mask) -> NDArray[np.int64]:
-    """Pixels `[N, 2]` of a mask (border background) that have a background pixel as one of their four neighbours."""
-    inner = mask[1:-1, 1:-1]
-    surrounded = mask[:-2, 1:-1] & mask[2:, 1:-1] & mask[1:-1, :-2] & mask[1:-1, 2:]
-    return np.argwhere(inner & ~surrounded)
-
-
-def _distances(points: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Euclidean distance in pixels from each of `points` `[N, 2]` to the nearest of `others` `[M, 2]`."""
-    return KDTree(others).query(points)[0]
-
-
-def _crop(answer: Mask, target: Mask) -> tuple[Mask, Mask]:
-    """Both masks cut to their common bounding box with a border of one background pixel; neither changes its
-    contour."""
-    either = answer | target
-    rows, columns = np.flatnonzero(either.any(axis=1)), np.flatnonzero(either.any(axis=0))
-    box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    return np.pad(answer[box], 1), np.pad(target[box], 1)
-
-
-def nsd(answer: Mask, target: Mask, *, spacing_mm: float, tolerance_mm: float) -> float:
-    """Normalised surface Dice of two masks `[H, W]` of square pixels: the share of both contours, by length, that lies
-    within `tolerance_mm` of the other contour (Nikolov et al. 2018, arXiv:1809.04430; contour elements as in DeepMind's
-    surface-distance, which is MONAI's `use_subvoxels=True`). Both empty 1, one empty 0.
-    """
-    _check(answer, target)
+    check(answer, target)
+    spacing = _spacing(spacing_mm, answer.ndim)
     if not answer.any() or not target.any():
         return float(answer.any() == target.any())
-    (points_a, length_a), (points_t, length_t) = (_contour(mask) for mask in _crop(answer, target))
-    near_a = _distances(points_a, points_t) * spacing_mm <= tolerance_mm
-    near_t = _distances(points_t, points_a) * spacing_mm <= tolerance_mm
-    return float((length_a[near_a].sum() + length_t[near_t].sum()) / (length_a.sum() + length_t.sum()))
+    return _surface_dice(*surface.common_box(answer, target), spacing, tolerance_mm)
 
 
-def hd95(answer: Mask, target: Mask, *, spacing_mm: float) -> float:
-    """95th percentile Hausdorff distance in mm of two masks `[H, W]` of square pixels: the larger of the two directed
-    percentiles over edge pixels, linearly interpolated (MONAI's definition). Both empty 0; one empty the slice's
-    diagonal.
+def hd95(answer: Mask, target: Mask, *, spacing_mm: float | Sequence[float]) -> float:
+    """95th percentile Hausdorff distance in mm of two masks of one shape: the larger of the two directed percentiles
+    over edge pixels, linearly interpolated (MONAI's definition). Both empty 0; one empty the grid's diagonal.
     """
-    _check(answer, target)
-    if not answer.any() and not target.any():
-        return 0.0
+    check(answer, target)
+    spacing = _spacing(spacing_mm, answer.ndim)
     if not answer.any() or not target.any():
-        return float(np.hypot(*answer.shape)) * spacing_mm
-    edge_a, edge_t = (_edge_pixels(mask) for mask in _crop(answer, target))
-    directed = [np.percentile(_distances(a, b), _PERCENTILE) for a, b in ((edge_a, edge_t), (edge_t, edge_a))]
-    return float(max(directed)) * spacing_mm
+        return 0.0 if answer.any() == target.any() else _diagonal(answer.shape, spacing)
+    return _hausdorff(*surface.common_box(answer, target), spacing)
 
 
-def score(answer: Mask, target: Mask, *, spacing_mm: float, nsd_tolerance_mm: float) -> Score:
-    """All scores of one answer `[H, W]` against its target `[H, W]`; conventions for empty masks stand in the module's
-    table.
+def _diagonal(shape: tuple[int, ...], spacing: Spacing) -> float:
+    return float(np.linalg.norm(np.multiply(shape, spacing)))
+
+
+def score(answer: Mask, target: Mask, *, spacing_mm: float | Sequence[float], nsd_tolerance_mm: float) -> Score:
+    """All scores of one answer against its target, `[H, W]` or `[D, H, W]`; conventions for empty masks stand in the
+    module's table.
 
     Args:
-        spacing_mm: edge of a (square) pixel.
+        spacing_mm: edge of a pixel (voxel), or one for each axis of the masks.
         nsd_tolerance_mm: tolerance of the normalised surface Dice.
 
     Raises:
-        DataError: a mask is not boolean `[H, W]`, or the shapes differ.
+        DataError: a mask is not boolean with two or three axes, the shapes differ, or the spacing does not fit.
     """
+    check(answer, target)
+    spacing = _spacing(spacing_mm, answer.ndim)
+    if not answer.any() or not target.any():
+        alike = bool(answer.any() == target.any())
+        return Score(*(float(alike),) * 3, hd95_mm=0.0 if alike else _diagonal(answer.shape, spacing))
+    answer, target = surface.common_box(answer, target)
     return Score(
         dice=dice(answer, target),
         iou=iou(answer, target),
-        nsd=nsd(answer, target, spacing_mm=spacing_mm, tolerance_mm=nsd_tolerance_mm),
-        hd95_mm=hd95(answer, target, spacing_mm=spacing_mm),
+        nsd=_surface_dice(answer, target, spacing, nsd_tolerance_mm),
+        hd95_mm=_hausdorff(answer, target, spacing),
     )

@@ -6,22 +6,18 @@ of the slice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from tqdm import tqdm
 
-from semantiseg.bench.evaluate import evaluate
-from semantiseg.bench.program import parse
-from semantiseg.conventions import LabelArray, Mask, Slice
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
-from semantiseg.evaluation import metrics, runs
+from semantiseg.evaluation import runs
+from semantiseg.evaluation.answers import score_slice
+from semantiseg.evaluation.question import Question, read_slice
 from semantiseg.models.box import box_of
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.registry import load
@@ -31,40 +27,6 @@ THRESHOLD = 0.5
 """A pixel belongs to the answer where its probability exceeds this."""
 
 
-@dataclass(frozen=True)
-class Question:
-    """One slice and what its label map says.
-
-    Attributes:
-        image: `[H, W]` in [0, 1].
-        labels: `[H, W]`.
-        structures: label number -> ontology leaf.
-        midline: column of the mid-sagittal plane.
-        spacing_mm: edge of a pixel.
-    """
-
-    image: Slice
-    labels: LabelArray
-    structures: Mapping[int, str]
-    midline: float
-    spacing_mm: float
-
-    def mask(self, program: str) -> Mask:
-        """What a printed program denotes on this slice, `[H, W]`."""
-        return evaluate(parse(program), self.labels, structures=self.structures, midline=self.midline)
-
-
-def read_slice(store: VolumeStore, volume_id: str, index: int) -> Question:
-    """One axial slice of a prepared volume with all that scoring needs."""
-    return Question(
-        image=store.image_slice(volume_id, index),
-        labels=store.label_slice(volume_id, index),
-        structures=store.structures(volume_id),
-        midline=store.midline(volume_id),
-        spacing_mm=store.spacing_mm(volume_id),
-    )
-
-
 def ask(segmenter: Segmenter, question: Question, prompts: pd.DataFrame, features: TextFeatures) -> Answer:
     """Ask all of `prompts` about one slice; a model that needs a box gets the oracle box of the parent structure, and
     one that reads the midline gets the patient's."""
@@ -72,66 +34,6 @@ def ask(segmenter: Segmenter, question: Question, prompts: pd.DataFrame, feature
     boxes = np.stack([box_of(question.mask(parent)) for parent in prompts["parent"]]) if segmenter.needs_box else None
     known = {"midline": question.midline} if getattr(segmenter, "reads_midline", False) else {}
     return segmenter.segment(question.image, texts, features=features, boxes=boxes, **known)
-
-
-def _twin_targets(prompts: pd.DataFrame, targets: list[Mask]) -> list[Mask | None]:
-    """For each prompt of a counterfactual pair the other prompt's target; None for all other prompts."""
-    twins: list[Mask | None] = [None] * len(prompts)
-    positions = np.arange(len(prompts))
-    paired = (prompts["suite"] == "counterfactual").to_numpy()
-    for group in sorted(prompts.loc[paired, "group"].unique()):
-        members = positions[paired & (prompts["group"] == group).to_numpy()]
-        if len(members) != 2:
-            raise DataError(
-                f"prompts, counterfactual pair {group!r}: expected 2 prompts on one slice, got {len(members)}. Run "
-                "'verify' again."
-            )
-        twins[members[0]], twins[members[1]] = targets[members[1]], targets[members[0]]
-    return twins
-
-
-def score_slice(
-    answers: NDArray[np.bool_], question: Question, prompts: pd.DataFrame, *, nsd_tolerance_mm: float
-) -> list[dict[str, object]]:
-    """Score the answers `[P, H, W]` to the P prompts of one slice; one record a prompt, in their order.
-
-    Raises:
-        DataError: the target that the label map gives is not the one that the prompts were verified with.
-    """
-    targets = [question.mask(program) for program in prompts["program"]]
-    twins = _twin_targets(prompts, targets)
-    pixel_mm2 = question.spacing_mm**2
-    records = []
-    for row, answer, target, twin in zip(prompts.itertuples(), answers, targets, twins, strict=True):
-        if int(target.sum()) != row.target_pixels:
-            raise DataError(
-                f"{row.volume_id}, prompt {row.prompt_id}: expected a target of {row.target_pixels} pixels, got "
-                f"{int(target.sum())}. "
-                "Volumes and prompts belong to different runs: run the stages 'prompts' and 'verify' again."
-            )
-        parent = question.mask(row.parent)
-        score = metrics.score(answer, target, spacing_mm=question.spacing_mm, nsd_tolerance_mm=nsd_tolerance_mm)
-        parent_dice = metrics.dice(answer, parent)
-        differs = bool((parent != target).any())
-        records.append(
-            {
-                "prompt_id": row.prompt_id,
-                "volume_id": row.volume_id,
-                "patient_id": row.patient_id,
-                "slice": row.slice,
-                "dice": score.dice,
-                "iou": score.iou,
-                "nsd": score.nsd,
-                "hd95_mm": score.hd95_mm,
-                "target_mm2": float(target.sum()) * pixel_mm2,
-                "predicted_mm2": float(answer.sum()) * pixel_mm2,
-                "parent_dice": parent_dice,
-                "parent_differs": differs,
-                "collapsed": differs and parent_dice > score.dice,
-                "twin_dice": np.nan if twin is None else metrics.dice(answer, twin),
-            }
-        )
-    return records
 
 
 def predict(

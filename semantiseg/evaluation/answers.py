@@ -1,0 +1,91 @@
+"""Answers to prompts, scored: against the target, against the parent, against the other prompt of a pair."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from semantiseg.conventions import Mask
+from semantiseg.errors import DataError
+from semantiseg.evaluation import metrics
+from semantiseg.evaluation.question import Question
+
+
+def twin_programs(prompts: pd.DataFrame) -> dict[str, str]:
+    """For each prompt of a counterfactual pair the other prompt's program.
+
+    Raises:
+        DataError: a pair does not consist of two prompts about one slice.
+    """
+    paired, twins = prompts[prompts["suite"] == "counterfactual"], {}
+    for group, members in paired.groupby("group", sort=True):
+        if len(members) != 2 or len(members[["volume_id", "slice"]].drop_duplicates()) != 1:
+            raise DataError(
+                f"prompts, counterfactual pair {group!r}: expected 2 prompts on one slice, got {len(members)}. Run "
+                "'verify' again."
+            )
+        (first, second), programs = members["prompt_id"], list(members["program"])
+        twins |= {first: programs[1], second: programs[0]}
+    return twins
+
+
+def score_answer(
+    answer: Mask, question: Question, prompt: Any, *, twin: str | None, nsd_tolerance_mm: float
+) -> dict[str, object]:
+    """The record of one answer `[H, W]` (columns of `results.parquet`, docs/architecture.md, without `model`).
+
+    Args:
+        question: the slice that was asked about.
+        prompt: its row of the prompts, by attribute.
+        twin: the program of the other prompt of its counterfactual pair, if it is in one.
+        nsd_tolerance_mm: tolerance of the normalised surface Dice.
+
+    Raises:
+        DataError: the target that the label map gives is not the one that the prompt was verified with.
+    """
+    target, parent = question.mask(prompt.program), question.mask(prompt.parent)
+    pixels, pixel_mm2 = int(target.sum()), question.spacing_mm**2
+    if pixels != prompt.target_pixels:
+        raise DataError(
+            f"{prompt.volume_id}, prompt {prompt.prompt_id}: expected a target of {prompt.target_pixels} pixels, got "
+            f"{pixels}. "
+            "Volumes and prompts belong to different runs: run the stages 'prompts' and 'verify' again."
+        )
+    score = metrics.score(answer, target, spacing_mm=question.spacing_mm, nsd_tolerance_mm=nsd_tolerance_mm)
+    parent_dice = metrics.dice(answer, parent)
+    differs = bool((parent != target).any())
+    return {
+        "prompt_id": prompt.prompt_id,
+        "volume_id": prompt.volume_id,
+        "patient_id": prompt.patient_id,
+        "slice": prompt.slice,
+        "dice": score.dice,
+        "iou": score.iou,
+        "nsd": score.nsd,
+        "hd95_mm": score.hd95_mm,
+        "target_mm2": float(pixels) * pixel_mm2,
+        "predicted_mm2": float(answer.sum()) * pixel_mm2,
+        "parent_dice": parent_dice,
+        "parent_differs": differs,
+        "collapsed": differs and parent_dice > score.dice,
+        "twin_dice": np.nan if twin is None else metrics.dice(answer, question.mask(twin)),
+    }
+
+
+def score_slice(
+    answers: NDArray[np.bool_], question: Question, prompts: pd.DataFrame, *, nsd_tolerance_mm: float
+) -> list[dict[str, object]]:
+    """Score the answers `[P, H, W]` to the P prompts of one slice; one record a prompt, in their order.
+
+    Raises:
+        DataError: the target that the label map gives is not the one that the prompts were verified with, or half of a
+            counterfactual pair is missing.
+    """
+    twins = twin_programs(prompts)
+    return [
+        score_answer(answer, question, prompt, twin=twins.get(prompt.prompt_id), nsd_tolerance_mm=nsd_tolerance_mm)
+        for prompt, answer in zip(prompts.itertuples(), answers, strict=True)
+    ]
