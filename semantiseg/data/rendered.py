@@ -82,7 +82,7 @@ def _write(path: Path, volumes: Path, *, spacing_mm: float, seed: int) -> dict[s
 
 
 def _prepared(path: Path, *, spacing_mm: float) -> tuple[LabelArray, float, Mapping[str, Any]]:
-    """Labels `[D, H, W]` on the prepared grid, cut to what is labelled; the midline's column; facts for the manifest."""
+    """Labels `[D, H, W]` on the prepared grid, cut to what is labelled; the midline's column; manifest facts."""
     raw, affine = nifti.read(path)
     values = nifti.label_values(raw, known=set(KITS23), path=path, described_in="KiTS23's label table")
     labels, _ = grid.to_canonical(values, affine)
