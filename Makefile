@@ -25,7 +25,7 @@ test: $(VENV)/.installed
 	@"$(RUN)" -m pytest
 
 bench: $(VENV)/.installed
-	@PYTHONPATH=. "$(RUN)" benchmarks/run.py
+	@PYTHONPATH=. "$(RUN)" benchmarks/run.py $(ONLY)
 
 lint: $(VENV)/.installed
 	@"$(RUN)" -m ruff check .

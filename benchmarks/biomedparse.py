@@ -109,6 +109,9 @@ def show(path: Path, texts: list[str]) -> None:
         print(f"{target}: {map_.shape[0]} x {map_.shape[1]}, {(map_ > 0.5).mean():.1%} of the picture; {MEANINGLESS}")
 
 
+BENCHMARKS = (cost,)
+
+
 if __name__ == "__main__":
     if sys.argv[1] == "--measure":
         print(json.dumps(measure(Path(sys.argv[2]))))

@@ -66,3 +66,6 @@ def _repro_seconds(folder: Path) -> float:
     if pipeline.dvc("repro", "--quiet", root=folder).returncode:
         raise StageError(f"benchmark: expected `dvc repro` in {folder} to succeed, got an error. It stands above.")
     return round(time.perf_counter() - started, 1)
+
+
+BENCHMARKS = (demo, smoke)

@@ -95,3 +95,6 @@ def _monai(answer: Mask, target: Mask) -> tuple[float, ...]:
         )
         distance = compute_hausdorff_distance(a, t, include_background=True, percentile=95)
     return float(compute_dice(a, t)), float(surface_dice), float(distance)
+
+
+BENCHMARKS = (speed,)

@@ -136,6 +136,9 @@ class SliceVerifier:
             same = bool((self._mask(heard) == self._mask(program)).all())
         if not same:
             yield f"{_where_they_part(heard, program)}: the text denotes {heard}, the prompt states {program}"
+        elif _left_out(heard) != _left_out(program):
+            # "The mass in the right kidney" has the same mask without "excluding the cyst", but not the same meaning.
+            yield f"exclusion: the text leaves out {_named(_left_out(heard))}, the prompt {_named(_left_out(program))}"
 
     def _presence(self, program: Program, must_be_absent: bool) -> Iterator[str]:
         pixels = int(self._mask(program).sum())
@@ -247,6 +250,16 @@ def _leaves(program: Program) -> set[str]:
         return set(structure(program.key).leaves)
     consist = program.children if program.operation == "union" else program.children[:1]
     return set().union(*map(_leaves, consist))
+
+
+def _left_out(program: Program) -> set[str]:
+    """Leaves that are named to be excluded, whether or not they would be part of the target."""
+    removed = _leaves(program.children[1]) if program.operation == "minus" else set()
+    return removed.union(*map(_left_out, program.children))
+
+
+def _named(leaves: set[str]) -> str:
+    return ", ".join(sorted(leaves)) or "nothing"
 
 
 def _normal(program: Program) -> Program:
