@@ -51,15 +51,15 @@ class Ledger:
         entry = self._content["files"].get(self._name(path))
         return entry is not None and path.is_file() and path.stat().st_size == entry["bytes"]
 
-    def record(self, path: Path, *, source: str) -> None:
-        """Record a file's size and checksum.
+    def record(self, path: Path, *, source: str, anew: bool = False) -> None:
+        """Record a file's size and checksum; with `anew` in place of an earlier record (the file was made here).
 
         Raises:
             DataError: another checksum was recorded before.
         """
         found = f"sha256:{files.fingerprint(path)}"
         recorded = self.checksum(path)
-        if recorded and recorded != found:
+        if recorded and recorded != found and not anew:
             raise DataError(
                 f"{path}: expected {recorded} as recorded in {self.path}, got {found}. The publisher's file changed or "
                 "it was damaged; remove its entry there to accept the new one."

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
+import tarfile
 import threading
 import time
 from collections import defaultdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import httpx
 import pytest
@@ -136,6 +137,17 @@ def line(waits) -> Line:
         yield Line(client, QUICK, sleep=waits.append)
 
 
-def tree(folder: Path) -> set[str]:
-    """Names of all files below a folder."""
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+def _tar_of(contents: dict[str, bytes], *, form: int = tarfile.PAX_FORMAT) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=form) as archive:
+        for name, content in contents.items():
+            item = tarfile.TarInfo(name)
+            item.size = len(content)
+            archive.addfile(item, io.BytesIO(content))
+    return stream.getvalue()
+
+
+@pytest.fixture
+def tar_of():
+    """Makes an uncompressed tar of names and contents."""
+    return _tar_of
