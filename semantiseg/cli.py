@@ -203,6 +203,26 @@ def site(output: Path) -> None:
 
 
 @main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("collections", nargs=-1, metavar="[COLLECTION]...")
+@click.option("--limit", type=click.IntRange(min=1), help="Cases of each Decathlon task and of KiTS23; default: all.")
+@click.option("--jobs", type=click.IntRange(min=1), default=4, show_default=True, help="Transfers at a time.")
+@click.option("--from", "by_hand", type=click.Path(path_type=Path), help="List what you downloaded by hand into here.")
+@click.option("--verify", is_flag=True, help="Fetch nothing; read every fetched file and compare its checksum.")
+def fetch(
+    folder: Path, collections: tuple[str, ...], limit: int | None, jobs: int, by_hand: Path | None, verify: bool
+) -> None:
+    """Fetch official COLLECTIONs (none: list them) into FOLDER; run it again to go on after a cut.
+
+    BraTS needs your Synapse token in SYNAPSE_AUTH_TOKEN. The demo never fetches anything.
+    """
+    from semantiseg.data.official import door
+
+    for line in door.run(folder, collections, limit=limit, jobs=jobs, by_hand=by_hand, verify=verify):
+        click.echo(line)
+
+
+@main.command()
 def info() -> None:
     """Print version, processor, cores and library versions as JSON."""
     import json

@@ -1,0 +1,206 @@
+"""Copy one file, or one stretch of it, from an HTTP server to disk, whatever the server or the line does meanwhile."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+from semantiseg.data.official.line import Line, Remote, TryAgain, insist, refuse
+from semantiseg.data.official.space import require_space
+from semantiseg.errors import DataError
+
+
+def download(remote: Remote, target: Path, *, line: Line) -> None:
+    """Bring `remote` to `target`; the file appears under its name only when it is complete and its checksum right.
+
+    What arrived before a cut or a kill lies in `.<name>.partial` and is gone on with, if the server still has the same
+    file (its entity tag is kept beside it and sent as If-Range).
+
+    Raises:
+        DataError: the server refuses, has not what was promised, or the tries are used up; names `remote` and the
+            remedy.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.partial")
+    line.progress(_size(partial))
+    for last in (False, True):
+        insist(remote.name, lambda: _try(remote, partial, line), arrived=lambda: _size(partial), line=line)
+        found = checksum(partial, remote.checksum)
+        if found == remote.checksum:
+            break
+        line.progress(-_size(partial))
+        _forget(partial)
+        if last:
+            raise DataError(
+                f"{remote.name}: expected {remote.checksum}, got {found} twice. The server's file is another one, or "
+                f"damaged. {remote.remedy}"
+            )
+    os.replace(partial, target)
+    _forget(partial)
+
+
+def text_of(remote: Remote, *, line: Line, post: object = None) -> str:
+    """The text that a server answers with, to a GET or to a JSON body `post`; tried again like a file.
+
+    Raises:
+        DataError: as `download`.
+    """
+    found: list[str] = []
+
+    def ask() -> None:
+        method, body = ("GET", None) if post is None else ("POST", post)
+        timeout = line.patience.silence_s
+        response = line.client.request(
+            method, remote.address(), json=body, headers=dict(remote.headers), timeout=timeout
+        )
+        refuse(remote, response)
+        found.append(response.text)
+
+    insist(remote.name, ask, arrived=lambda: 0, line=line)
+    return found[-1]
+
+
+def size_of(remote: Remote, *, line: Line) -> tuple[int | None, bool]:
+    """Bytes of the whole file (None if the server does not say), and whether stretches of it can be had.
+
+    Raises:
+        DataError: as `download`.
+    """
+    found: list[tuple[int | None, bool]] = []
+
+    def ask() -> None:
+        headers = {"Accept-Encoding": "identity", "Range": "bytes=0-0", **remote.headers}
+        with line.client.stream("GET", remote.address(), headers=headers, timeout=line.patience.silence_s) as response:
+            refuse(remote, response)
+            total = re.fullmatch(r"bytes 0-0/(\d+)", response.headers.get("Content-Range", ""))
+            length = response.headers.get("Content-Length")
+            if response.status_code == 206 and total:
+                found.append((int(total[1]), True))
+            else:
+                found.append((int(length) if length is not None and response.status_code == 200 else None, False))
+
+    insist(remote.name, ask, arrived=lambda: 0, line=line)
+    return found[-1]
+
+
+def checksum(path: Path, like: str) -> str:
+    """The file's checksum in the notation and by the algorithm of `like` ("" gives "")."""
+    if not like:
+        return ""
+    algorithm = like.partition(":")[0]
+    with path.open("rb") as stream:
+        return f"{algorithm}:{hashlib.file_digest(stream, algorithm).hexdigest()}"
+
+
+def _try(remote: Remote, partial: Path, line: Line) -> None:
+    """One request; returns when the partial file holds all bytes."""
+    have, tag = _size(partial), _tag(partial)
+    expected = remote.size if remote.stop is None else remote.stop - remote.start
+    if expected is not None and have == expected and have:
+        return
+    # Without a tag or a checksum nobody would notice that the rest comes from another file.
+    if have and not (tag or remote.checksum):
+        line.progress(-have)
+        have = 0
+    # A file is wanted as it lies there, not squeezed for the journey.
+    headers = {"Accept-Encoding": "identity", **remote.headers}
+    if have or remote.start or remote.stop is not None:
+        headers["Range"] = f"bytes={remote.start + have}-{'' if remote.stop is None else remote.stop - 1}"
+        if have and tag:
+            headers["If-Range"] = tag
+    with line.client.stream("GET", remote.address(), headers=headers, timeout=line.patience.silence_s) as response:
+        have, expected = _begin(remote, response, partial, have=have, expected=expected, told=line.progress)
+        if expected is not None:
+            require_space(partial.parent, expected - have, purpose=remote.name)
+        _receive(response, partial, have=have, expected=expected, line=line)
+    if expected is not None and _size(partial) != expected:
+        raise TryAgain(f"{_size(partial)} of {expected} bytes")
+
+
+def _begin(
+    remote: Remote, response: httpx.Response, partial: Path, *, have: int, expected: int | None, told: Callable
+) -> tuple[int, int | None]:
+    """Judge the answer's head: from which byte of the partial file to write, and how many there will be."""
+    status = response.status_code
+    if status == 416:
+        total = re.fullmatch(r"bytes \*/(\d+)", response.headers.get("Content-Range", ""))
+        told(-have)
+        _forget(partial)
+        if not have:
+            size = total[1] if total else "unknown"
+            raise DataError(f"{remote.name}: expected more bytes, got a file of {size} bytes. {remote.remedy}")
+        raise TryAgain(f"status 416 after {have} bytes, so the server's file is another one")
+    refuse(remote, response)
+    length = response.headers.get("Content-Length")
+    if status == 206:
+        stated = re.match(r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range", ""))
+        if not stated or int(stated[1]) != remote.start + have:
+            raise TryAgain(f"the range {response.headers.get('Content-Range')!r}, which was not asked for")
+        offered = int(stated[2]) + 1 - remote.start
+    elif have and (remote.start or remote.stop is not None):
+        told(-have)
+        _forget(partial)
+        raise TryAgain("another file than before")
+    elif remote.start or remote.stop is not None:
+        raise DataError(
+            f"{remote.name}: expected a server that answers range requests, got the whole file. Fetch the whole "
+            "archive: leave out the limit."
+        )
+    else:
+        told(-have)
+        have, offered = 0, int(length) if length is not None else None
+    if offered is not None and expected is not None and offered != expected:
+        _forget(partial)
+        raise DataError(f"{remote.name}: expected {expected} bytes, got {offered}. {remote.remedy}")
+    tag = response.headers.get("ETag") or ""
+    # Weak tags may stand for files that differ in some bytes.
+    if tag and not tag.startswith("W/"):
+        _tag_path(partial).write_text(tag, encoding="utf-8")
+    else:
+        _tag_path(partial).unlink(missing_ok=True)
+    return have, expected if expected is not None else offered
+
+
+def _receive(response: httpx.Response, partial: Path, *, have: int, expected: int | None, line: Line) -> None:
+    """Append what arrives; give up when it is more than promised or comes too slowly."""
+    since, arrived = time.monotonic(), 0
+    with partial.open("r+b" if partial.exists() else "wb") as file:
+        file.truncate(have)
+        file.seek(have)
+        # As they come: blocks of a fixed size would be lost with the cut that keeps them from filling up.
+        for block in response.iter_raw():
+            have += len(block)
+            if expected is not None and have > expected:
+                raise TryAgain(f"more than {expected} bytes")
+            file.write(block)
+            line.progress(len(block))
+            arrived += len(block)
+            seconds = time.monotonic() - since
+            if seconds >= line.patience.slow_for_s:
+                if arrived < line.patience.slowest * seconds:
+                    raise TryAgain(f"{arrived / seconds:.0f} bytes a second")
+                since, arrived = time.monotonic(), 0
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _tag_path(partial: Path) -> Path:
+    return partial.with_name(f"{partial.name}-tag")
+
+
+def _tag(partial: Path) -> str:
+    path = _tag_path(partial)
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def _forget(partial: Path) -> None:
+    partial.unlink(missing_ok=True)
+    _tag_path(partial).unlink(missing_ok=True)

@@ -1,0 +1,96 @@
+"""Unpack archives of strangers: nothing leaves the folder, nothing but plain files, nothing half done."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from semantiseg import files
+from semantiseg.data.official.space import require_space
+from semantiseg.errors import DataError
+
+
+def unpack_tar(archive: Path, folder: Path, *, wanted: Callable[[PurePosixPath], bool]) -> list[Path]:
+    """Unpack the wanted files of an uncompressed tar, named without their first folder, as `folder`.
+
+    An existing `folder` is replaced. Links, devices and names that point outside are refused, not skipped: an archive
+    that holds one is not what its publisher made.
+
+    Raises:
+        DataError: the archive is damaged or malicious, or the disk has no room.
+    """
+    with _whole(archive, folder) as partial, tarfile.open(archive, mode="r:") as opened:
+        members = opened.getmembers()
+        for member in members:
+            _require_plain(archive, member.name, plain=member.isfile() or member.isdir())
+        chosen = [member for member in members if member.isfile() and wanted(_inner(member.name))]
+        require_space(folder.parent, sum(member.size for member in chosen), purpose=f"unpacking {archive.name}")
+        for member in chosen:
+            opened.extract(member.replace(name=_inner(member.name).as_posix(), deep=False), partial, filter="data")
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def unpack_zip(archive: Path, folder: Path, *, wanted: Callable[[PurePosixPath], bool]) -> list[Path]:
+    """Unpack the wanted files of a zip into `folder`, beside what lies there; the last two parts of a name are kept.
+
+    Archives of one challenge hold case folders below folders of changing names (`training_data1_v2/<case>/<file>`).
+    Later archives correct earlier ones, so files of the same name are replaced.
+
+    Raises:
+        DataError: the archive is damaged or malicious, or the disk has no room.
+    """
+    partial = folder.parent / f".{folder.name}.unpacking"
+    with _whole(archive, partial) as staging, zipfile.ZipFile(archive) as opened:
+        for item in opened.infolist():
+            # The upper half of external_attr holds the Unix mode; 0o120000 is a symbolic link.
+            _require_plain(archive, item.filename, plain=(item.external_attr >> 16) & 0o170000 != 0o120000)
+        chosen = [item for item in opened.infolist() if not item.is_dir() and wanted(PurePosixPath(item.filename))]
+        require_space(folder.parent, sum(item.file_size for item in chosen), purpose=f"unpacking {archive.name}")
+        for item in chosen:
+            target = staging.joinpath(*PurePosixPath(item.filename).parts[-2:])
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with opened.open(item) as source, target.open("wb") as sink:
+                shutil.copyfileobj(source, sink, 1 << 20)
+    unpacked = []
+    for path in sorted(path for path in partial.rglob("*") if path.is_file()):
+        target = folder / path.relative_to(partial)
+        files.replace(path, target)
+        unpacked.append(target)
+    files.remove(partial)
+    return unpacked
+
+
+@contextmanager
+def _whole(archive: Path, folder: Path) -> Iterator[Path]:
+    """A folder to unpack into that takes its final name only when all went well."""
+    partial = folder.with_name(f"{folder.name}.partial")
+    files.remove(partial)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        files.replace(partial, folder)
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise DataError(
+            f"{archive}: expected a whole archive without links or names that point outside, got {error}. Remove it "
+            "and fetch it again."
+        ) from None
+    finally:
+        files.remove(partial)
+
+
+def _inner(name: str) -> PurePosixPath:
+    return PurePosixPath(*PurePosixPath(name).parts[1:])
+
+
+def _require_plain(archive: Path, name: str, *, plain: bool) -> None:
+    path = PurePosixPath(name.replace("\\", "/"))
+    if not plain or path.is_absolute() or ".." in path.parts or ":" in path.parts[:1]:
+        raise DataError(
+            f"{archive}: expected plain files below one folder, got {name!r}. This is not the publisher's archive: "
+            "remove it and fetch it from the official address."
+        )
