@@ -22,7 +22,7 @@ class TextFeature:
     ids: NDArray[np.int32]
     """Word-piece ids, `[T]`."""
     pooled: NDArray[np.float16]
-    """Sentence embedding of length 1, `[E]`."""
+    """Sentence embedding of length 1, `[F]`; F is E for encoders that do not project it."""
     static: NDArray[np.float16]
     """Rows of the word-piece table, `[T, E]`: no position, no context."""
 
@@ -52,6 +52,11 @@ class TextFeatures:
     @property
     def width(self) -> int:
         """E, the width of a token feature."""
+        return int(self.tokens.shape[1])
+
+    @property
+    def sentence_width(self) -> int:
+        """F, the width of a sentence embedding."""
         return int(self.pooled.shape[1])
 
     def __getitem__(self, text: str) -> TextFeature:

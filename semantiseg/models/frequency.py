@@ -16,7 +16,32 @@ class ConvolutionBlock(nn.Sequential):
         super().__init__(nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.GELU())
 
 
-class FrequencyEncoder(nn.Module):
+class FeaturePyramid(nn.Module):
+    """The neck (Lin et al., CVPR 2017): each map is told what the coarser ones saw."""
+
+    channels: tuple[int, ...]
+    """Of the maps that `pyramid` gives, finest first."""
+
+    def add_neck(self, *, dims: Sequence[int], channels: Sequence[int]) -> None:
+        """Make the neck's layers for maps of `dims` channels, finest first, that shall have `channels` each."""
+        self.channels = tuple(channels)
+        self.lateral = nn.ModuleList(nn.Conv2d(width, out, 1) for width, out in zip(dims, channels, strict=True))
+        self.down = nn.ModuleList(
+            nn.Conv2d(coarse, fine, 1) for fine, coarse in zip(channels[:-1], channels[1:], strict=True)
+        )
+        self.smooth = nn.ModuleList(ConvolutionBlock(channels=out) for out in channels)
+
+    def pyramid(self, seen: Sequence[Tensor]) -> list[Tensor]:
+        """Maps `[B, dims[i], h, w]` to maps `[B, channels[i], h, w]`."""
+        maps = [self.smooth[-1](self.lateral[-1](seen[-1]))]
+        for number in reversed(range(len(self.down))):
+            x = self.lateral[number](seen[number])
+            x = x + F.interpolate(self.down[number](maps[0]), size=x.shape[-2:], mode="bilinear", align_corners=False)
+            maps.insert(0, self.smooth[number](x))
+        return maps
+
+
+class FrequencyEncoder(FeaturePyramid):
     """F_freq: the four ConvNeXt stages (Liu et al., CVPR 2022), each told what the coarser ones saw.
 
     The neck is a feature pyramid (Lin et al., CVPR 2017), computed once an image: what a prompt then has to do at each
@@ -60,12 +85,7 @@ class FrequencyEncoder(nn.Module):
         for layer in self.stages.modules():
             if isinstance(layer, (nn.Conv2d, nn.Linear)):
                 nn.init.trunc_normal_(layer.weight, std=layer.weight[0].numel() ** -0.5)
-        self.channels = tuple(channels)
-        self.lateral = nn.ModuleList(nn.Conv2d(width, out, 1) for width, out in zip(dims, channels, strict=True))
-        self.down = nn.ModuleList(
-            nn.Conv2d(coarse, fine, 1) for fine, coarse in zip(channels[:-1], channels[1:], strict=True)
-        )
-        self.smooth = nn.ModuleList(ConvolutionBlock(channels=out) for out in channels)
+        self.add_neck(dims=dims, channels=channels)
 
     def forward(self, bands: Tensor) -> list[Tensor]:
         """`[B, 12, H, W]` to four maps `[B, channels[i], H / (stem_stride * 2**i), ...]`, finest first."""
@@ -74,9 +94,4 @@ class FrequencyEncoder(nn.Module):
         for stage in self.stages:
             x = stage(x)
             seen.append(x)
-        maps = [self.smooth[-1](self.lateral[-1](seen[-1]))]
-        for number in reversed(range(len(self.down))):
-            x = self.lateral[number](seen[number])
-            x = x + F.interpolate(self.down[number](maps[0]), size=x.shape[-2:], mode="bilinear", align_corners=False)
-            maps.insert(0, self.smooth[number](x))
-        return maps
+        return self.pyramid(seen)

@@ -35,7 +35,7 @@ class PromptBatch:
     mask: Tensor
     """True where a token is, `[P, T]`."""
     pooled: Tensor
-    """Sentence embeddings, `[P, E]`."""
+    """Sentence embeddings, `[P, F]`; F is E for most encoders."""
     boxes: Tensor
     """Boxes `[P, 4]` = (top, left, bottom, right) as fractions of the model's frame; all zero means no box."""
 
@@ -44,7 +44,7 @@ class PromptBatch:
 
 
 def _read(feature: TextFeature, reading: Reading) -> tuple[NDArray, NDArray]:
-    """Token features `[T, 2E]` and sentence embedding `[E]` as a model of this reading sees them.
+    """Token features `[T, 2E]` and sentence embedding `[F]` as a model of this reading sees them.
 
     In context "left" and "right" are nearly the same (cosine 0.8 in MiniLM); by themselves they are not (0.5).
     """
@@ -87,18 +87,20 @@ def collate(
 
 
 class PromptProjection(nn.Module):
-    """From the text encoder's width E to the width D shared with F_sem.
+    """From the text encoder's widths (tokens E, sentence F) to the width D shared with F_sem.
 
     E_text is the encoder's sentence embedding plus what `READERS` learned queries find among the words; it joins the
     words as one more token.
     """
 
-    def __init__(self, *, text_width: int, width: int, dropout: float) -> None:
+    def __init__(self, *, text_width: int, sentence_width: int, width: int, dropout: float) -> None:
         super().__init__()
         # Each part by itself: features in context are ten times as long as word pieces.
         self.parts = nn.LayerNorm(text_width)
         self.token = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * text_width, width), nn.LayerNorm(width))
-        self.sentence = nn.Sequential(nn.LayerNorm(text_width), nn.Dropout(dropout), nn.Linear(text_width, width))
+        self.sentence = nn.Sequential(
+            nn.LayerNorm(sentence_width), nn.Dropout(dropout), nn.Linear(sentence_width, width)
+        )
         self.readers = nn.Linear(width, READERS, bias=False)
         self.found = nn.Linear(READERS * width, width)
         self.norm = nn.LayerNorm(width)

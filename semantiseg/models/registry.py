@@ -15,7 +15,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 from semantiseg.errors import ModelError
+from semantiseg.models.biomedclip import BiomedCLIPImageEncoder
 from semantiseg.models.box import BoxGate
+from semantiseg.models.convnext import ConvNeXtEncoder
 from semantiseg.models.frequency import FrequencyEncoder
 from semantiseg.models.gate import NoGate, ScalarGate, TokenGate
 from semantiseg.models.prompts import PromptProjection, Reading
@@ -81,6 +83,39 @@ WIDTHS: Mapping[str, Sizes] = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class FullSizes:
+    """Sizes of BiomedCLIP's image tower and timm's ConvNeXt, and of the gates on all four of its stages."""
+
+    vit: str
+    """timm's name of the image tower."""
+    semantic_channels: int
+    """D: as in `Sizes`; 512 is what BiomedCLIP projects to."""
+    convnext: str
+    """timm's name of the frequency stream."""
+    convnext_sizes: Mapping[str, tuple[int, ...]]
+    """Where they differ from timm's: `depths`, `dims`."""
+    drop_path: float
+    channels: tuple[int, int, int, int, int]
+    """Of the five maps behind the neck; the last four are gated."""
+    gate_heads: tuple[int, int, int, int]
+    text_dropout: float
+
+
+FULL: Mapping[str, FullSizes] = {
+    "paper": FullSizes(
+        vit="vit_base_patch16_224", semantic_channels=512, convnext="convnext_tiny", convnext_sizes={}, drop_path=0.1,
+        channels=(16, 64, 96, 128, 192), gate_heads=(4, 4, 6, 8), text_dropout=0.1,
+    ),
+    "paper_tiny": FullSizes(
+        vit="vit_tiny_patch16_224", semantic_channels=32, convnext="convnext_tiny",
+        convnext_sizes={"depths": (1, 1, 1, 1), "dims": (8, 16, 16, 32)}, drop_path=0.0,
+        channels=(8, 8, 16, 16, 32), gate_heads=(1, 1, 2, 2), text_dropout=0.0,
+    ),
+}  # fmt: skip
+"""Presets that start from published weights (`models/start.py`) and are fine-tuned; `paper_tiny` is for tests."""
+
+
 def _gate(name: GateName, *, channels: int, heads: int, width: int) -> nn.Module:
     gates: Mapping[GateName, Callable[[], nn.Module]] = {
         "none": lambda: NoGate(channels=channels, width=width),
@@ -95,14 +130,16 @@ def build_streams(*, width: str, image_size: int) -> ImageStreams:
     """Build the image streams with fresh random weights (from torch's global generator).
 
     Args:
-        width: a key of `WIDTHS`.
+        width: a key of `WIDTHS` or `FULL`.
         image_size: S, rows and columns of the network's input in pixels.
 
     Raises:
         ModelError: unknown width, or a size that the patches or the Haar transform do not divide.
     """
+    if width in FULL:
+        return _full_streams(FULL[width], image_size=image_size)
     if width not in WIDTHS:
-        raise ModelError(f"width: expected one of {list(WIDTHS)}, got {width!r}. Choose one of these.")
+        raise ModelError(f"width: expected one of {[*WIDTHS, *FULL]}, got {width!r}. Choose one of these.")
     sizes = WIDTHS[width]
     multiple = math.lcm(sizes.patch_size, 16 * sizes.stem_stride)  # Haar 2, stem, and three halvings by ConvNeXt
     if image_size % multiple:
@@ -120,13 +157,28 @@ def build_streams(*, width: str, image_size: int) -> ImageStreams:
     )  # fmt: skip
 
 
-def build(model: str, *, width: str, image_size: int, text_width: int) -> Segmenter:
+def _full_streams(sizes: FullSizes, *, image_size: int) -> ImageStreams:
+    if image_size % 32 or image_size < 64:  # Haar 2, stem 4, three halvings that may round down
+        raise ModelError(f"image_size: expected a multiple of 32 from 64 on, got {image_size}. Round it.")
+    return ImageStreams(
+        image_size=image_size,
+        semantic=BiomedCLIPImageEncoder(vit=sizes.vit, channels=sizes.semantic_channels),
+        frequency=ConvNeXtEncoder(
+            name=sizes.convnext, channels=sizes.channels, drop_path=sizes.drop_path, **sizes.convnext_sizes
+        ),
+    )
+
+
+def build(
+    model: str, *, width: str, image_size: int, text_width: int, sentence_width: int | None = None
+) -> Segmenter:
     """Build a model with fresh random weights (from torch's global generator).
 
     Args:
         model: a key of `RECIPES`.
         width, image_size: see `build_streams`.
-        text_width: E, width of the text encoder's features.
+        text_width: E, width of the text encoder's token features.
+        sentence_width: width of its sentence embedding; None means E.
 
     Raises:
         ModelError: unknown model; see also `build_streams`.
@@ -134,7 +186,9 @@ def build(model: str, *, width: str, image_size: int, text_width: int) -> Segmen
     if model not in RECIPES:
         raise ModelError(f"model: expected one of {list(RECIPES)}, got {model!r}. Choose one of these.")
     streams = build_streams(width=width, image_size=image_size)
-    recipe, sizes = RECIPES[model], WIDTHS[width]
+    recipe, sizes = RECIPES[model], FULL.get(width) or WIDTHS[width]
+    if recipe.reading == "bag_of_words":  # its sentence embedding is a mean over word pieces
+        sentence_width = text_width
     # Gates draw from a generator of their own: all models of one seed then share the initial weights of everything
     # else.
     with torch.random.fork_rng(devices=[]):
@@ -147,24 +201,29 @@ def build(model: str, *, width: str, image_size: int, text_width: int) -> Segmen
         reading=recipe.reading,
         needs_box=recipe.gate == "box",
         streams=streams,
-        projection=PromptProjection(text_width=text_width, width=sizes.semantic_channels, dropout=sizes.text_dropout),
+        projection=PromptProjection(
+            text_width=text_width,
+            sentence_width=sentence_width or text_width,
+            width=sizes.semantic_channels,
+            dropout=sizes.text_dropout,
+        ),
         gates=gates,
     )
 
 
-def start_from(folder: Path, *, model: str, text_width: int) -> Segmenter:
+def start_from(folder: Path, *, model: str, text_width: int, sentence_width: int | None = None) -> Segmenter:
     """Build a model of the registry on pretrained image streams; everything else has fresh random weights.
 
     Args:
-        folder: what stage `pretrain` wrote: `model.safetensors`, `config.json`.
+        folder: what stage `pretrain` or `models/start.py` wrote: `model.safetensors`, `config.json`.
         model: a key of `RECIPES`.
-        text_width: E, width of the text encoder's features.
+        text_width, sentence_width: see `build`.
 
     Raises:
         ModelError: a file is absent or broken, or its weights are not those of the configured streams.
     """
     config, state = _read(folder, keys=("width", "image_size"))
-    network = build(model, **config, text_width=text_width)
+    network = build(model, **config, text_width=text_width, sentence_width=sentence_width)
     load_checked(network.streams, state, origin=str(folder / "model.safetensors"))
     return network
 
@@ -176,16 +235,18 @@ def load(folder: Path) -> Segmenter:
         ModelError: a file is absent or broken, or the weights are not those of the configured architecture (layers
         named).
     """
-    config, state = _read(folder, keys=("model", "width", "image_size", "text_width"))
+    config, state = _read(folder, keys=("model", "width", "image_size", "text_width"), optional=("sentence_width",))
     network = build(config.pop("model"), **config)
     load_checked(network, state, origin=str(folder / "model.safetensors"))
     return network.eval()
 
 
-def _read(folder: Path, *, keys: Sequence[str]) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+def _read(
+    folder: Path, *, keys: Sequence[str], optional: Sequence[str] = ()
+) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        architecture = {key: config[key] for key in keys}
+        architecture = {key: config[key] for key in (*keys, *(key for key in optional if key in config))}
         state = load_file(folder / "model.safetensors")
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ModelError(

@@ -27,7 +27,7 @@ class SemanticEncoder(nn.Module):
         self.channels = channels
 
     def forward(self, images: Tensor) -> Tensor:
-        """`[B, 3, S, S]` to `[B, C, S/patch, S/patch]`."""
-        _, tokens = self.visual(images)  # [B, N, width], after the last layer norm
+        """`[B, 3, S, S]` in [0, 1] to `[B, C, S/patch, S/patch]`."""
+        _, tokens = self.visual(images - 0.5)  # [B, N, width], after the last layer norm
         rows, columns = self.visual.grid_size
         return (tokens @ self.visual.proj).transpose(1, 2).unflatten(2, (rows, columns))

@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from semantiseg.errors import ModelError
+from semantiseg.models.biomedclip import BiomedCLIPImageEncoder
+from semantiseg.models.convnext import ConvNeXtEncoder
 from semantiseg.models.frequency import FrequencyEncoder
 from semantiseg.models.gate import StageFeatures
 from semantiseg.models.semantic import SemanticEncoder
@@ -25,9 +27,18 @@ class Encoded:
 
 
 class ImageStreams(nn.Module):
-    """Semantic and frequency stream, brought to one grid at every gated stage."""
+    """Semantic and frequency stream, brought to one grid at every gated stage.
 
-    def __init__(self, *, image_size: int, semantic: SemanticEncoder, frequency: FrequencyEncoder) -> None:
+    Small presets are warmed up once (`training/pretrain.py`) and stay as they are; the full-size ones are fine-tuned.
+    """
+
+    def __init__(
+        self,
+        *,
+        image_size: int,
+        semantic: SemanticEncoder | BiomedCLIPImageEncoder,
+        frequency: FrequencyEncoder | ConvNeXtEncoder,
+    ) -> None:
         super().__init__()
         self.image_size = image_size
         self.wavelet = HaarTransform()
@@ -44,6 +55,13 @@ class ImageStreams(nn.Module):
         """Channels of the detail map."""
         return self.frequency.channels[0]
 
+    def prepare_training(self) -> None:
+        """Freeze what training leaves alone and put it in eval mode; to be called after every `train()`."""
+        if isinstance(self.semantic, BiomedCLIPImageEncoder):
+            self.semantic.prepare_training()
+        else:
+            self.requires_grad_(False).eval()
+
     def forward(self, images: Tensor) -> Encoded:
         """Encode images `[B, 1, S, S]` with values in [0, 1].
 
@@ -56,7 +74,7 @@ class ImageStreams(nn.Module):
                 f"images: expected [B, 1, {size}, {size}], got {list(images.shape)}. Bring them to the frame first."
             )
         colour = images.expand(-1, 3, -1, -1)
-        semantic = self.semantic(colour - 0.5)  # [B, D, S / patch, S / patch]
+        semantic = self.semantic(colour)  # [B, D, S / patch, S / patch], or 14 x 14 for BiomedCLIP
         detail, *frequency = self.frequency(self.wavelet(colour))
         context = semantic.mean(dim=(2, 3))
         stages = [

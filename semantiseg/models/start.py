@@ -1,0 +1,68 @@
+"""Where a full-size training starts: image streams from BiomedCLIP and from an ImageNet ConvNeXt, written once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from semantiseg.errors import ModelError
+from semantiseg.models.biomedclip import MEAN, STD, read_biomedclip
+from semantiseg.models.convnext import load_imagenet
+from semantiseg.models.registry import FULL, build_streams
+from semantiseg.models.weights import load_checked
+
+
+def write_start(
+    out: Path, *, width: str, image_size: int, biomedclip: str | Path, imagenet: Path | None, seed: int
+) -> dict[str, object]:
+    """Write the streams that `registry.start_from` reads: `model.safetensors`, `config.json`.
+
+    Args:
+        out: folder to write.
+        width: a key of `FULL`.
+        image_size: S, 352 in the paper.
+        biomedclip: a source as `read_biomedclip` takes it; its image tower must be the preset's.
+        imagenet: timm's weights of the preset's ConvNeXt; None leaves it random, and config.json says so.
+        seed: of what no weights exist for: the neck and the lateral layers.
+
+    Returns:
+        What config.json says.
+
+    Raises:
+        ModelError: no such preset, or weights that are absent, broken or of another architecture (layers named).
+    """
+    if width not in FULL:
+        raise ModelError(f"width: expected one of {list(FULL)}, got {width!r}. Choose one of these.")
+    clip = read_biomedclip(biomedclip)
+    _check_colours(clip.folder)
+    torch.manual_seed(seed)
+    streams = build_streams(width=width, image_size=image_size)
+    load_checked(streams.semantic.visual, clip.model.visual.state_dict(), origin=f"{biomedclip}, image tower")
+    if imagenet is not None:
+        load_imagenet(streams.frequency, imagenet)
+    out.mkdir(parents=True, exist_ok=True)
+    save_file({name: value.contiguous() for name, value in streams.state_dict().items()}, out / "model.safetensors")
+    config: dict[str, object] = {
+        "width": width,
+        "image_size": image_size,
+        "seed": seed,
+        "semantic": "biomedclip",
+        "frequency": "random" if imagenet is None else "imagenet",
+    }
+    (out / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    return config
+
+
+def _check_colours(folder: Path) -> None:
+    """The image tower's own mean and deviation must be those that `BiomedCLIPImageEncoder` applies."""
+    path = folder / "open_clip_config.json"
+    described = json.loads(path.read_text(encoding="utf-8")).get("preprocess_cfg", {})
+    for key, ours in (("mean", MEAN), ("std", STD)):
+        theirs = described.get(key, ours)
+        if any(abs(a - b) > 1e-6 for a, b in zip(theirs, ours, strict=True)):
+            raise ModelError(
+                f"{path}: expected preprocess_cfg.{key} {ours}, got {theirs}. Use BiomedCLIP's own folder."
+            )
