@@ -196,10 +196,11 @@ def readme(check: bool) -> None:
 @main.command()
 @click.option("--output", type=click.Path(path_type=Path), default=Path("site"), show_default=True, help="A folder.")
 def site(output: Path) -> None:
-    """Write the case explorer of the test split below OUTPUT: static pages, to be opened from disk or a server."""
-    from semantiseg.report.explorer.build import build
+    """Write the site into OUTPUT: start page, notebooks, guides, reference, case explorer; it opens from disk."""
+    from semantiseg.report.site.build import build
 
-    click.echo(build(ROOT, output / "explorer"))
+    for line in build(ROOT, output):
+        click.echo(line)
 
 
 @main.command()

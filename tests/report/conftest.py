@@ -3,6 +3,8 @@ habits."""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,12 @@ import pytest
 from semantiseg.data import store as volumes
 from semantiseg.evaluation import runs
 from semantiseg.evaluation.predict import Question, score_slice
+
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
 
 STRUCTURES = {1: "kidney_parenchyma", 2: "kidney_tumour", 3: "kidney_cyst"}
 KIDNEY, TUMOUR, RIGHT = "organ(kidney)", "lesion(kidney_tumour)", "side(organ(kidney), right)"
@@ -152,3 +160,14 @@ def cohort() -> Cohort:
 @pytest.fixture(scope="session")
 def results(cohort: Cohort) -> dict[str, pd.DataFrame]:
     return {habit: cohort.results(habit) for habit in ("truth", "parent", "nothing", "collapses")}
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    sync = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("no chromium on this machine: apt-get install chromium")
+    with sync.sync_playwright() as play:
+        opened = play.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield opened
+        opened.close()

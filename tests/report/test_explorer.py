@@ -23,11 +23,6 @@ from semantiseg.errors import DataError
 from semantiseg.evaluation import runs
 from semantiseg.report.explorer import build, phrases, picture
 
-CHROMIUM = shutil.which("chromium")
-ARGUMENTS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
 PAGE = "index.html"
 
 
@@ -98,17 +93,6 @@ def test_pages_name_no_other_host(explorer):
 
 
 # In a browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    sync = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("no chromium on this machine: apt-get install chromium")
-    with sync.sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield opened
-        opened.close()
 
 
 class _Silent(http.server.SimpleHTTPRequestHandler):
