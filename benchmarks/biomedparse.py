@@ -1,0 +1,117 @@
+"""What BiomedParse v1 costs on one core at its official size, on weights by formula in a file as the official one.
+
+    python benchmarks/biomedparse.py PICTURE SENTENCE...
+
+asks one real picture instead and writes a mask a sentence: the path is proven, the masks mean nothing, and say so.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, PngImagePlugin
+
+from semantiseg.errors import StageError
+from semantiseg.models.baselines.biomedparse import BiomedParse, JointBiomedParse
+from semantiseg.models.baselines.biomedparse.biomedparse import build
+from semantiseg.models.baselines.biomedparse.card import FILE, SIZE
+from semantiseg.models.baselines.formula import MEANINGLESS, formula_tensor
+from semantiseg.models.baselines.picture import read_picture
+
+PEAK_GIB = 6
+NINE_VS_ONE = 1.3
+PROMPTS = tuple(
+    f"{structure} in abdomen CT"
+    for structure in (
+        "liver", "spleen", "left kidney", "right kidney", "pancreas", "stomach", "aorta", "gallbladder", "kidney tumor",
+    )
+)  # fmt: skip
+UNREAD = "sem_seg_head.predictor.lang_encoder.biomed_encoder.weights"
+"""The official file also holds BiomedBERT, which costs memory while the file is read."""
+
+
+def cost(_: Path) -> Iterator[dict[str, Any]]:
+    """Peak memory of opening the file and asking one 1024 x 1024 picture nine prompts, one by one and jointly; time of
+    nine jointly asked prompts over that of one, picture encoded anew each time."""
+    with tempfile.TemporaryDirectory() as scratch:
+        write_weights(Path(scratch) / FILE)
+        found = measured(scratch)
+    yield {"name": "biomedparse_peak_gib", "value": found["peak_gib"], "unit": "GiB", "target": PEAK_GIB}
+    ratio = (found["encode"] + found["joint_9"]) / (found["encode"] + found["one"])
+    yield {
+        "name": "biomedparse_9_vs_1_prompts", "value": round(ratio, 2), "unit": "x", "target": NINE_VS_ONE,
+        "one_by_one": round((found["encode"] + found["one_by_one_9"]) / (found["encode"] + found["one"]), 2),
+        "encode_seconds": found["encode"], "prompt_seconds": found["one"],
+    }  # fmt: skip
+
+
+def write_weights(path: Path) -> None:
+    """A file of all official weights by formula, and of what the official file holds besides."""
+    network = build()
+    for name, tensor in network.state_dict().items():
+        tensor.copy_(formula_tensor(name, tensor, seed=0))
+    torch.save(network.state_dict() | {UNREAD: torch.zeros(109_000_000)}, path)
+
+
+def measured(folder: str) -> dict[str, float]:
+    """What `measure` says in a process of its own: this one's memory is not the model's."""
+    command = [sys.executable, __file__, "--measure", folder]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise StageError(f"benchmark biomedparse: expected a measurement, got:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@torch.inference_mode()
+def measure(folder: Path) -> dict[str, float]:
+    """Seconds of encoding, of one prompt, of nine; the process' peak in GiB."""
+    torch.set_num_threads(1)
+    model = BiomedParse.from_folder(folder)
+    joint = JointBiomedParse(model.network)
+    picture = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+    found = {}
+    started = time.process_time()
+    encoded = model.encode(picture)
+    found["encode"] = time.process_time() - started
+    for name, asked, texts in (
+        ("one", model, PROMPTS[:1]),
+        ("joint_9", joint, PROMPTS),
+        ("one_by_one_9", model, PROMPTS),
+    ):
+        started = time.process_time()
+        asked.answer(encoded, texts=texts)
+        found[name] = time.process_time() - started
+    found["peak_gib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return {name: round(value, 2) for name, value in found.items()}
+
+
+def show(path: Path, texts: list[str]) -> None:
+    """Ask a picture with formula weights; write one mask a sentence here, in the picture's geometry, marked as such."""
+    network = build()
+    for name, tensor in network.state_dict().items():
+        tensor.copy_(formula_tensor(name, tensor, seed=0))
+    probabilities = BiomedParse(network).ask(read_picture(path), texts=texts)
+    note = PngImagePlugin.PngInfo()
+    note.add_text("Comment", MEANINGLESS)
+    for text, map_ in zip(texts, probabilities, strict=True):
+        target = Path(f"{path.stem}_{text.replace(' ', '+')}_formula_weights.png")
+        Image.fromarray((map_ > 0.5).astype(np.uint8) * 255).save(target, pnginfo=note)
+        print(f"{target}: {map_.shape[0]} x {map_.shape[1]}, {(map_ > 0.5).mean():.1%} of the picture; {MEANINGLESS}")
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--measure":
+        print(json.dumps(measure(Path(sys.argv[2]))))
+    else:
+        torch.set_num_threads(1)
+        show(Path(sys.argv[1]), sys.argv[2:])
