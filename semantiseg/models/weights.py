@@ -7,8 +7,14 @@ import torch
 from semantiseg.errors import ModelError
 
 
-def load_checked(module: torch.nn.Module, state: dict[str, torch.Tensor], *, origin: str) -> None:
+def load_checked(module: torch.nn.Module, state: dict[str, torch.Tensor], *, origin: str, assign: bool = False) -> None:
     """Load `state` into `module`, all of it and nothing else.
+
+    Args:
+        module: to be filled.
+        state: name -> tensor.
+        origin: where the state came from, for messages.
+        assign: take the tensors themselves, as single precision, instead of copying them; for modules without memory.
 
     Raises:
         ModelError: names the layers that are missing, unknown, or of another shape; no layer is ever left random.
@@ -26,4 +32,6 @@ def load_checked(module: torch.nn.Module, state: dict[str, torch.Tensor], *, ori
             f"{origin}: expected the weights of {type(module).__name__}, got missing {missing}, unknown {unknown}, "
             f"of another shape {shapes}. Train the model again or give the weights that belong to this architecture."
         )
-    module.load_state_dict(state)
+    if assign:
+        state = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
+    module.load_state_dict(state, assign=assign)

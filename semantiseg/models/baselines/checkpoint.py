@@ -71,7 +71,7 @@ def load_official(
     """Load an official state dict strictly.
 
     Args:
-        network: with the official names.
+        network: with the official names; it may be on the "meta" device, so that no random weights are ever drawn.
         state: name -> tensor.
         owner: whose weights are expected, in the words of `recognise`.
         origin: the file, for messages.
@@ -86,4 +86,4 @@ def load_official(
     read = {
         name: value for name, value in state.items() if not any(fnmatch.fnmatchcase(name, rule) for rule in ignored)
     }
-    load_checked(network, read, origin=origin)
+    load_checked(network, read, origin=origin, assign=True)
