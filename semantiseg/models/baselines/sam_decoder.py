@@ -106,6 +106,10 @@ class SamMaskDecoder(nn.Module):
         )
         self.iou_prediction_head = Perceptron(width, width, width, MASKS)
 
+    def own_tokens(self) -> Tensor:
+        """The tokens that go before the prompts: belief, then masks."""
+        return torch.cat([self.iou_token.weight, self.mask_tokens.weight])
+
     def read(self, embedding: Tensor, positions: Tensor, prompts: Tensor, dense: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens `[P, 1 + MASKS + N, C]` after the transformer, and the image `[P, C / 8, 4h, 4w]` upscaled.
 
@@ -116,7 +120,7 @@ class SamMaskDecoder(nn.Module):
             dense: added to the image, `[1, C, h, w]`.
         """
         count = len(prompts)
-        own = torch.cat([self.iou_token.weight, self.mask_tokens.weight]).expand(count, -1, -1)
+        own = self.own_tokens().expand(count, -1, -1)
         image = (embedding + dense).flatten(2).transpose(1, 2).expand(count, -1, -1)  # [P, hw, C]
         places = positions.flatten(2).transpose(1, 2)
         tokens, image = self.transformer(torch.cat([own, prompts], dim=1), image, places)

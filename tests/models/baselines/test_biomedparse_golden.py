@@ -83,7 +83,8 @@ def sentences(network, golden):
 @pytest.fixture(scope="module")
 def answers(network, pyramid, sentences):
     with torch.inference_mode():
-        return network.sem_seg_head.predictor(pyramid, torch.cat(sentences.tokens))
+        predictor = network.sem_seg_head.predictor
+        return predictor(predictor.prepare(pyramid), torch.cat(sentences.tokens))
 
 
 def test_names_and_ignored_names_are_exactly_the_official_ones(empty, golden):

@@ -8,7 +8,7 @@ import torch
 
 from semantiseg.models.baselines.biomedparse.focalnet import FocalModulation, FocalNet
 from semantiseg.models.baselines.biomedparse.pixel_decoder import PixelDecoder
-from semantiseg.models.baselines.biomedparse.seem_decoder import _hidden
+from semantiseg.models.baselines.biomedparse.seem_decoder import CrossAttention, _hidden
 from semantiseg.models.baselines.biomedparse.sine_positions import sine_positions
 from semantiseg.models.baselines.biomedparse.text_encoder import TextEncoder
 from semantiseg.models.baselines.formula import fill
@@ -78,4 +78,15 @@ def test_apart_each_sentence_keeps_its_own_words():
 def test_a_query_looks_where_its_mask_is_and_everywhere_if_its_mask_is_empty():
     masks = torch.tensor([[[5.0, -5.0], [-5.0, -5.0]], [[-5.0, -5.0], [-5.0, -5.0]], [[0.0, 5.0], [5.0, -1.0]]])
     expected = np.array([[0, 1, 1, 1], [0, 0, 0, 0], [0, 0, 0, 1]], dtype=bool)  # a logit of 0 is seen
-    np.testing.assert_array_equal(_hidden(masks, grid=(2, 2)).numpy(), expected)
+    np.testing.assert_array_equal(_hidden(masks).numpy(), expected)
+
+
+def test_looking_with_prepared_keys_is_multi_head_attention():
+    look = fill(CrossAttention(16, heads=4), seed=0)
+    random = torch.Generator().manual_seed(0)
+    x, positions, keys, values = (torch.randn(count, 16, generator=random) for count in (5, 5, 9, 9))
+    hidden = torch.rand(5, 9, generator=random) < 0.5
+    hidden[:, 0] = False
+    ours = look(x, positions, projected=look.project(keys, values), hidden=hidden)
+    seen = look.multihead_attn(x + positions, keys, values, attn_mask=hidden, need_weights=False)[0]
+    torch.testing.assert_close(ours, look.norm(x + seen))

@@ -23,8 +23,8 @@ from semantiseg.models.baselines.baseline import Baseline, EncodedPicture
 from semantiseg.models.baselines.biomedparse.card import CARD, FILE, SIZE
 from semantiseg.models.baselines.biomedparse.names import IGNORED, refuse_second_version
 from semantiseg.models.baselines.biomedparse.network import BiomedParseNetwork, BiomedParseSizes
-from semantiseg.models.baselines.biomedparse.pixel_decoder import Pyramid
 from semantiseg.models.baselines.biomedparse.preprocessing import Frame, Resizing, enter, scan_picture
+from semantiseg.models.baselines.biomedparse.seem_decoder import Scene
 from semantiseg.models.baselines.biomedparse.text_encoder import Sentences
 from semantiseg.models.baselines.checkpoint import load_official, read_checkpoint
 from semantiseg.models.baselines.clip_tokens import clip_tokens
@@ -38,7 +38,7 @@ STRIDE = 32
 class Embedding:
     """What is kept of a picture."""
 
-    pyramid: Pyramid
+    scene: Scene
     frame: Frame
 
 
@@ -83,15 +83,15 @@ class BiomedParse(Baseline):
         return self._encode(*scan_picture(values, modality=modality, site=site, size=self.size))
 
     def _encode(self, picture: Picture, frame: Frame) -> EncodedPicture:
-        pyramid = self.network.encode(enter(picture, size=self.size))
-        return EncodedPicture(frame.height, frame.width, Embedding(pyramid, frame))
+        scene = self.network.encode(enter(picture, size=self.size))
+        return EncodedPicture(frame.height, frame.width, Embedding(scene, frame))
 
     def decode(
         self, encoded: EncodedPicture, *, texts: Sequence[str] | None, boxes: NDArray[np.float32] | None
     ) -> NDArray[np.float32]:
         embedding: Embedding = encoded.embedding
         sentences = self.network.read(clip_tokens(list(texts or ())))
-        logits = torch.cat([self.network.ask(embedding.pyramid, part) for part in self.parts(sentences)])
+        logits = torch.cat([self.network.ask(embedding.scene, part) for part in self.parts(sentences)])
         return torch.sigmoid(embedding.frame.leave(logits, resizing=self.resizing, size=self.size)).numpy()
 
     def parts(self, sentences: Sentences) -> list[Sentences]:

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from semantiseg.models.baselines.biomedparse.focalnet import FocalNet
-from semantiseg.models.baselines.biomedparse.pixel_decoder import PixelDecoder, Pyramid
-from semantiseg.models.baselines.biomedparse.seem_decoder import SeemDecoder
+from semantiseg.models.baselines.biomedparse.pixel_decoder import PixelDecoder
+from semantiseg.models.baselines.biomedparse.seem_decoder import Scene, SeemDecoder
 from semantiseg.models.baselines.biomedparse.text_encoder import Sentences, TextEncoder
 
 
@@ -66,18 +66,19 @@ class BiomedParseNetwork(nn.Module):
         )  # fmt: skip
         self.sem_seg_head = Head(pixel_decoder, predictor)
 
-    def encode(self, pixels: Tensor) -> Pyramid:
-        """Normalised pictures `[B, 3, S, S]`, S a multiple of 32, to their pyramid."""
-        return self.sem_seg_head.pixel_decoder(self.backbone(pixels))
+    def encode(self, pixels: Tensor) -> Scene:
+        """One normalised picture `[1, 3, S, S]`, S a multiple of 32, ready for prompts."""
+        pyramid = self.sem_seg_head.pixel_decoder(self.backbone(pixels))
+        return self.sem_seg_head.predictor.prepare(pyramid)
 
     def read(self, ids: Tensor) -> Sentences:
         """Token ids `[P, T]`; see `TextEncoder`."""
         return self.sem_seg_head.predictor.lang_encoder(ids)
 
-    def ask(self, pyramid: Pyramid, sentences: Sentences) -> Tensor:
-        """Answer P prompts about one picture (B = 1) jointly: logits `[P, S/4, S/4]`, each prompt's of the query whose
+    def ask(self, scene: Scene, sentences: Sentences) -> Tensor:
+        """Answer P prompts about one picture jointly: logits `[P, S/4, S/4]`, each prompt's of the query whose
         caption is most like it. Nothing keeps two prompts from one query, and none is ever refused."""
-        answers = self.sem_seg_head.predictor(pyramid, torch.cat(sentences.tokens))
+        answers = self.sem_seg_head.predictor(scene, torch.cat(sentences.tokens))
         return answers.masks[similarity(answers.captions, sentences.sentence).argmax(dim=0)]
 
 

@@ -2,13 +2,16 @@
 
 Zou et al., "Segment Everything Everywhere All at Once", NeurIPS 2023. The official code routes queries and prompts of
 many kinds through a table of attention masks; with text alone that table allows everything, and this is what remains.
-Prompts that are asked jointly are one sequence of words and so influence each other. Behaviour read in the official
-repository at 750eb40; written anew.
+Prompts that are asked jointly are one sequence of words and so influence each other.
+
+What no prompt changes is made once a picture (`SeemDecoder.prepare`): keys and values of every layer, and the mask
+features shrunk to the grids on which queries look. A query's mask is a product with them, so shrinking them and
+shrinking the mask are the same; only rounding differs. Behaviour read in the official repository at 750eb40; written
+anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +21,21 @@ from torch import Tensor, nn
 from semantiseg.models.baselines.biomedparse.pixel_decoder import Pyramid
 from semantiseg.models.baselines.biomedparse.sine_positions import sine_positions
 from semantiseg.models.baselines.biomedparse.text_encoder import TextEncoder
+
+Projected = tuple[Tensor, Tensor]
+"""Keys and values, `[heads, N, C / heads]` each."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One picture, ready for any prompt."""
+
+    layers: tuple[Projected, ...]
+    """What the queries look at, layer by layer; levels take turns."""
+    coarse: tuple[Tensor, ...]
+    """Mask features on each level's grid, `[C, h, w]`, coarsest first."""
+    mask_features: Tensor
+    """`[C, S/4, S/4]`."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +56,26 @@ class CrossAttention(nn.Module):
         self.multihead_attn = nn.MultiheadAttention(channels, heads)
         self.norm = nn.LayerNorm(channels)
 
-    def forward(self, x: Tensor, positions: Tensor, *, keys: Tensor, values: Tensor, hidden: Tensor) -> Tensor:
-        """Queries `[Q, C]`, keys and values `[N, C]`, `hidden` `[Q, N]` true where a query may not look."""
-        seen = self.multihead_attn(x + positions, keys, values, attn_mask=hidden, need_weights=False)[0]
-        return self.norm(x + seen)
+    def project(self, keys: Tensor, values: Tensor) -> Projected:
+        """Keys and values `[N, C]` as the heads see them."""
+        _, by_key, by_value = self._weights()
+        return self._heads(F.linear(keys, *by_key)), self._heads(F.linear(values, *by_value))
+
+    def forward(self, x: Tensor, positions: Tensor, *, projected: Projected, hidden: Tensor) -> Tensor:
+        """Queries `[Q, C]`; `hidden` `[Q, N]` is true where a query may not look."""
+        by_query, _, _ = self._weights()
+        queries = self._heads(F.linear(x + positions, *by_query))
+        seen = F.scaled_dot_product_attention(queries, *projected, attn_mask=~hidden)  # true where it may look
+        return self.norm(x + self.multihead_attn.out_proj(seen.transpose(0, 1).flatten(1)))
+
+    def _weights(self) -> list[tuple[Tensor, Tensor]]:
+        """Weight and bias of the queries', the keys' and the values' projection."""
+        attention = self.multihead_attn
+        return list(zip(attention.in_proj_weight.chunk(3), attention.in_proj_bias.chunk(3), strict=True))
+
+    def _heads(self, x: Tensor) -> Tensor:
+        """`[N, C]` to `[heads, N, C / heads]`."""
+        return x.unflatten(1, (self.multihead_attn.num_heads, -1)).transpose(0, 1)
 
 
 class SelfAttention(nn.Module):
@@ -106,32 +140,43 @@ class SeemDecoder(nn.Module):
         self.class_embed = nn.Parameter(torch.zeros(channels, channels))
         self.mask_embed = MaskEmbedding(channels)
 
-    def forward(self, pyramid: Pyramid, words: Tensor) -> Answers:
+    def prepare(self, pyramid: Pyramid) -> Scene:
+        """Make what every prompt reads of one picture (B = 1)."""
+        sources = [self._source(number, level) for number, level in enumerate(pyramid.levels)]
+        return Scene(
+            layers=tuple(
+                layer.project(*sources[number % len(sources)])
+                for number, layer in enumerate(self.transformer_cross_attention_layers)
+            ),
+            coarse=tuple(
+                F.interpolate(pyramid.mask_features, size=level.shape[-2:], mode="bilinear", align_corners=False)[0]
+                for level in pyramid.levels
+            ),
+            mask_features=pyramid.mask_features[0],
+        )
+
+    def forward(self, scene: Scene, words: Tensor) -> Answers:
         """Answer about one picture.
 
         Args:
-            pyramid: of one picture (B = 1).
+            scene: the picture.
             words: the words of all prompts that are asked jointly, one after the other, `[T, C]`.
         """
-        sources = [self._source(number, level) for number, level in enumerate(pyramid.levels)]
-        grids = [tuple(level.shape[-2:]) for level in pyramid.levels]
-        features = pyramid.mask_features[0]
         x, positions = self.query_feat.weight, torch.cat([self.query_embed.weight, words])
         queries = len(x)
         blocks = zip(
             self.transformer_cross_attention_layers,
             self.transformer_self_attention_layers,
             self.transformer_ffn_layers,
+            scene.layers,
             strict=True,
         )
-        for number, (look, talk, think) in enumerate(blocks):
-            level = number % len(sources)
-            keys, values = sources[level]
-            hidden = _hidden(self._masks(x, features), grid=grids[level])
-            x = look(x, positions[:queries], keys=keys, values=values, hidden=hidden)
+        for number, (look, talk, think, projected) in enumerate(blocks):
+            hidden = _hidden(self._masks(x, scene.coarse[number % len(scene.coarse)]))
+            x = look(x, positions[:queries], projected=projected, hidden=hidden)
             both = think(talk(torch.cat([x, words]), positions))
             x, words = both[:queries], both[queries:]
-        return Answers(masks=self._masks(x, features), captions=self.decoder_norm(x) @ self.class_embed)
+        return Answers(masks=self._masks(x, scene.mask_features), captions=self.decoder_norm(x) @ self.class_embed)
 
     def _source(self, number: int, level: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values `[N, C]` of one level `[1, C, h, w]`."""
@@ -144,9 +189,8 @@ class SeemDecoder(nn.Module):
         return torch.einsum("qc,chw->qhw", self.mask_embed(self.decoder_norm(x)), features)
 
 
-def _hidden(masks: Tensor, *, grid: Sequence[int]) -> Tensor:
-    """Where queries may not look, `[Q, N]`: where their mask's probability is below 0.5; a query whose mask is empty
-    may look everywhere."""
-    coarse = F.interpolate(masks[None], size=tuple(grid), mode="bilinear", align_corners=False)[0]
-    hidden = coarse.flatten(1).sigmoid() < 0.5
+def _hidden(masks: Tensor) -> Tensor:
+    """Where queries may not look, `[Q, h w]`, by their masks' logits `[Q, h, w]`: where the probability is below 0.5; a
+    query whose mask is empty may look everywhere."""
+    hidden = masks.flatten(1).sigmoid() < 0.5
     return hidden & ~hidden.all(dim=1, keepdim=True)
