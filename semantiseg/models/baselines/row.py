@@ -8,6 +8,7 @@ from semantiseg.errors import ParameterError
 
 BASELINES: Mapping[str, str] = {
     "biomedparse": "BiomedParse v1",
+    "biomedparse_joint": "BiomedParse v1, prompts jointly",
     "sam_med2d": "SAM-Med2D",
     "medsam": "MedSAM",
     "sam": "SAM ViT-B",
@@ -48,6 +49,12 @@ def prompting(row: str) -> str | None:
     raise ParameterError(
         f"row {row!r}: expected a protocol {ORACLE_TARGET}, {ORACLE_PARENT} or {_GROUNDED}MODEL, got {protocol!r}."
     )
+
+
+def members(row: str) -> tuple[str, ...]:
+    """The models behind a row: the one it is named for, and the one that drew its boxes, if one did."""
+    model, _, protocol = row.partition("@")
+    return (model, protocol.removeprefix(_GROUNDED)) if protocol.startswith(_GROUNDED) else (model,)
 
 
 def label(row: str) -> str | None:
