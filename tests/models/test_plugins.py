@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-import textwrap
-
+import plugged
 import pytest
 
 from semantiseg.errors import ModelError
@@ -34,17 +32,9 @@ class Anonymous(Whole):
 
 @pytest.fixture(autouse=True)
 def installed(tmp_path, monkeypatch):
-    """A package with four entry points, as pip would have installed it."""
-    (tmp_path / "plugged_models.py").write_text(textwrap.dedent(MODULE))
-    record = tmp_path / "plugged_models-1.0.dist-info"
-    record.mkdir()
-    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: plugged-models\nVersion: 1.0\n")
     names = {"whole": "Whole", "broken": "Broken", "mute": "Mute", "anonymous": "Anonymous", "gone": "Gone"}
-    lines = [f"{name} = plugged_models:{kind}" for name, kind in names.items()]
-    (record / "entry_points.txt").write_text("[semantiseg.models]\n" + "\n".join(lines) + "\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    yield
-    sys.modules.pop("plugged_models", None)
+    with plugged.installed(tmp_path, monkeypatch, source=MODULE, models=names):
+        yield
 
 
 def test_an_entry_point_is_all_that_a_model_needs():

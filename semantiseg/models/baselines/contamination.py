@@ -15,6 +15,7 @@ from typing import Literal
 import pandas as pd
 
 from semantiseg.models.baselines.row import members
+from semantiseg.models.registry import RECIPES
 
 Seen = Literal["clean", "training", "unknown"]
 
@@ -50,8 +51,8 @@ def seen(model: str, *, collection: str, case_id: str, origin: str) -> Seen:
     """Whether the model of a row, or the one that drew its boxes, saw a case in training.
 
     Args:
-        model: a name of the catalogue, or of a row (`MODEL@PROTOCOL`); any other model counts as trained on the
-            benchmark's own training split, which shares no patient with its test.
+        model: name of a row. A model trained here has seen the benchmark's own training split alone, which shares no
+            patient with its test; of an installed model nothing is known.
         collection, case_id, origin: as in the manifest and the prompts.
     """
     found = {_seen(member, collection=collection, case_id=case_id, origin=origin) for member in members(model)}
@@ -63,7 +64,7 @@ def _seen(model: str, *, collection: str, case_id: str, origin: str) -> Seen:
         return "clean"
     if model in ("biomedparse", "biomedparse_joint"):
         return _biomedparse(collection, case_id)
-    return "unknown" if model in OFFICIAL else "clean"
+    return "clean" if model in RECIPES else "unknown"
 
 
 _BIOMEDPARSE = (

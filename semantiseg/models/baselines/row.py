@@ -16,6 +16,9 @@ BASELINES: Mapping[str, str] = {
 }
 """Name of a baseline -> its label in tables."""
 
+_CLOSED_VOCABULARY = ("imis_net",)
+"""Trained on a fixed list of names; any sentence is another use of it."""
+
 ORACLE_TARGET = "oracle_target"
 ORACLE_PARENT = "oracle_parent"
 _GROUNDED = "grounder_"
@@ -31,15 +34,15 @@ def row_name(model: str, protocol: str | None) -> str:
     return model if protocol is None else f"{model}@{protocol}"
 
 
-def prompting(row: str) -> str | None:
-    """How a row was prompted, in the words of Table 1; None for a row that names no box protocol.
+def prompting(row: str) -> str:
+    """How a row was prompted, in the words of Table 1.
 
     Raises:
         ParameterError: a protocol that does not exist.
     """
-    _, at, protocol = row.partition("@")
+    model, at, protocol = row.partition("@")
     if not at:
-        return None
+        return "text, passed around its closed vocabulary" if model in _CLOSED_VOCABULARY else "text"
     if protocol == ORACLE_TARGET:
         return "oracle box of the target"
     if protocol == ORACLE_PARENT:

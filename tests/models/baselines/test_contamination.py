@@ -46,6 +46,11 @@ def test_a_box_drawn_by_a_model_that_saw_the_case_is_not_clean():
     assert seen("sam@grounder_token", **case) == "clean"
 
 
+def test_of_an_installed_model_nothing_is_known():
+    assert seen("threshold", collection="KiTS23", case_id="case_00500", origin="official") == "unknown"
+    assert seen("threshold", collection="KiTS23", case_id="case_00500", origin="phantom") == "clean"
+
+
 def test_clean_cases_are_clean_for_every_model_of_the_table():
     given = prompts(
         ("KiTS23", "case_00000", "official"),
