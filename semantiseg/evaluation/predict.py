@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 from tqdm import tqdm
@@ -18,42 +17,60 @@ from semantiseg.errors import DataError
 from semantiseg.evaluation import runs
 from semantiseg.evaluation.answers import score_slice
 from semantiseg.evaluation.question import Question, read_slice
-from semantiseg.models.box import box_of
+from semantiseg.models.baselines.boxes import PARENT, Asked, BoxProtocol
 from semantiseg.models.features import TextFeatures
+from semantiseg.models.protocol import PromptedSegmenter
 from semantiseg.models.registry import load
-from semantiseg.models.segmenter import Answer, Segmenter
+from semantiseg.models.segmenter import Answer
 
 THRESHOLD = 0.5
 """A pixel belongs to the answer where its probability exceeds this."""
 
 
-def ask(segmenter: Segmenter, question: Question, prompts: pd.DataFrame, features: TextFeatures) -> Answer:
-    """Ask all of `prompts` about one slice; a model that needs a box gets the oracle box of the parent structure, and
-    one that reads the midline gets the patient's."""
+def ask(
+    segmenter: PromptedSegmenter,
+    question: Question,
+    prompts: pd.DataFrame,
+    features: TextFeatures | None,
+    *,
+    protocol: BoxProtocol = PARENT,
+) -> Answer:
+    """Ask all of `prompts` about one slice; a model that needs boxes gets those of `protocol`, and one that reads the
+    midline gets the patient's."""
     texts = prompts["text"].tolist()
-    boxes = np.stack([box_of(question.mask(parent)) for parent in prompts["parent"]]) if segmenter.needs_box else None
     known = {"midline": question.midline} if getattr(segmenter, "reads_midline", False) else {}
-    return segmenter.segment(question.image, texts, features=features, boxes=boxes, **known)
+    if not segmenter.needs_box:
+        return segmenter.segment(question.image, texts, features=features, **known)
+    asked = Asked(
+        question.image,
+        texts,
+        targets=lambda: [question.mask(program) for program in prompts["program"]],
+        parents=lambda: [question.mask(parent) for parent in prompts["parent"]],
+        features=features,
+    )
+    return segmenter.segment(question.image, texts, features=features, boxes=protocol.draw(asked), **known)
 
 
 def predict(
-    segmenter: Segmenter,
+    segmenter: PromptedSegmenter,
     *,
     model: str,
     store: VolumeStore,
     prompts: pd.DataFrame,
-    features: TextFeatures,
+    features: TextFeatures | None,
     nsd_tolerance_mm: float,
+    protocol: BoxProtocol = PARENT,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Ask and score every prompt of the test split.
 
     Args:
-        segmenter: the trained model.
+        segmenter: any model of the protocol (docs/bring_a_model.md).
         model: its name, written into the results.
         store: the prepared volumes.
         prompts: `prompts.parquet`.
-        features: features of every prompt's text.
+        features: features of every prompt's text; None for models that read none of them.
         nsd_tolerance_mm: tolerance of the normalised surface Dice.
+        protocol: where boxes come from, for a model that needs them; it belongs into the name.
 
     Returns:
         Results and masks (schemas: docs/architecture.md), ordered by `prompt_id`.
@@ -73,7 +90,7 @@ def predict(
         question = read_slice(store, str(volume_id), int(index))
         # Weights that faded into denormals slow a CPU tenfold. Only while asking: left on, the flag breaks libc.
         torch.set_flush_denormal(True)
-        answers = ask(segmenter, question, asked, features).probabilities > THRESHOLD
+        answers = ask(segmenter, question, asked, features, protocol=protocol).probabilities > THRESHOLD
         torch.set_flush_denormal(False)
         records += score_slice(answers, question, asked, nsd_tolerance_mm=nsd_tolerance_mm)
         height, width = question.labels.shape

@@ -57,7 +57,8 @@ def _cases(missing: list[str]) -> str:
         )
     return (
         f"# Cases\n\n[Open the case explorer]({EXPLORER}/index.html){{ .md-button }}\n\nEvery test prompt on its "
-        "slice, with its truth, its program and evidence clause by clause, and the answers of two models side by side.\n"
+        "slice, with its truth, its program and evidence clause by clause, and the answers of two models side by "
+        "side.\n"
     )
 
 
