@@ -26,6 +26,8 @@ EXPECTED = [
     "table1",
     "composition",
     "teaser",
+    "breakdown",
+    "published",
     "claims",
     "publish",
 ]
@@ -95,7 +97,7 @@ def test_only_publish_has_uncached_outputs():
 def test_a_notebooks_parameters_are_those_that_its_stage_lists(name):
     stage = DECLARED[name]
     profile = params.read_yaml(ROOT / "params.yaml")
-    listed = {key: profile[key] for key in stage["params"]}
+    listed = {key: profile[key] for key in stage.get("params", [])}
     flat = {
         leaf: value
         for key, item in listed.items()
