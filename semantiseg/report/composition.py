@@ -131,3 +131,30 @@ def write(
     text = markdown(frame, caption(asked, resamples=resamples)) if len(frame) else "No trained model reads text.\n"
     (folder / "composition.md").write_text(text, encoding="utf-8")
     return frame
+
+
+def finding(frame: pd.DataFrame) -> str:
+    """What the table says in words, suite by suite: the best plain and composed L3 Dice and what limits it."""
+    if not len(frame):
+        return "No trained model reads text, so nothing was composed."
+    return "\n\n".join(_suite_finding(SUITE_NAMES[suite], rows) for suite, rows in frame.groupby("suite", sort=False))
+
+
+def _suite_finding(name: str, rows: pd.DataFrame) -> str:
+    best = rows.loc[rows["l3"].idxmax()] if rows["l3"].notna().any() else None
+    if best is None:
+        return f"*{name}*: no question of level 3 could be asked."
+    by_variant = rows[rows["model"] == best["model"]].set_index("variant")
+    plain, composed = by_variant.loc["plain"], by_variant.loc["strict"]
+    words = (
+        f"*{name}*: {style.MODEL_LABELS.get(best['model'], best['model'])} goes from L3 Dice {number(plain['l3'])} to "
+        f"{number(composed['l3'])} when its sentences are composed, and its collapse rate from "
+        f"{percent(plain['collapse_rate'])} to {percent(composed['collapse_rate'])}; {percent(composed['read_l3'])} of "
+        "the level 3 sentences are read."
+    )
+    if "stated" not in by_variant.index:
+        return words
+    return words + (
+        f" Told the program, it would reach {number(by_variant.loc['stated', 'l3'])}: the distance between the two is "
+        "what the reading costs, what is missing to 1 is what the pictures cost."
+    )
