@@ -69,6 +69,10 @@ _ESTIMATES = {
     "counterfactual_response": ("counterfactual", "response"),
     "absent_rate": ("absent", "rate"),
     "absent_area_mm2": ("absent", "area_mm2"),
+    "level_delta": ("fairness", "level", "delta"),
+    "level_skewness": ("fairness", "level", "skewness"),
+    "level_std": ("fairness", "level", "std"),
+    "level_es": ("fairness", "level", "es"),
     "nsd": ("core", "nsd"),
     "hd95_mm": ("core", "hd95_mm"),
 }
