@@ -72,7 +72,8 @@ def _png(path: Path) -> NDArray:
     try:
         with Image.open(path) as image:
             mode = image.mode
-            values = np.asarray(image)
+            # As booleans, Pillow's one-bit pixels hold 255 where NumPy expects 1.
+            values = np.asarray(image.convert("L") if mode == "1" else image)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise DataError(f"{path}: expected a complete PNG file, got {error}. Write it again.") from None
     if values.ndim != 2 or mode == "P":
