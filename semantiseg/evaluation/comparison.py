@@ -22,6 +22,10 @@ from semantiseg.evaluation.sensitivity import HEADLINE, join, prompt_sensitivity
 
 Numbers = NDArray[np.float64]
 
+WAYS = 20_000
+"""Exchanges of names at most: with fewer, the smallest possible p would not survive correction for a hundred
+comparisons."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -58,14 +62,17 @@ MEASURES = {
 }
 
 
-def compare(results: Mapping[str, pd.DataFrame], prompts: pd.DataFrame, *, resamples: int, seed: int) -> pd.DataFrame:
+def compare(
+    results: Mapping[str, pd.DataFrame], prompts: pd.DataFrame, *, resamples: int, seed: int, ways: int = WAYS
+) -> pd.DataFrame:
     """Every pair of models on every measure.
 
     Args:
         results: model -> its records (`results.parquet`).
         prompts: `prompts.parquet`.
-        resamples: of the bootstrap, and exchanges of names at most.
-        seed: of both.
+        resamples: of the bootstrap.
+        seed: of the bootstrap and the exchanges.
+        ways: exchanges of names at most.
 
     Returns:
         One row a pair and measure: `first`, `second`, `measure`, `first_value`, `second_value`, `difference` (first -
@@ -74,14 +81,14 @@ def compare(results: Mapping[str, pd.DataFrame], prompts: pd.DataFrame, *, resam
 
     Raises:
         DataError: fewer than two models, an answer is missing, or no measure has prompts.
-        ParameterError: no resamples.
+        ParameterError: no resamples or exchanges.
     """
     if len(results) < 2:
         raise DataError(f"comparison: expected two models or more, got {sorted(results)}. Give the results of another.")
     answers = {model: join(prompts, rows, origin=f"results of {model}") for model, rows in results.items()}
     patients = sorted(set(prompts.loc[prompts["split"] == "test", "patient_id"]))
     draws = PatientBootstrap(patients, resamples=resamples, seed=seed)
-    exchanged = exchanges(len(patients), resamples=resamples, seed=seed)
+    exchanged = exchanges(len(patients), ways=ways, seed=seed)
     rows = []
     for (first, second), (name, measure) in product(combinations(answers, 2), MEASURES.items()):
         parts = [[part.rows(answers[model]) for part in measure.parts] for model in (first, second)]
@@ -139,18 +146,18 @@ def _sums(rows: pd.DataFrame, value: str, draws: PatientBootstrap) -> Numbers:
     )
 
 
-def exchanges(patients: int, *, resamples: int, seed: int) -> NDArray[np.bool_]:
+def exchanges(patients: int, *, ways: int, seed: int) -> NDArray[np.bool_]:
     """Whose names are exchanged, `[R, patients]`; none in the first row. All ways where there are no more than
-    `resamples`, else as many random ones beside the first.
+    `ways`, else as many random ones beside the first.
 
     Raises:
         ParameterError: fewer than one.
     """
-    if resamples < 1:
-        raise ParameterError(f"resamples: expected at least 1, got {resamples}. Give more.")
-    if patients < 31 and 2**patients <= resamples:
+    if ways < 1:
+        raise ParameterError(f"ways: expected at least 1 exchange, got {ways}. Give more.")
+    if 2**patients <= ways:
         return (np.arange(2**patients)[:, None] >> np.arange(patients)) % 2 == 1
-    drawn = np.random.default_rng([seed, patients]).integers(0, 2, size=(resamples + 1, patients)).astype(bool)
+    drawn = np.random.default_rng([seed, patients]).integers(0, 2, size=(ways + 1, patients)).astype(bool)
     drawn[0] = False
     return drawn
 

@@ -44,12 +44,12 @@ def test_holm_worked_by_hand():
 
 
 def test_few_patients_are_exchanged_in_all_ways_and_many_at_random():
-    every = exchanges(3, resamples=8, seed=0)
+    every = exchanges(3, ways=8, seed=0)
     assert len({tuple(way) for way in every}) == 8 and not every[0].any()
-    some = exchanges(40, resamples=500, seed=1)
+    some = exchanges(40, ways=500, seed=1)
     assert some.shape == (501, 40) and not some[0].any() and 0.45 < some[1:].mean() < 0.55
-    with pytest.raises(ParameterError, match="resamples"):
-        exchanges(3, resamples=0, seed=0)
+    with pytest.raises(ParameterError, match="ways"):
+        exchanges(3, ways=0, seed=0)
 
 
 def test_p_agrees_with_scipys_permutation_test_over_patients():
@@ -84,7 +84,7 @@ def test_equal_models_are_called_different_about_as_often_as_the_level_says(monk
     found = [
         row(
             compare({"a": answers(asked, drop=0.1, seed=s), "b": answers(asked, drop=0.1, seed=s + 500)}, asked,
-                    resamples=300, seed=s),
+                    resamples=300, seed=s, ways=300),
             "pss",
         )["p"]
         for s in range(60)
