@@ -3,7 +3,8 @@ picture.
 
 A statistic is a mean over prompts, or built from such means. A resample draws as many patients as there are, with
 replacement; a prompt then counts as often as its patient was drawn. One set of draws serves every model and statistic,
-so that differences between models are paired.
+so that differences between models are paired. Patients are drawn, their prompts are all kept: of the two ways to draw
+from hierarchical data this one comes closer to the variance of a mean (Davison & Hinkley 1997, section 3.8).
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from semantiseg.errors import ParameterError
+from semantiseg.errors import DataError, ParameterError
 
 _PERCENTILES = (2.5, 97.5)
 
@@ -50,6 +52,7 @@ class PatientBootstrap:
                 f"resamples: expected at least 1, got {resamples}. Set table1.resamples in params.yaml."
             )
         self.patients = np.array(sorted(set(patients)), dtype=object)
+        self._index = pd.Index(self.patients)
         count = len(self.patients)
         rng = np.random.default_rng(seed)
         # [R, patients]: how often each patient was drawn.
@@ -57,14 +60,28 @@ class PatientBootstrap:
             rng.multinomial(count, np.full(count, 1 / count), size=resamples) if count else np.zeros((resamples, 0))
         )
 
+    def index(self, patients: ArrayLike) -> NDArray[np.intp]:
+        """Places of `patients` `[N]` in `self.patients`.
+
+        Raises:
+            DataError: a patient is not among those drawn from.
+        """
+        found = self._index.get_indexer(np.asarray(patients, dtype=object))
+        if (found < 0).any():
+            raise DataError(
+                f"bootstrap: expected values of {len(self.patients)} known patients, got {int((found < 0).sum())} of "
+                "others. Draw from all patients of the split."
+            )
+        return found
+
     def mean(self, values: ArrayLike, patients: ArrayLike) -> Mean:
-        """Mean of `values` `[N]` (one a prompt, or one a group of prompts) that belong to `patients` `[N]`."""
+        """Mean of `values` `[N]` (one a prompt, or one a group of prompts) that belong to `patients` `[N]`.
+
+        Raises:
+            DataError: a patient is not among those drawn from.
+        """
         numbers = np.asarray(values, dtype=np.float64)
-        index = (
-            np.searchsorted(self.patients, np.asarray(patients, dtype=object))
-            if numbers.size
-            else np.zeros(0, dtype=int)
-        )
+        index = self.index(patients)
         sums = np.bincount(index, weights=numbers, minlength=len(self.patients))
         counts = np.bincount(index, minlength=len(self.patients))
         drawn = self._times @ counts

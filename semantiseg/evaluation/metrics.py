@@ -118,12 +118,12 @@ def _hausdorff(answer: Mask, target: Mask, spacing: Spacing) -> float:
 
 
 def _percentile(values: NDArray[np.float64]) -> float:
-    """As NumPy's, linearly interpolated; for a few hundred values its generality costs more than the sorting."""
+    """As NumPy's to the last digit; for a few hundred values its generality costs more than the sorting."""
     place = _SHARE * (len(values) - 1)
     below = int(place)
-    ordered = np.sort(values)
+    ordered, part = np.sort(values), place - below
     low, high = float(ordered[below]), float(ordered[min(below + 1, len(values) - 1)])
-    return low + (high - low) * (place - below)
+    return high - (high - low) * (1 - part) if part >= 0.5 else low + (high - low) * part
 
 
 def nsd(answer: Mask, target: Mask, *, spacing_mm: float | Sequence[float], tolerance_mm: float) -> float:

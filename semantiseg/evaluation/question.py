@@ -35,10 +35,10 @@ class Question:
         return evaluate(parse(program), self.labels, structures=self.structures, midline=self.midline, memo=self._known)
 
 
-def read_slice(store: VolumeStore, volume_id: str, index: int, *, image: bool = True) -> Question:
-    """One axial slice of a prepared volume with all that scoring needs, and its image for a model unless told."""
+def read_slice(store: VolumeStore, volume_id: str, index: int) -> Question:
+    """One axial slice of a prepared volume with all that scoring needs."""
     return Question(
-        image=store.image_slice(volume_id, index) if image else None,
+        image=store.image_slice(volume_id, index),
         labels=store.label_slice(volume_id, index),
         structures=store.structures(volume_id),
         midline=store.midline(volume_id),

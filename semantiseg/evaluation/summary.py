@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from semantiseg.conventions import LEVELS
-from semantiseg.evaluation import sensitivity
+from semantiseg.evaluation import fairness, sensitivity
 from semantiseg.evaluation.bootstrap import Estimate, PatientBootstrap, estimate, identity
 
 PHRASINGS = ("seen", "unseen_template", "unseen_synonym", "unseen")
@@ -69,6 +69,7 @@ def model_summary(answers: pd.DataFrame, draws: PatientBootstrap) -> dict[str, A
             "paraphrase": sensitivity.paraphrase(sensitivity.suite_of(answers, "paraphrase"), draws),
             "counterfactual": sensitivity.counterfactual(sensitivity.suite_of(answers, "counterfactual"), draws),
             "absent": sensitivity.absent(sensitivity.suite_of(answers, "absent"), draws),
+            "fairness": {"level": fairness.by_attribute(core, draws, "level")},
             "by": _breakdown(core, draws),
         }
     )

@@ -12,6 +12,7 @@ import pandas as pd
 
 from semantiseg.errors import DataError
 from semantiseg.evaluation.bootstrap import PatientBootstrap
+from semantiseg.evaluation.comparison import compare
 from semantiseg.evaluation.sensitivity import HEADLINE, join
 from semantiseg.evaluation.summary import bench_summary, model_summary
 from semantiseg.report import style
@@ -69,6 +70,10 @@ _ESTIMATES = {
     "counterfactual_response": ("counterfactual", "response"),
     "absent_rate": ("absent", "rate"),
     "absent_area_mm2": ("absent", "area_mm2"),
+    "level_delta": ("fairness", "level", "delta"),
+    "level_skewness": ("fairness", "level", "skewness"),
+    "level_std": ("fairness", "level", "std"),
+    "level_es": ("fairness", "level", "es"),
     "nsd": ("core", "nsd"),
     "hd95_mm": ("core", "hd95_mm"),
 }
@@ -119,8 +124,19 @@ def summarise(
             model: model_summary(join(prompts, rows, origin=f"results of {model}"), draws)
             for model, rows in results.items()
         },
+        "comparisons": _comparisons(prompts, results, resamples=resamples, seed=seed),
         "printed": {row.model: {"l1": row.l1, "l3": row.l3, "pss": row.pss} for row in PRINTED},
     }
+
+
+def _comparisons(
+    prompts: pd.DataFrame, results: Mapping[str, pd.DataFrame], *, resamples: int, seed: int
+) -> list[dict[str, Any]]:
+    """Every pair of models, a record each (columns: `comparison.compare`); undefined numbers are None."""
+    if len(results) < 2:
+        return []
+    found = compare(results, prompts, resamples=resamples, seed=seed)
+    return found.astype(object).where(found.notna(), None).to_dict("records")
 
 
 def rounded(value: Any) -> Any:

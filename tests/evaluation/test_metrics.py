@@ -139,3 +139,8 @@ def test_distances_and_overlaps_agree_with_monai(seed: int) -> None:
 def test_wrong_masks_are_named(answer: np.ndarray, target: np.ndarray, names: str) -> None:
     with pytest.raises(DataError, match=names):
         metrics.score(answer, target, spacing_mm=1.0, nsd_tolerance_mm=1.0)
+
+
+@given(st.lists(st.floats(0, 1000), min_size=1, max_size=60))
+def test_the_percentile_is_numpys_to_the_last_digit(values: list[float]) -> None:
+    assert metrics._percentile(np.array(values)) == np.percentile(values, 95)
