@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pipeline_cost
+import prompts_scale
 import verifier
 
 from semantiseg import files, measure
@@ -13,7 +14,7 @@ from semantiseg.errors import SemantiSegError
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results.json"
-BENCHMARKS = (pipeline_cost.demo, pipeline_cost.smoke, verifier.quality)
+BENCHMARKS = (pipeline_cost.demo, pipeline_cost.smoke, verifier.quality, prompts_scale.prompts_108k)
 """Functions of the repository root that return rows of {name, value, unit, target}; lower values are better,
 unless a row brings its own `met`."""
 
