@@ -332,6 +332,43 @@ def leaderboard(folder: Path) -> None:
     click.echo(board.markdown(board.read_all(folder)), nl=False)
 
 
+@main.group()
+def bench() -> None:
+    """SemantiBench beyond the pipeline's stages."""
+
+
+@bench.command("rewrite")
+@click.option(
+    "--backend", type=click.Choice(["grammar", "server", "local"]), default="grammar", show_default=True,
+    help="Who words the prompts anew.",
+)  # fmt: skip
+@click.option("--base-url", default="", help="Address of an OpenAI-compatible server, up to /v1.")
+@click.option("--model", default="", help="Model name on that server.")
+@click.option("--key-variable", default="SEMANTISEG_LLM_KEY", show_default=True, help="Variable that holds the key.")
+@click.option("--structured", type=click.Choice(["json_schema", "json_object", "none"]), default="json_schema")
+@click.option("--texts", type=click.IntRange(min=1), default=1, show_default=True, help="Texts for each prompt.")
+@click.option("--attempts", type=click.IntRange(min=1), default=3, show_default=True, help="Tries for each prompt.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only so many prompts.")
+@click.option("--at-once", type=click.IntRange(min=1), default=4, show_default=True, help="Requests on their way.")
+@click.option("--budget-tokens", type=click.IntRange(min=0), help="Most tokens, earlier runs included.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--output", type=click.Path(path_type=Path), default=Path("rewritten"), show_default=True)
+def rewrite(output: Path, limit: int | None, texts: int, attempts: int, **options: Any) -> None:
+    """Have the core test prompts worded anew; write rewritten.parquet, what was refused and all answers to OUTPUT.
+
+    Answers are kept: after a failure, a kill or an exhausted budget, the same command goes on without paying twice.
+    """
+    from semantiseg.bench.backends.choice import asker_of
+    from semantiseg.bench.backends.rewritten_suite import rewrite_bench
+
+    asker = asker_of(output / "answers", **options)
+    made, refused = rewrite_bench(
+        ROOT / "data/volumes", ROOT / "data/bench", output, asker,
+        texts_per_prompt=texts, attempts=attempts, limit=limit,
+    )  # fmt: skip
+    click.echo(f"{output}: {len(made)} prompts worded anew, {len(refused)} refusals")
+
+
 @main.command()
 def info() -> None:
     """Print version, processor, cores and library versions as JSON."""

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from semantiseg.bench import probes
-from semantiseg.bench.core import PER_LEVEL, choose_core, core_options
+from semantiseg.bench.core import PER_LEVEL, best_slices, choose_core, core_options
+from semantiseg.bench.feasible import Asked
+from semantiseg.bench.program import Program
 from semantiseg.bench.prompt import group_id, prompt_row, word, wordable
 from semantiseg.bench.question import Question
 from semantiseg.bench.scene import View
@@ -42,17 +44,30 @@ def plan_volume(view: View, *, minimum_pixels: int, seed: int) -> Plan:
     suite "reserve" holds what replaces a core prompt that verification rejects.
     """
     space = compositions(view.structures, lateral=view.scene.lateral)
+
+    def best(program: Program, count: int) -> list[Asked]:
+        return best_slices(view, program, count, minimum_pixels=minimum_pixels)
+
+    plan, core = plan_core(view, space, best=best, minimum_pixels=minimum_pixels, seed=seed)
+    if view.facts["split"] == "test":
+        _add_probes(plan, view, space, core, minimum_pixels=minimum_pixels, seed=seed)
+    return plan
+
+
+def plan_core(
+    view: View, space: list[tuple[str, Program]], *, best: Callable[[Program, int], list[Asked]], minimum_pixels: int,
+    seed: int,
+) -> tuple[Plan, list[Question]]:  # fmt: skip
+    """The suites core and reserve of a volume, and the core's questions; `best` as in `core_options`."""
     part = CORE_PHRASING[view.facts["split"]]
     parts = (part,) if view.facts["split"] != "test" else (part, *PHRASINGS)
-    feasible = core_options(view, space, stream(seed, view.volume_id, "options"), minimum_pixels=minimum_pixels)
+    feasible = core_options(view, space, stream(seed, view.volume_id, "options"), best=best)
     options = [question for question in feasible if wordable(question, *parts)]
     core, reserve, short = choose_core(options, stream(seed, view.volume_id, "core"))
     plan = Plan()
     for suite, questions in (("core", core), ("reserve", reserve)):
         rng = stream(seed, view.volume_id, suite, "texts")
         _add(plan, view, questions, suite=suite, parts=[part] * len(questions), rng=rng)
-    if view.facts["split"] == "test":
-        _add_probes(plan, view, space, core, minimum_pixels=minimum_pixels, seed=seed)
     if short:
         reason = short if options else f"no labelled structure reaches {minimum_pixels} pixels on a slice"
         plan.shortfall = {
@@ -61,7 +76,7 @@ def plan_volume(view: View, *, minimum_pixels: int, seed: int) -> Plan:
             "expected": PER_LEVEL * len(LEVELS),
             "reason": reason,
         }
-    return plan
+    return plan, core
 
 
 def _add_probes(plan: Plan, view: View, space: list, core: list[Question], *, minimum_pixels: int, seed: int) -> None:

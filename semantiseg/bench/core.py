@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,13 +53,13 @@ def choose(options: Sequence[Question], count: int, rng: np.random.Generator) ->
 
 
 def core_options(
-    view: View, space: list[tuple[str, Program]], rng: np.random.Generator, *, minimum_pixels: int
-) -> list[Question]:
-    """All questions of the volume that the core may be chosen from, each on the slices that show its target best."""
+    view: View, space: list[tuple[str, Program]], rng: np.random.Generator, *,
+    best: Callable[[Program, int], list[Asked]],
+) -> list[Question]:  # fmt: skip
+    """All questions of the volume that the core may be chosen from, each on the slices that show its target best.
 
-    def best(program: Program, count: int) -> list[Asked]:
-        return best_slices(view, program, count, minimum_pixels=minimum_pixels)
-
+    `best(program, count)` gives the program asked on up to `count` of them: `best_slices`, or what it once gave.
+    """
     named = [asked for item in view.structures for asked in best(atom(item.key), PER_LEVEL)]
     described = [question for asked in named for question in _descriptions(view, asked, rng)]
     composed = [composition(view, kind, asked, rng) for kind, program in space for asked in best(program, 2)]

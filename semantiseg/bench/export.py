@@ -74,12 +74,17 @@ def write_table(
     table = pd.DataFrame(rows, columns=list(columns)).sort_values(list(sort), kind="stable", ignore_index=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    schema = pa.schema([(column, _type(column)) for column in columns])
+    schema = schema_of(columns)
     # Without pandas' own metadata: it would record library versions and the index.
     arrow = pa.Table.from_pandas(table, schema=schema, preserve_index=False).replace_schema_metadata(None)
     pq.write_table(arrow, partial, compression="zstd")
     os.replace(partial, path)
     return table
+
+
+def schema_of(columns: Sequence[str]) -> pa.Schema:
+    """Types of the columns: whole numbers, lists of strings, else strings."""
+    return pa.schema([(column, _type(column)) for column in columns])
 
 
 def _type(column: str) -> pa.DataType:

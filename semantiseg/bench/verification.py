@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from semantiseg.bench.clause import from_json
 from semantiseg.bench.evaluate import evaluate, is_defined
@@ -103,11 +103,25 @@ def verify_case(
             by_volume[row["volume_id"]][position].append(row)
     with VolumeStore(volumes) as store:
         return [
-            _verify_volume(Judge(store, volume_id), *rows, seed=seed) for volume_id, rows in sorted(by_volume.items())
+            verify_volume(Judge(store, volume_id), *rows, seed=seed) for volume_id, rows in sorted(by_volume.items())
         ]
 
 
-def _verify_volume(judge: Judge, candidates: list[Row], training: list[Row], *, seed: int) -> Verdict:
+class RowJudge(Protocol):
+    """Judges rows of one volume.
+
+    Attributes:
+        facts: the volume's manifest row.
+    """
+
+    facts: dict[str, Any]
+
+    def reasons(self, row: Row, text: str) -> list[str]:
+        """Why the row must not be asked in these words; empty if it may."""
+
+
+def verify_volume(judge: RowJudge, candidates: list[Row], training: list[Row], *, seed: int) -> Verdict:
+    """Verdicts on the candidates of one volume."""
     verdict = Verdict()
     reserve = []
     for row in candidates:
@@ -121,7 +135,7 @@ def _verify_volume(judge: Judge, candidates: list[Row], training: list[Row], *, 
     return verdict
 
 
-def _accepted(judge: Judge, row: Row, verdict: Verdict, *, seed: int) -> Row | None:
+def _accepted(judge: RowJudge, row: Row, verdict: Verdict, *, seed: int) -> Row | None:
     """The row in words that the verifier accepts: its own or, after a rejection, new ones; None if none of them is."""
     rng = stream(seed, "verify", row["prompt_id"])
     for attempt in range(1 + REDRAWS):
@@ -167,7 +181,7 @@ def _drop_broken_groups(verdict: Verdict, candidates: list[Row]) -> None:
     verdict.prompts = [row for row in verdict.prompts if row["group"] not in broken]
 
 
-def _verify_training(judge: Judge, row: Row, verdict: Verdict) -> None:
+def _verify_training(judge: RowJudge, row: Row, verdict: Verdict) -> None:
     """Keep the texts of a training question that the verifier accepts; each reason for the others is recorded with
     one text."""
     refused: dict[str, str] = {}

@@ -19,15 +19,16 @@ answer. Every rejection is a readable reason that begins with a code:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
-from semantiseg.bench.attributes import Measurement, holds
+from semantiseg.bench.attributes import holds
 from semantiseg.bench.clause import Clause
-from semantiseg.bench.evaluate import evaluate, is_defined
+from semantiseg.bench.evaluate import is_defined
 from semantiseg.bench.ontology import structure
-from semantiseg.bench.program import Program, atom, atoms, call, parent, subject
+from semantiseg.bench.program import Program, atoms, call, parent
 from semantiseg.bench.reader import Reading, read
-from semantiseg.bench.reference import describe
-from semantiseg.conventions import LabelArray, Mask, Modality, Slice
+from semantiseg.bench.slice_facts import ImageFacts, SliceFacts, leaves_of
+from semantiseg.conventions import LabelArray, Modality, Slice
 from semantiseg.errors import PromptError
 
 MINIMUM_CHANGE = 10
@@ -36,36 +37,16 @@ MINIMUM_CHANGE_SHARE = 0.05
 """A composition must change its parent by at least this share of the parent's pixels."""
 
 
-class SliceVerifier:
-    """Verifies any number of prompts about one slice; masks and measurements are computed once.
+class Verifier:
+    """Verifies any number of prompts about one slice.
 
     Args:
-        image: `[H, W]` in [0, 1].
-        labels: `[H, W]` label numbers.
-        structures: label number -> ontology leaf, of all labels that the collection has.
-        midline: column of the mid-sagittal plane.
-        spacing_mm: pixel edge.
-        modality: CT or MR.
-        channel: channel of the image (CT, T1, ...).
-        window: intensities that 0 and 1 stand for.
-        lateral: whether left and right may be asked.
+        facts: of the slice.
         minimum_pixels: smaller targets are no question.
-
-    Raises:
-        PromptError: image and labels are no slices of one shape.
     """
 
-    def __init__(
-        self, *, image: Slice, labels: LabelArray, structures: Mapping[int, str], midline: float, spacing_mm: float,
-        modality: Modality, channel: str, window: tuple[float, float], lateral: bool, minimum_pixels: int = 1,
-    ) -> None:  # fmt: skip
-        if image.shape != labels.shape or labels.ndim != 2:
-            raise PromptError(f"expected image and labels of one slice [H, W], got {image.shape} and {labels.shape}.")
-        self.image, self.labels, self.structures, self.midline = image, labels, dict(structures), midline
-        self.spacing_mm, self.modality, self.channel, self.window = spacing_mm, modality, channel, window
-        self.lateral, self.minimum_pixels = lateral, minimum_pixels
-        self._masks: dict[Program, Mask] = {}
-        self._measured: dict[Program, dict[str, Measurement]] = {}
+    def __init__(self, facts: SliceFacts, *, minimum_pixels: int = 1) -> None:
+        self.facts, self.minimum_pixels = facts, minimum_pixels
         self._verdicts: dict[tuple, list[str]] = {}
 
     def verify(
@@ -87,7 +68,7 @@ class SliceVerifier:
             stated_parent: what the prompt calls its parent, if it does.
         """
         try:
-            reading = read(text, modality=self.modality)
+            reading = read(text, modality=self.facts.modality)
         except PromptError as error:
             return [f"unread: {error}"]
         question = (reading, program, tuple(sorted(clauses)), must_be_absent, stated_parent)
@@ -116,16 +97,13 @@ class SliceVerifier:
             yield from self._stated_parent(reading.program, stated_parent)
         yield from self._clauses(reading, program, clauses)
 
-    def _mask(self, program: Program) -> Mask:
-        return evaluate(program, self.labels, structures=self.structures, midline=self.midline, memo=self._masks)
-
     def _unaskable(self, program: Program) -> Iterator[str]:
         for item in atoms(program):
-            if not is_defined(item, self.structures):
+            if not is_defined(item, self.facts.structures):
                 yield f"unlabelled: the collection does not label {item.key}"
-            elif (channels := structure(item.key).channels) is not None and self.channel not in channels:
-                yield f"channel: {item.key} is not seen on {self.channel}, only on {', '.join(channels)}"
-        if not self.lateral and {"left", "right"} & set(_words(program)):
+            elif (channels := structure(item.key).channels) is not None and self.facts.channel not in channels:
+                yield f"channel: {item.key} is not seen on {self.facts.channel}, only on {', '.join(channels)}"
+        if not self.facts.lateral and {"left", "right"} & set(_words(program)):
             yield f"laterality: {program} needs the patient's sides, which are not known here"
 
     def _agreement(self, heard: Program, program: Program, must_be_absent: bool) -> Iterator[str]:
@@ -133,7 +111,7 @@ class SliceVerifier:
             # All empty masks are equal, so the meanings themselves must be.
             same = _normal(heard) == _normal(program)
         else:
-            same = bool((self._mask(heard) == self._mask(program)).all())
+            same = self.facts.same(heard, program)
         if not same:
             yield f"{_where_they_part(heard, program)}: the text denotes {heard}, the prompt states {program}"
         elif _left_out(heard) != _left_out(program):
@@ -141,7 +119,7 @@ class SliceVerifier:
             yield f"exclusion: the text leaves out {_named(_left_out(heard))}, the prompt {_named(_left_out(program))}"
 
     def _presence(self, program: Program, must_be_absent: bool) -> Iterator[str]:
-        pixels = int(self._mask(program).sum())
+        pixels = self.facts.pixels(program)
         if must_be_absent and pixels:
             yield f"present: {program} should be absent and has {pixels} pixels"
         elif not must_be_absent and pixels < max(self.minimum_pixels, 1):
@@ -152,38 +130,26 @@ class SliceVerifier:
             yield from self._exclusions(child)
         if program.operation == "minus":
             kept, removed = program.children
-            pixels = int((self._mask(removed) & self._scope(kept, removed)).sum())
+            pixels = self.facts.left_out(program)
             if pixels < MINIMUM_CHANGE:
                 yield (
                     f"exclusion-vacuous: {removed} has {pixels} pixels where {kept} is asked for, "
                     f"expected at least {MINIMUM_CHANGE}"
                 )
 
-    def _scope(self, kept: Program, removed: Program) -> Mask:
-        """Where something can be left out: in the thing itself, or, for a look-alike, in the organ that holds both."""
-        if not _leaves(kept).isdisjoint(_leaves(removed)):
-            return self._mask(kept)
-        if kept.operation == "within":
-            return self._mask(kept.children[1])
-        container = structure(subject(kept).key).parent
-        if container is not None and is_defined(atom(container), self.structures):
-            return self._mask(atom(container))
-        return self._mask(kept)
-
     def _parent(self, program: Program) -> Iterator[str]:
         if program.is_atom or program.operation == "union":
             return
-        whole = self._mask(parent(program))
-        changed = int((self._mask(program) ^ whole).sum())
-        if changed < max(MINIMUM_CHANGE, MINIMUM_CHANGE_SHARE * whole.sum()):
+        whole, changed = self.facts.pixels(parent(program)), self.facts.changed(program)
+        if changed < max(MINIMUM_CHANGE, MINIMUM_CHANGE_SHARE * whole):
             yield f"parent: {program} differs from {parent(program)} by {changed} pixels only, so it asks nothing more"
 
     def _stated_parent(self, program: Program, stated: Program) -> Iterator[str]:
         expected = parent(program)
-        if not is_defined(expected, self.structures):
+        if not is_defined(expected, self.facts.structures):
             # A collection that does not label the organ: the lesion is all that a reader could mark.
             expected = program
-        if not is_defined(stated, self.structures) or (self._mask(stated) != self._mask(expected)).any():
+        if not is_defined(stated, self.facts.structures) or not self.facts.same(stated, expected):
             yield f"parent: the prompt states {stated}, the text's parent is {expected}"
 
     def _clauses(self, reading: Reading, program: Program, clauses: tuple[Clause, ...]) -> Iterator[str]:
@@ -198,7 +164,7 @@ class SliceVerifier:
             if item not in clauses
         )
         for item in reading.clauses:
-            found = self._measure(program)
+            found = self.facts.measured(program)
             if not holds(item, found):
                 measured = found.get(item.attribute)
                 seen = (
@@ -208,13 +174,16 @@ class SliceVerifier:
                 )
                 yield f"clause: {item.attribute} {item.value} is said, the image shows {seen}"
 
-    def _measure(self, program: Program) -> dict[str, Measurement]:
-        if program not in self._measured:
-            self._measured[program], _ = describe(
-                program, self.image, self.labels, structures=self.structures, midline=self.midline,
-                spacing_mm=self.spacing_mm, modality=self.modality, window=self.window,
-            )  # fmt: skip
-        return self._measured[program]
+
+class SliceVerifier(Verifier):
+    """Verifies prompts against image and labels; arguments as of `ImageFacts`, masks and measurements computed once.
+
+    Raises:
+        PromptError: image and labels are no slices of one shape.
+    """
+
+    def __init__(self, *, minimum_pixels: int = 1, **picture: Any) -> None:
+        super().__init__(ImageFacts(**picture), minimum_pixels=minimum_pixels)
 
 
 def verify(
@@ -244,17 +213,9 @@ def _operations(program: Program) -> Iterator[str]:
         yield from _operations(child)
 
 
-def _leaves(program: Program) -> set[str]:
-    """Leaves that the program's value can be made of (not those that only place it)."""
-    if program.is_atom:
-        return set(structure(program.key).leaves)
-    consist = program.children if program.operation == "union" else program.children[:1]
-    return set().union(*map(_leaves, consist))
-
-
 def _left_out(program: Program) -> set[str]:
     """Leaves that are named to be excluded, whether or not they would be part of the target."""
-    removed = _leaves(program.children[1]) if program.operation == "minus" else set()
+    removed = leaves_of(program.children[1]) if program.operation == "minus" else set()
     return removed.union(*map(_left_out, program.children))
 
 

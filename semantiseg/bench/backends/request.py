@@ -1,0 +1,129 @@
+"""What a back end is asked: a meaning to be put into words, and how its answer is read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from semantiseg.bench.clause import from_json
+from semantiseg.bench.ontology import structure
+from semantiseg.bench.program import Program, parse
+from semantiseg.errors import PromptError
+
+LONGEST_TEXT = 300
+"""Characters of a prompt; longer answers are no request to a segmentation model."""
+
+ANSWER_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"texts": {"type": "array", "items": {"type": "string"}}},
+    "required": ["texts"],
+    "additionalProperties": False,
+}
+"""JSON schema of an answer."""
+
+RULES = (
+    "You word requests to a medical image segmentation model as radiologists would. Every sentence must ask for "
+    "exactly the given target: keep side, organ, exclusion and selection, add nothing, leave nothing out. Left and "
+    "right are the patient's. Say every listed attribute once, and no other attribute. Use different "
+    'words and orders in every sentence, at most 25 words each. Answer with JSON only: {"texts": ["...", "..."]}.'
+)
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    texts: list[str] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class Request:
+    """Texts asked for one meaning.
+
+    Attributes:
+        program: printed program of the target.
+        clauses: JSON list of attribute clauses.
+        modality: CT or MR.
+        part: part of the grammar that a back end with parts draws from.
+        count: texts asked for.
+        attempt: 0 at first, then one more each time that too few were accepted.
+        refused: texts of earlier attempts with the reasons against them.
+    """
+
+    program: str
+    clauses: str
+    modality: str
+    part: str
+    count: int
+    attempt: int = 0
+    refused: tuple[tuple[str, str], ...] = ()
+
+    def facts(self) -> dict[str, Any]:
+        """The request as JSON values; with a back end's identity, what an answer depends on."""
+        return asdict(self) | {"refused": [list(pair) for pair in self.refused], "rules": RULES}
+
+    def messages(self) -> list[dict[str, str]]:
+        """The request as a chat."""
+        return [{"role": "system", "content": RULES}, {"role": "user", "content": self.description()}]
+
+    def description(self) -> str:
+        """The request in plain words."""
+        lines = [
+            f"Image: {self.modality}, one axial slice.",
+            f"Target: {explain(parse(self.program))}.",
+            *(f"Attribute of the target: {_said(item.attribute, item.value)}." for item in from_json(self.clauses)),
+            f"Write {self.count} sentence{'s' if self.count > 1 else ''}.",
+        ]
+        lines += [f"Not this one ({reason}): {text}" for text, reason in self.refused]
+        return "\n".join(lines)
+
+
+def read_answer(text: str, *, finished: bool = True) -> list[str]:
+    """The texts of an answer, each trimmed to one line.
+
+    Raises:
+        PromptError: the answer was cut, is no JSON of `ANSWER_SCHEMA`, or holds a text that is empty or too long.
+    """
+    if not finished:
+        raise PromptError("answer: expected a whole one, got one cut at its longest length.")
+    # Models like to fence JSON, whatever they are told.
+    body = text.strip().removeprefix("```json").removeprefix("```").removesuffix("```").strip()
+    try:
+        texts = [" ".join(item.split()) for item in _Answer.model_validate_json(body).texts]
+    except ValidationError as error:
+        problem = error.errors()[0]["msg"]
+        raise PromptError(f'answer: expected JSON {{"texts": [...]}}, got {text[:80]!r}: {problem}.') from None
+    if wrong := [item for item in texts if not 0 < len(item) <= LONGEST_TEXT]:
+        raise PromptError(f"answer: expected texts of 1 to {LONGEST_TEXT} characters, got {len(wrong[0])}.")
+    return texts
+
+
+def write_answer(texts: list[str]) -> str:
+    """Inverse of `read_answer`."""
+    return json.dumps({"texts": texts})
+
+
+def explain(program: Program) -> str:
+    """A program in plain, unambiguous, clumsy English."""
+    if program.is_atom:
+        return structure(program.key).names[0]
+    first, *others = (explain(child) for child in program.children)
+    word = next((str(argument) for argument in program.arguments if isinstance(argument, str)), "")
+    patterns = {
+        "side": "{x}, only on the patient's {d} side",
+        "half": "the {d} half of ({x})",
+        "within": "{x}, only where it lies inside ({y})",
+        "containing": "{x}, only the one that contains or touches ({y}), marked as a whole",
+        "without": "{x}, only the one that has no ({y})",
+        "minus": "({x}) with ({y}) left out of it",
+        "union": "({x}) together with ({y})",
+        "largest": "the largest single ({x})",
+        "smallest": "the smallest single ({x})",
+        "facing": "{x}, only where it lies {d} of ({y})",
+    }
+    return patterns[program.operation].format(x=first, y=others[0] if others else "", d=word)
+
+
+def _said(attribute: str, value: str) -> str:
+    return f"diameter {value} mm" if attribute == "diameter" else f"{attribute} {value.replace('_', '-')}"

