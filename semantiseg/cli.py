@@ -370,6 +370,22 @@ def rewrite(output: Path, limit: int | None, texts: int, attempts: int, **option
 
 
 @main.command()
+@click.option("--profile", "name", default="paper", show_default=True, help="Size of the benchmark.")
+@click.option("--volumes", type=click.IntRange(min=1), help="Volumes in place of the profile's.")
+@click.option("--cases", multiple=True, metavar="COLLECTION=N", help="Labelled cases in place of the published count.")
+def plan(name: str, volumes: int | None, cases: tuple[str, ...]) -> None:
+    """Print what SemantiBench can be made of, from the collections' published numbers; needs no data."""
+    from semantiseg.bench import planning
+
+    counts = dict(item.partition("=")[::2] for item in cases)
+    if not all(count.isdigit() for count in counts.values()):
+        raise ParameterError(f"plan: expected --cases COLLECTION=N, got {' '.join(cases)!r}.")
+    planned = planning.plan(name, cases={key: int(count) for key, count in counts.items()}, total=volumes)
+    for line in planning.lines(planned):
+        click.echo(line)
+
+
+@main.command()
 def info() -> None:
     """Print version, processor, cores and library versions as JSON."""
     import json

@@ -329,6 +329,7 @@ COLLECTIVE_NOUNS: dict[frozenset[str], Table] = {
 PLURALS = {
     "tumour": "tumours", "lesion": "lesions", "mass": "masses", "cyst": "cysts", "nodule": "nodules",
     "cancer": "cancers", "neoplasm": "neoplasms", "glioma": "gliomas", "kidney": "kidneys", "lung": "lungs",
+    "meningioma": "meningiomas",
 }  # fmt: skip
 """Head nouns that can be counted."""
 

@@ -12,7 +12,7 @@ from semantiseg.data.case import Origin, SourceCase
 from semantiseg.data.labels import LEAVES
 from semantiseg.errors import DataError
 
-LAYOUTS = ("decathlon", "kits23", "brats2024-gli")
+LAYOUTS = ("decathlon", "kits23", *brats2024.NAMING)
 
 
 def read_cases(raw: Path, *, mapping: Mapping[str, str] | None = None) -> list[SourceCase]:
@@ -38,7 +38,7 @@ def read_cases(raw: Path, *, mapping: Mapping[str, str] | None = None) -> list[S
         elif source["layout"] == "kits23":
             cases += kits23.read_cases(folder, collection=collection, origin=origin)
         else:
-            cases += brats2024.read_cases(folder, collection=collection, origin=origin)
+            cases += brats2024.read_cases(folder, collection=collection, origin=origin, layout=source["layout"])
     _require_unique(cases)
     unknown = {leaf for case in cases for leaf in case.structures.values()} - LEAVES
     if unknown:

@@ -58,7 +58,7 @@ def read_cases(folder: Path, *, collection: str, origin: Origin, mapping: Mappin
     entries = _entries(content, folder=folder, source=description)
     stems = [_stem(image) for image, _, _ in entries]
     patients = dict(zip(stems, stems, strict=True)) if collection in DECATHLON else infer_patients(stems)
-    lateral = collection not in _CROPS and (origin == "phantom" or collection not in _MIRRORED_HEADERS)
+    lateral = says_sides(collection, origin=origin)
     cases = [
         SourceCase(
             case_id=stem,
@@ -78,6 +78,11 @@ def read_cases(folder: Path, *, collection: str, origin: Origin, mapping: Mappin
         for stem, (image, label, patient) in zip(stems, entries, strict=True)
     ]
     return sorted(cases, key=lambda case: case.case_id)
+
+
+def says_sides(collection: str, *, origin: Origin = "official") -> bool:
+    """Whether left and right may be asked of a collection's volumes."""
+    return collection not in _CROPS and (origin == "phantom" or collection not in _MIRRORED_HEADERS)
 
 
 def infer_patients(stems: Sequence[str]) -> dict[str, str]:

@@ -1,4 +1,5 @@
-"""Bring images into `data/raw`: the phantom cohort, or the user's own folder in Decathlon layout."""
+"""Bring images into `data/raw`: the phantom cohort, the user's own folder in Decathlon layout, or official collections
+that `semantiseg fetch` brought. Nothing here reaches the network."""
 
 from __future__ import annotations
 
@@ -28,26 +29,51 @@ def fetch(
 
     Args:
         root: folder to fill; the collections' folders must not exist yet.
-        source: "phantom" draws the embedded cohort; "folder" copies the user's images; "official" is not served.
-        folder: for source "folder" a Decathlon task (it holds `dataset.json`) or a folder of several; else ignored.
+        source: "phantom" draws the embedded cohort; "folder" copies the user's images; "official" copies collections.
+        folder: for source "folder" a Decathlon task (it holds `dataset.json`) or a folder of several; for "official"
+            the folder that `semantiseg fetch` filled; else ignored.
         cases, body_scale, seed, workers: of the phantoms, see `phantom.cohort.write_cohort`.
 
     Raises:
         ParameterError: unknown source, or a number out of range.
-        DataError: the user's folder cannot be used, or the source is "official".
+        DataError: the folder cannot be used.
     """
     if source not in SOURCES:
         raise ParameterError(f"fetch.source: expected one of {SOURCES}, got {source!r}; correct params.yaml")
-    if source == "official":
-        raise DataError(
-            "fetch.source: expected 'phantom' or 'folder', got 'official'; downloading the official collections is "
-            "issue 3 and not built yet. Download them by hand, put the Decathlon folders (Task03_Liver, ...) into one "
-            "folder, and set fetch.source to 'folder' and fetch.folder to it."
-        )
     root.mkdir(parents=True, exist_ok=True)
     if source == "phantom":
         return write_cohort(root, cases=cases, body_scale=body_scale, seed=seed, workers=workers)
-    return copy_folder(root, folder)
+    return copy_official(root, folder) if source == "official" else copy_folder(root, folder)
+
+
+def copy_official(root: Path, folder: str) -> list[dict[str, object]]:
+    """Copy the official collections that `semantiseg fetch` listed in `folder`/sources.json, what is labelled of them.
+
+    Raises:
+        DataError: nothing was fetched there, or a collection of that name lies in `root` already.
+    """
+    listed = Path(folder or ".") / "sources.json"
+    if not folder or not listed.is_file():
+        raise DataError(
+            f"fetch.folder: expected the folder that `semantiseg fetch` filled, got {folder!r} without sources.json. "
+            "Run `semantiseg fetch FOLDER COLLECTION ...`, or `semantiseg fetch FOLDER --from DOWNLOADS` for what you "
+            "downloaded by hand, and set fetch.folder to FOLDER in params.yaml."
+        )
+    records = json.loads(listed.read_text(encoding="utf-8"))
+    for record in records:
+        name = record["collection"]
+        if (root / name).exists():
+            raise DataError(f"{root / name}: expected no such folder yet, got one; remove it and fetch again")
+    for record in tqdm(records, desc="copy", unit="collection", disable=None):
+        name = record["collection"]
+        shutil.copytree(listed.parent / name, root / name, copy_function=shutil.copyfile, ignore=_without_masks)
+    (root / "sources.json").write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
+    return records
+
+
+def _without_masks(folder: str, names: list[str]) -> set[str]:
+    """Entries of a collection's folder that no prompt can be about: test images, single annotations, macOS files."""
+    return {name for name in names if name.startswith(".") or name in ("imagesTs", "instances")}
 
 
 def copy_folder(root: Path, folder: str) -> list[dict[str, object]]:

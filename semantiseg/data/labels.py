@@ -39,6 +39,17 @@ KITS23: dict[int, str] = {1: "kidney_parenchyma", 2: "kidney_tumour", 3: "kidney
 
 BRATS2024_GLI: dict[int, str] = {1: "necrotic_core", 2: "brain_oedema", 3: "enhancing_tumour", 4: "resection_cavity"}
 
+_NETC_SNFH_ET = {number: BRATS2024_GLI[number] for number in (1, 2, 3)}
+BRATS2024: dict[str, dict[int, str]] = {
+    "GLI": BRATS2024_GLI,
+    "SSA": _NETC_SNFH_ET,
+    "MET": _NETC_SNFH_ET,
+    # Another order than the others', and two kinds of core.
+    "PED": {1: "enhancing_tumour", 2: "nonenhancing_tumour", 3: "tumour_cyst", 4: "brain_oedema"},
+    "MEN-RT": {1: "meningioma"},
+}
+"""Sub-challenge -> label number -> leaf (nnU-Net's Dataset226 and the challenges' own pages agree)."""
+
 # Leaf -> further names met in users' collections (BTCV, AMOS, FLARE, TotalSegmentator); the leaf key itself is always a
 # name.
 _SYNONYMS: dict[str, tuple[str, ...]] = {
@@ -64,6 +75,9 @@ _SYNONYMS: dict[str, tuple[str, ...]] = {
     "necrotic_core": ("necrosis", "non enhancing tumour", "non enhancing tumour core", "netc", "ncr"),
     "brain_oedema": ("oedema", "peritumoural oedema", "snfh"),
     "resection_cavity": ("rc",),
+    "nonenhancing_tumour": (),
+    "tumour_cyst": (),
+    "meningioma": (),
     "gallbladder": ("gall bladder",),
     "oesophagus": ("esophagus",),
     "stomach": (),

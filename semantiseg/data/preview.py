@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semantiseg.conventions import radiological
+from semantiseg.data.brats2024 import NAMING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +26,15 @@ COLOURS = ("#4cd964", "#ff5a5f", "#33c7ff", "#ffd60a", "#bf7bff", "#ff9f0a", "#a
 
 SOFT_TISSUE = (-160.0, 240.0)
 LUNG = (-1000.0, 400.0)
+
+BRATS_NAMES = {
+    "GLI": {1: "NETC", 2: "SNFH", 3: "ET", 4: "RC"},
+    "SSA": {1: "NETC", 2: "SNFH", 3: "ET"},
+    "MET": {1: "NETC", 2: "SNFH", 3: "ET"},
+    "PED": {1: "ET", 2: "NET", 3: "CC", 4: "ED"},
+    "MEN-RT": {1: "GTV"},
+}
+"""Label names of the BraTS 2024 sub-challenges, in their own abbreviations."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +51,8 @@ class Entry:
 
 def entries(root: Path) -> list[Entry]:
     """All cases below `root` in the order of `sources.json`, by file name alone: no ontology is needed to look."""
-    readers = {"decathlon": decathlon_entries, "kits23": kits23_entries, "brats2024-gli": brats_entries}
+    readers: dict[str, Callable[[Path, str], list[Entry]]] = {"decathlon": decathlon_entries, "kits23": kits23_entries}
+    readers |= {layout: partial(brats_entries, layout=layout) for layout in NAMING}
     sources = json.loads((root / "sources.json").read_text(encoding="utf-8"))
     return [
         entry
@@ -82,19 +95,19 @@ def kits23_entries(folder: Path, origin: str) -> list[Entry]:
     ]
 
 
-def brats_entries(folder: Path, origin: str) -> list[Entry]:
-    """Scan folders of BraTS 2024 GLI."""
-    names = {1: "NETC", 2: "SNFH", 3: "ET", 4: "RC"}
+def brats_entries(folder: Path, origin: str, *, layout: str) -> list[Entry]:
+    """Scan folders of BraTS 2024."""
+    naming, challenge = NAMING[layout], layout.removeprefix("brats2024-").upper()
     return [
         Entry(
             folder.name,
             origin,
             case.name,
-            tuple((c, case / f"{case.name}-{c}.nii.gz", None) for c in ("t1n", "t1c", "t2w", "t2f")),
-            case / f"{case.name}-seg.nii.gz",
-            names,
+            tuple((c, case / f"{case.name}{naming.separator}{c}.nii.gz", None) for c in naming.suffixes),
+            case / f"{case.name}{naming.separator}{naming.label}.nii.gz",
+            BRATS_NAMES[challenge],
         )
-        for case in sorted(folder.glob("BraTS-GLI-*"))
+        for case in sorted(folder.glob(f"BraTS-{challenge}-*"))
     ]
 
 

@@ -165,7 +165,7 @@ def test_verbs_agree_with_their_subject():
     plural = r"(kidneys|vessels|organs|lungs|veins|fields|tumours|lesions|masses|cysts)"
     for text in sample(4_000, seed=1):
         # Without "of the ..." and "with its ...": the head noun decides, not the one next to the verb.
-        plain = re.sub(r" (of the|with its) \w+", "", text)
+        plain = re.sub(r" (of the|with its) \w+", "", re.sub(r"everything in the .+? that", "everything that", text))
         assert not re.search(rf"{plural} (that|which) (is|has|contains|bears|lies|sits|appears)\b", plain), text
         assert not re.search(rf"{singular} (that|which) (are|have|contain|bear|lie|sit)\b", plain), text
         assert not re.search(rf"where is the \w+ {plural}$|where are the {singular}$", plain), text

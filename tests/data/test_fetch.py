@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from semantiseg import importgraph
 from semantiseg.data.fetch import fetch
 from semantiseg.errors import DataError, ParameterError
 
@@ -110,10 +111,35 @@ def test_an_existing_collection_is_left_alone(tmp_path, task):
         get(tmp_path / "raw", task)
 
 
-def test_official_collections_say_what_to_do_by_hand(tmp_path):
-    with pytest.raises(DataError, match=r"issue 3.*by hand.*folder"):
+def test_official_collections_say_how_to_get_them(tmp_path):
+    with pytest.raises(DataError, match=r"semantiseg fetch FOLDER.*--from DOWNLOADS"):
         get(tmp_path / "raw", "", source="official")
-    assert not (tmp_path / "raw").exists()
+    assert list((tmp_path / "raw").iterdir()) == []
+
+
+def test_official_collections_are_copied_without_what_no_prompt_can_be_about(tmp_path):
+    data, task = tmp_path / "data", tmp_path / "elsewhere" / "Task09_Spleen"
+    for name in ("dataset.json", "imagesTr/a.nii.gz", "imagesTr/._a.nii.gz", "labelsTr/a.nii.gz", "imagesTs/t.nii.gz"):
+        (task / name).parent.mkdir(parents=True, exist_ok=True)
+        (task / name).write_text(name)
+    data.mkdir()
+    (data / "Task09_Spleen").symlink_to(task)  # as `semantiseg fetch --from` lists a folder downloaded by hand
+    record = {"collection": "Task09_Spleen", "layout": "decathlon", "origin": "official", "licence": "CC-BY-SA-4.0"}
+    (data / "sources.json").write_text(json.dumps([record]))
+    assert get(tmp_path / "raw", data, source="official") == [record]
+    copied = {path.relative_to(tmp_path / "raw").as_posix() for path in (tmp_path / "raw").rglob("*") if path.is_file()}
+    kept = {"dataset.json", "imagesTr/a.nii.gz", "labelsTr/a.nii.gz"}
+    assert copied == {f"Task09_Spleen/{name}" for name in kept} | {"sources.json"}
+    assert not any(path.is_symlink() for path in (tmp_path / "raw").rglob("*"))
+    with pytest.raises(DataError, match="expected no such folder yet"):
+        get(tmp_path / "raw", data, source="official")
+
+
+def test_the_stage_fetch_reaches_no_network():
+    root = Path(__file__).resolve().parents[2]
+    reached = importgraph.modules("import semantiseg.data.fetch, semantiseg.data.preview", root=root)
+    assert Path("semantiseg/data/fetch.py") in reached
+    assert not [path for path in reached if "official" in path.parts]
 
 
 def test_an_unknown_source_is_refused(tmp_path):

@@ -1,0 +1,65 @@
+"""Which volumes a benchmark of a given size is made of: a stratified draw with a fixed seed.
+
+Strata are the collections' tasks. Unweighted, 88% of all volumes would be brain MR, so a draw that has to leave
+something out leaves it out of the largest tasks first: every task gives what it has up to one common cap, the smallest
+that reaches the total. Within a task the draw spreads over patients before it takes a second channel of any.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from semantiseg.errors import ParameterError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def allocate(present: Mapping[str, int], total: int, *, cap: int | None = None) -> dict[str, int]:
+    """Volumes to take from each task: `total` in all, or all that there are below `cap`.
+
+    Args:
+        present: task -> volumes that there are.
+        total: volumes wanted.
+        cap: most of any task, None for no other cap than the common one that the total implies.
+
+    Raises:
+        ParameterError: a count is negative.
+    """
+    if total < 0 or min(present.values(), default=0) < 0 or (cap is not None and cap < 0):
+        raise ParameterError(f"expected counts of at least 0, got total {total}, cap {cap}, {dict(present)}.")
+    room = {task: count if cap is None else min(count, cap) for task, count in present.items()}
+    given: dict[str, int] = {}
+    left = min(total, sum(room.values()))
+    # Smallest first: what a small task cannot use goes to the larger ones. Equal tasks differ by one volume at most.
+    for position, task in enumerate(sorted(room, key=lambda task: (room[task], task))):
+        given[task] = min(room[task], left // (len(room) - position))
+        left -= given[task]
+    return {task: given[task] for task in present}
+
+
+def draw_volumes(manifest: pd.DataFrame, total: int, *, seed: int, cap: int | None = None) -> list[str]:
+    """Ids of the drawn volumes, sorted. A smaller draw of the same task is part of a larger one.
+
+    Args:
+        manifest: indexed by `volume_id`, with `collection` and `patient_id` (see docs/architecture.md).
+        total, cap: see `allocate`.
+        seed: of the order in which patients, and the volumes of a patient, are taken.
+    """
+    wanted = allocate(manifest["collection"].value_counts().sort_index().to_dict(), total, cap=cap)
+    drawn: list[str] = []
+    for task, rows in manifest.groupby("collection"):
+        turns: dict[str, int] = {}
+        order = []
+        for volume_id in sorted(rows.index, key=lambda volume_id: _rank(seed, volume_id)):
+            patient = rows.loc[volume_id, "patient_id"]
+            turns[patient] = turns.get(patient, 0) + 1
+            order.append((turns[patient], _rank(seed, patient), volume_id))
+        drawn += [volume_id for _, _, volume_id in sorted(order)[: wanted[task]]]
+    return sorted(drawn)
+
+
+def _rank(seed: int, name: str) -> bytes:
+    return hashlib.sha256(f"{seed}/{name}".encode()).digest()
