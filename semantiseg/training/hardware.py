@@ -45,6 +45,10 @@ class Hardware:
                 f"train.images_per_step: expected a multiple of {parts} ({self.processes} processes, {self.accumulate} "
                 f"parts each), got {images_per_step}. Change it, or the processes, or accumulate."
             )
+        if self.accelerator == "cpu" and self.precision == "16-mixed":
+            raise ParameterError(
+                "precision: expected '32-true' or 'bf16-mixed' on a CPU, got '16-mixed', which it has not. Change it."
+            )
         if self.augment == "stream" and (self.processes > 1 or self.workers):
             raise ParameterError(
                 "augment: expected 'position' with several processes or workers, got 'stream', which one reader must "

@@ -54,14 +54,17 @@ def descend(
     except (RuntimeError, MemoryError) as error:
         if not _is_shortage(error):
             raise
-        images = sum(len(batch.images) for batch in loaded.batches)
-        raise OutOfMemoryError(
-            f"step {step}: expected {images // parts} images of {loaded.batches[0].images.shape[-1]} pixels with "
-            f"{len(loaded.batches[0].prompts)} prompts to fit, got: {str(error).splitlines()[0]} "
-            "Raise accumulate (same step in smaller parts), or lower train.images_per_step, then "
-            "train.prompts_per_image."
-        ) from None
+        raise _shortage(error, loaded.batches[0], step=step) from None
     return total
+
+
+def _shortage(error: BaseException, batch: Batch, *, step: int) -> OutOfMemoryError:
+    problem = str(error).split("\n")[0] or type(error).__name__
+    return OutOfMemoryError(
+        f"step {step}: expected {len(batch.images)} images of {batch.images.shape[-1]} pixels with "
+        f"{len(batch.prompts)} prompts to fit into memory, got {problem!r}. Raise accumulate (the same step in smaller "
+        "parts), or lower train.images_per_step, then train.prompts_per_image."
+    )
 
 
 def _check_finite(fabric: Fabric, value: float, batch: Batch, questions: Questions, *, step: int) -> None:
