@@ -65,16 +65,15 @@ def train(
         threads: PyTorch threads of each process.
         text_encoder: name of the encoder that made `features`.
         hardware: where to run.
-        checkpoint: go on from this file where it exists, and keep it up to date. On a CPU a training that was cut off
-            and gone on with ends with the bytes of one that was not.
+        checkpoint: go on from this file where it exists, and keep it up to date; on a CPU with the bytes of a training
+            that was not cut off.
 
     Returns:
         The curve: `step`, `loss` (mean since the last row), `dice_l1`, `dice_l2`, `dice_l3` (validation; NaN for a
         level without prompts).
 
     Raises:
-        NonFiniteLossError: names the step and the prompts.
-        OutOfMemoryError: says what to lower.
+        NonFiniteLossError, OutOfMemoryError: see `training/step.py`.
         ParameterError: a step cannot be spread over this hardware.
         DataError, ModelError: inputs that do not fit; see the modules called.
     """
@@ -88,10 +87,8 @@ def train(
             progress = Progress(fabric, network, questions, parameters=parameters, seed=seed, hardware=hardware)
             curve = _fit(progress, texts, validation, title=model, checkpoint=checkpoint)
     if fabric.is_global_zero:
-        config = {"model": model, "text_width": texts.width, "text_encoder": text_encoder}
-        if texts.sentence_width != texts.width:
-            config |= {"sentence_width": texts.sentence_width}
-        _write(out, network, config | {"seed": seed, "threads": threads} | parameters.model_dump(), curve)
+        config = {"model": model, "text_encoder": text_encoder, "seed": seed, "threads": threads}
+        _write(out, network, texts, config | parameters.model_dump(), curve)
     fabric.barrier()
     return curve
 
@@ -145,10 +142,14 @@ def _validate(
     return {f"dice_l{level}": float(np.mean(values)) if values else float("nan") for level, values in scores.items()}
 
 
-def _write(out: Path, network: Segmenter, config: dict[str, Any], curve: pd.DataFrame) -> None:
+def _write(
+    out: Path, network: Segmenter, features: TextFeatures, config: dict[str, Any], curve: pd.DataFrame
+) -> None:
     out.mkdir(parents=True, exist_ok=True)
     state = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
     save_file(state, out / "model.safetensors")
-    config = config | {"width": network.width, "image_size": network.image_size}
+    config = config | {"width": network.width, "image_size": network.image_size, "text_width": features.width}
+    if features.sentence_width != features.width:
+        config |= {"sentence_width": features.sentence_width}
     (out / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     curve.to_csv(out / "curve.csv", index=False, float_format="%.6f", lineterminator="\n")
