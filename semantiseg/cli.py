@@ -40,7 +40,7 @@ def _place(function: Any) -> Any:
             "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a parameter, such as train.steps=50."
         ),
         click.option("--data", type=click.Path(path_type=Path), help="Your images: a folder in Decathlon layout."),
-        click.option("--profile", default="demo", show_default=True, help="demo, smoke or own."),
+        click.option("--profile", default="demo", show_default=True, help="demo, smoke, own or paper."),
     ):
         function = option(function)
     return function
@@ -85,6 +85,28 @@ def profile(name: str) -> None:
 
     files.write(ROOT / "params.yaml", profile_text(name))
     click.echo(f"params.yaml: profile {name}")
+
+
+@main.command()
+@click.argument("model")
+@click.option("--accelerator", type=click.Choice(["cpu", "cuda"]), default="cuda", show_default=True)
+@click.option("--devices", type=click.IntRange(min=1), default=1, show_default=True, help="GPUs of each machine.")
+@click.option("--nodes", type=click.IntRange(min=1), default=1, show_default=True, help="Machines.")
+@click.option(
+    "--precision", type=click.Choice(["32-true", "bf16-mixed", "16-mixed"]), default="bf16-mixed", show_default=True
+)
+@click.option("--accumulate", type=click.IntRange(min=1), default=1, show_default=True, help="Parts of a step.")
+@click.option("--workers", type=click.IntRange(min=0), default=4, show_default=True, help="Loaders of each GPU.")
+@click.option("--every", type=click.IntRange(min=1), default=500, show_default=True, help="Steps between checkpoints.")
+@click.option("--tensorboard", is_flag=True, help="Also write the curve for TensorBoard, below logs/.")
+def train(model: str, **hardware: Any) -> None:
+    """Train MODEL on this hardware, as params.yaml says; start it again after a cut and it goes on.
+
+    Under torchrun or SLURM for several GPUs: docs/train_on_gpus.md. Writes data/models/MODEL.
+    """
+    from semantiseg.training.command import train_in_project
+
+    train_in_project(ROOT, model, **hardware)
 
 
 @main.command()

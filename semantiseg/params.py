@@ -58,14 +58,16 @@ class Prompts(Section):
 class Encode(Section):
     """The frozen text encoder."""
 
-    text_encoder: Literal["minilm"]
+    text_encoder: Literal["minilm", "biomedclip"] = Field(description="biomedclip: weights in weights/biomedclip")
 
 
 class Pretrain(Section):
     """The text-free warm-up of the image streams, which all trained models start from."""
 
     image_size: int = Field(ge=32, multiple_of=32, description="rows and columns of the network's input, in pixels")
-    width: Literal["small", "tiny"] = Field(description="preset of encoder sizes in models/registry.py")
+    width: Literal["small", "tiny", "paper", "paper_tiny"] = Field(
+        description="preset of encoder sizes in models/registry.py; the last two start from published weights"
+    )
     steps: int = Field(ge=1, description="optimiser steps")
     images_per_step: int = Field(ge=1)
     learning_rate: float = Field(gt=0, description="peak of the cosine schedule, AdamW")
@@ -106,7 +108,7 @@ class Table1(Section):
 class Parameters(Section):
     """The whole of `params.yaml`."""
 
-    profile: Literal["demo", "smoke", "own"]
+    profile: Literal["demo", "smoke", "own", "paper"]
     seed: int = Field(ge=0)
     threads: int = Field(ge=1, description="threads of PyTorch; part of the result, since sums depend on their order")
     models: list[str] = Field(min_length=1)

@@ -37,6 +37,7 @@ def test_help_names_every_verb(call):
         "reproduce",
         "workspace",
         "profile",
+        "train",
         "stage",
         "notebooks",
         "fresh",

@@ -1,4 +1,4 @@
-"""Where a full-size training starts: image streams from BiomedCLIP and from an ImageNet ConvNeXt, written once."""
+"""Where a full-size training starts: image streams from BiomedCLIP and from an ImageNet ConvNeXt."""
 
 from __future__ import annotations
 
@@ -12,24 +12,21 @@ from semantiseg.errors import ModelError
 from semantiseg.models.biomedclip import MEAN, STD, read_biomedclip
 from semantiseg.models.convnext import load_imagenet
 from semantiseg.models.registry import FULL, build_streams
+from semantiseg.models.streams import ImageStreams
 from semantiseg.models.weights import load_checked
 
 
-def write_start(
-    out: Path, *, width: str, image_size: int, biomedclip: str | Path, imagenet: Path | None, seed: int
-) -> dict[str, object]:
-    """Write the streams that `registry.start_from` reads: `model.safetensors`, `config.json`.
+def starting_streams(
+    *, width: str, image_size: int, biomedclip: str | Path, imagenet: Path | None, seed: int
+) -> tuple[ImageStreams, dict[str, object]]:
+    """Image streams with published weights, and where these come from.
 
     Args:
-        out: folder to write.
         width: a key of `FULL`.
         image_size: S, 352 in the paper.
         biomedclip: a source as `read_biomedclip` takes it; its image tower must be the preset's.
-        imagenet: timm's weights of the preset's ConvNeXt; None leaves it random, and config.json says so.
+        imagenet: timm's weights of the preset's ConvNeXt; None leaves it random, and the origin says so.
         seed: of what no weights exist for: the neck and the lateral layers.
-
-    Returns:
-        What config.json says.
 
     Raises:
         ModelError: no such preset, or weights that are absent, broken or of another architecture (layers named).
@@ -43,15 +40,25 @@ def write_start(
     load_checked(streams.semantic.visual, clip.model.visual.state_dict(), origin=f"{biomedclip}, image tower")
     if imagenet is not None:
         load_imagenet(streams.frequency, imagenet)
+    return streams, {"semantic": "biomedclip", "frequency": "random" if imagenet is None else "imagenet"}
+
+
+def write_start(
+    out: Path, *, width: str, image_size: int, biomedclip: str | Path, imagenet: Path | None, seed: int
+) -> dict[str, object]:
+    """Write the streams that `registry.start_from` reads: `model.safetensors`, `config.json`.
+
+    Args and errors: see `starting_streams`.
+
+    Returns:
+        What config.json says.
+    """
+    streams, origin = starting_streams(
+        width=width, image_size=image_size, biomedclip=biomedclip, imagenet=imagenet, seed=seed
+    )
     out.mkdir(parents=True, exist_ok=True)
     save_file({name: value.contiguous() for name, value in streams.state_dict().items()}, out / "model.safetensors")
-    config: dict[str, object] = {
-        "width": width,
-        "image_size": image_size,
-        "seed": seed,
-        "semantic": "biomedclip",
-        "frequency": "random" if imagenet is None else "imagenet",
-    }
+    config = {"width": width, "image_size": image_size, "seed": seed} | origin
     (out / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     return config
 

@@ -55,11 +55,15 @@ class ImageStreams(nn.Module):
         """Channels of the detail map."""
         return self.frequency.channels[0]
 
-    def prepare_training(self) -> None:
-        """Freeze what training leaves alone and put it in eval mode; to be called after every `train()`."""
+    def keep_published(self) -> None:
+        """Freeze what no training moves: all of BiomedCLIP but three blocks; nothing of small presets."""
         if isinstance(self.semantic, BiomedCLIPImageEncoder):
             self.semantic.prepare_training()
-        else:
+
+    def prepare_training(self) -> None:
+        """Freeze what training leaves alone and put it in eval mode; to be called after every `train()`."""
+        self.keep_published()
+        if not isinstance(self.semantic, BiomedCLIPImageEncoder):
             self.requires_grad_(False).eval()
 
     def forward(self, images: Tensor) -> Encoded:

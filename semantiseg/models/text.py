@@ -24,7 +24,7 @@ from transformers import BertConfig, BertModel
 
 from semantiseg.errors import DataError, ModelError, PromptError
 from semantiseg.models.features import TextFeatures
-from semantiseg.models.weights import load_checked
+from semantiseg.models.weights import load_checked, published
 
 ENCODERS = ("minilm", "biomedclip")
 """Frozen text encoders by name."""
@@ -194,7 +194,8 @@ def write_features(
         path: the file to write.
         texts: sentences; duplicates are encoded once.
         text_encoder: name of the frozen encoder.
-        weights: where BiomedCLIP's are, see `models/biomedclip.py`; MiniLM brings its own.
+        weights: where BiomedCLIP's are, see `models/biomedclip.py`; None means `weights/biomedclip`. MiniLM brings its
+            own.
         threads: PyTorch threads; changing it may change the last digits.
 
     Raises:
@@ -207,9 +208,7 @@ def write_features(
     if text_encoder == "biomedclip":
         from semantiseg.models.biomedclip_text import BiomedCLIPText  # imports open_clip, seconds
 
-        if weights is None:
-            raise ModelError("text_encoder: expected a folder of BiomedCLIP's weights, got none. Name one.")
-        encoder = BiomedCLIPText(weights)
+        encoder = BiomedCLIPText(weights or published("biomedclip"))
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import torch
 
 from semantiseg.errors import ModelError
+
+VARIABLE, DEFAULT = "SEMANTISEG_WEIGHTS", "weights"
+"""Environment variable that names the folder of all published weights, and the folder meant without it."""
+
+
+def published(name: str) -> Path:
+    """Where published weights lie: a file or folder `name` below the folder of all weights; it need not exist."""
+    return Path(os.environ.get(VARIABLE) or DEFAULT) / name
 
 
 def load_checked(module: torch.nn.Module, state: dict[str, torch.Tensor], *, origin: str, assign: bool = False) -> None:

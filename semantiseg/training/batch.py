@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,6 @@ from torch import Tensor
 from semantiseg.models.box import box_of
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.prompts import PromptBatch, Reading, collate
-from semantiseg.training.augmentation import Augmentation
 from semantiseg.training.questions import Questions
 
 ABSENT_SHARE = 0.125
@@ -48,6 +47,15 @@ class Batch:
     """Row of the question table, for each prompt."""
     texts: tuple[str, ...]
 
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
+
+        def moved(part: Any) -> dict[str, Tensor]:
+            values = {field.name: getattr(part, field.name) for field in fields(part)}
+            return {name: value.to(device) for name, value in values.items() if isinstance(value, Tensor)}
+
+        return replace(self, **moved(self), prompts=replace(self.prompts, **moved(self.prompts)))
+
 
 class Sampler:
     """An endless stream of draws, balanced over levels, then over structures, then over what is asked of them.
@@ -73,6 +81,14 @@ class Sampler:
     def __iter__(self) -> Iterator[list[Drawn]]:
         while True:
             yield [self._draw() for _ in range(self._images)]
+
+    def state(self) -> dict[str, Any]:
+        """Where the stream stands, in JSON's types."""
+        return self._rng.bit_generator.state
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken."""
+        self._rng.bit_generator.state = state
 
     def _draw(self) -> Drawn:
         """The first question is drawn over the whole split; its slice then gives the others, each with another
@@ -114,6 +130,10 @@ def _pools(rows: pd.DataFrame) -> dict[int, list[list[NDArray[np.intp]]]]:
     }
 
 
+Deform = Callable[[NDArray[np.float32], NDArray[np.float32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
+"""Image `[S, S]` and masks `[N, S, S]` to the same, deformed alike; see `Augmentation`."""
+
+
 def assemble(
     drawn: list[Drawn],
     questions: Questions,
@@ -121,7 +141,7 @@ def assemble(
     features: TextFeatures,
     reading: Reading,
     needs_box: bool,
-    augmentation: Augmentation | None,
+    augmentation: Deform | None,
 ) -> Batch:
     """Read, augment and stack what was drawn.
 

@@ -1,15 +1,17 @@
-"""Training of one model, from files to files. Equal arguments give equal bytes on one machine."""
+"""Training of one model, from files to files. Equal arguments give equal bytes on one machine's CPU."""
 
 from __future__ import annotations
 
 import json
-import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-import torch.nn.functional as F
+from lightning_fabric import Fabric
 from safetensors.torch import save_file
 from tqdm import tqdm
 
@@ -19,11 +21,11 @@ from semantiseg.models.features import TextFeatures
 from semantiseg.models.registry import start_from
 from semantiseg.models.segmenter import Segmenter
 from semantiseg.params import Train
-from semantiseg.training.augmentation import Augmentation
-from semantiseg.training.batch import Batch, Drawn, Sampler, assemble, validation_draws
-from semantiseg.training.loss import objective
-from semantiseg.training.optimisation import NonFiniteLossError, Optimiser, deterministic
-from semantiseg.training.program_words import ProgramWords
+from semantiseg.training.batch import Drawn, assemble, validation_draws
+from semantiseg.training.checkpoint import Checkpoint
+from semantiseg.training.hardware import Hardware
+from semantiseg.training.optimisation import deterministic
+from semantiseg.training.progress import Progress
 from semantiseg.training.questions import Questions, read_questions
 
 VALIDATIONS = 8
@@ -42,134 +44,97 @@ def train(
     parameters: Train,
     seed: int,
     threads: int,
+    text_encoder: str = "minilm",
+    hardware: Hardware = Hardware(),  # noqa: B008 (frozen)
+    checkpoint: Checkpoint | None = None,
 ) -> pd.DataFrame:
     """Train one model of the registry and write `model.safetensors`, `config.json` and `curve.csv`.
 
-    The order of images, texts and deformations depends on `seed` alone, not on the model.
+    The order of images, texts and deformations depends on `seed` alone, not on the model. With several processes each
+    calls this; the first one writes.
 
     Args:
         model: name in `models/registry.py`.
         volumes: folder of prepared volumes.
         training: `training.parquet`.
         features: `features.h5`.
-        streams: folder of the pretrained image streams, which every model starts from.
+        streams: folder of the image streams that every model starts from, warmed up or written by `models/start.py`.
         out: folder to write.
         parameters: the `train` section of params.yaml.
         seed: of weights, order and augmentation.
-        threads: PyTorch threads.
+        threads: PyTorch threads of each process.
+        text_encoder: name of the encoder that made `features`.
+        hardware: where to run.
+        checkpoint: go on from this file where it exists, and keep it up to date; on a CPU with the bytes of a training
+            that was not cut off.
 
     Returns:
         The curve: `step`, `loss` (mean since the last row), `dice_l1`, `dice_l2`, `dice_l3` (validation; NaN for a
         level without prompts).
 
     Raises:
-        NonFiniteLossError: names the step and the prompts.
+        NonFiniteLossError, OutOfMemoryError: see `training/step.py`.
+        ParameterError: a step cannot be spread over this hardware.
         DataError, ModelError: inputs that do not fit; see the modules called.
     """
-    with deterministic(threads), VolumeStore(volumes) as store:
+    hardware.check(images_per_step=parameters.images_per_step)
+    with deterministic(threads, strict=hardware.accelerator == "cpu"):
+        fabric = hardware.fabric(unused_parameters=model == "box")
         texts = TextFeatures.load(features)
         torch.manual_seed(seed)
-        network = start_from(streams, model=model, text_width=texts.width)
-        splits = {
-            split: Questions(
-                read_questions(training, split=split),
-                store=store,
-                size=network.image_size,
-                parents=True,
-            )
-            for split in ("train", "validation")
-        }
-        curve = _fit(
-            network, splits["train"], splits["validation"], texts, parameters=parameters, seed=seed, title=model
-        )
-    config = {"model": model, "text_width": texts.width, "text_encoder": "minilm", "seed": seed, "threads": threads}
-    _write(out, network, config | parameters.model_dump(), curve)
+        network = start_from(streams, model=model, text_width=texts.width, sentence_width=texts.sentence_width)
+        with _questions(volumes, training, size=network.image_size) as (questions, validation):
+            progress = Progress(fabric, network, questions, parameters=parameters, seed=seed, hardware=hardware)
+            curve = _fit(progress, texts, validation, title=model, checkpoint=checkpoint)
+    if fabric.is_global_zero:
+        config = {"model": model, "text_encoder": text_encoder, "seed": seed, "threads": threads}
+        _write(out, network, texts, config | parameters.model_dump(), curve)
+    fabric.barrier()
     return curve
 
 
+@contextmanager
+def _questions(volumes: Path, training: Path, *, size: int) -> Iterator[list[Questions]]:
+    """Of training and validation; each reads through a store of its own, because two threads use them."""
+    with VolumeStore(volumes) as first, VolumeStore(volumes) as second:
+        yield [
+            Questions(read_questions(training, split=split), store=store, size=size, parents=True)
+            for split, store in (("train", first), ("validation", second))
+        ]
+
+
 def _fit(
-    network: Segmenter,
-    questions: Questions,
-    validation: Questions,
-    features: TextFeatures,
-    *,
-    parameters: Train,
-    seed: int,
-    title: str,
+    progress: Progress, features: TextFeatures, validation: Questions, *, title: str, checkpoint: Checkpoint | None
 ) -> pd.DataFrame:
-    network.to(memory_format=torch.channels_last)
-    network.streams.requires_grad_(False)
-    words = ProgramWords(questions.program, width=network.projection.norm.normalized_shape[0])
-    optimiser = Optimiser(
-        [*network.parameters(), *words.parameters()],
-        learning_rate=parameters.learning_rate,
-        weight_decay=parameters.weight_decay,
-        steps=parameters.steps,
-    )
-    sampler = iter(
-        Sampler(questions, images=parameters.images_per_step, prompts=parameters.prompts_per_image, seed=seed)
-    )
-    augmentation = Augmentation(distortion=parameters.augmentation, seed=seed)
-    held = validation_draws(validation, images=VALIDATION_IMAGES, prompts=VALIDATION_PROMPTS, seed=seed)
-    reading = {"features": features, "reading": network.reading, "needs_box": network.needs_box}
-    records, losses = [], []
-    every = max(1, parameters.steps // VALIDATIONS)
-    for step in tqdm(range(1, parameters.steps + 1), desc=f"train {title}", unit="step", disable=None):
-        network.train()
-        network.streams.eval()
-        batch = assemble(next(sampler), questions, augmentation=augmentation, **reading)
-        losses.append(_step(network, words, optimiser, batch, parameters, questions=questions, step=step))
-        if step % every == 0 or step == parameters.steps:
-            dice = _validate(network, validation, held, **reading)
-            records.append({"step": step, "loss": float(np.mean(losses)), **dice})
-            losses = []
-    return pd.DataFrame.from_records(records)
-
-
-def _step(
-    network: Segmenter,
-    words: ProgramWords,
-    optimiser: Optimiser,
-    batch: Batch,
-    parameters: Train,
-    *,
-    questions: Questions,
-    step: int,
-) -> float:
-    decoded = network.decode(network.encode(batch.images), batch.owner, batch.prompts)
-    regions = F.adaptive_avg_pool2d(batch.parents[:, None], decoded.located.shape[-2:])[:, 0]
-    weights = {
-        "dice_weight": parameters.dice_weight,
-        "dhn_weight": parameters.dhn_weight,
-        "dhn_gamma": parameters.dhn_gamma,
-        "dhn_negatives": parameters.dhn_negatives,
-    }
-    loss = objective(decoded.logits, batch.targets, **weights).mean()
-    loss = loss + parameters.location_weight * objective(decoded.located, regions, **weights).mean()
-    if network.reading != "none":
-        programs = [questions.program[row] for row in batch.rows]
-        loss = loss + parameters.reading_weight * words.loss(decoded.sentence, programs).mean()
-    value = float(loss.detach())
-    if not math.isfinite(value):
-        asked = "; ".join(
-            f"{text!r} ({questions.name(row)})" for text, row in zip(batch.texts, batch.rows, strict=True)
-        )
-        raise NonFiniteLossError(
-            f"step {step}: expected a finite loss, got {value} for the prompts {asked}. "
-            "Lower train.learning_rate, or look at these images."
-        )
-    optimiser.step(loss)
-    return value
+    network, steps = progress.network, progress.parameters.steps
+    held = validation_draws(validation, images=VALIDATION_IMAGES, prompts=VALIDATION_PROMPTS, seed=progress.seed)
+    every = max(1, steps // VALIDATIONS)
+    if checkpoint is not None:
+        progress.resume(checkpoint, model=title)
+    bar = tqdm(desc=f"train {title}", unit="step", disable=None, total=steps, initial=progress.step)
+    with bar, progress.loader(features, checkpoint=checkpoint) as loader:
+        for loaded in loader:
+            progress.advance(loaded)
+            if progress.step % every == 0 or progress.step == steps:
+                progress.record(_validate(progress.fabric, network, validation, held, features=features))
+            if checkpoint is not None and checkpoint.due(progress.step):
+                progress.save(checkpoint, loaded, model=title)
+            bar.update()
+    return pd.DataFrame.from_records(progress.records)
 
 
 @torch.no_grad()
-def _validate(network: Segmenter, questions: Questions, held: list[Drawn], **reading) -> dict[str, float]:
+def _validate(
+    fabric: Fabric, network: Segmenter, questions: Questions, held: list[Drawn], *, features: TextFeatures
+) -> dict[str, float]:
     """Mean Dice by level on the held questions, in the model's frame."""
     network.eval()
+    reading = {"features": features, "reading": network.reading, "needs_box": network.needs_box}
     scores: dict[int, list[float]] = {level: [] for level in LEVELS}
     for start in range(0, len(held), 8):
-        batch = assemble(held[start : start + 8], questions, augmentation=None, **reading)
-        answers, targets = network(batch.images, batch.owner, batch.prompts) > 0, batch.targets > 0.5
+        batch = assemble(held[start : start + 8], questions, augmentation=None, **reading).to(fabric.device)
+        with fabric.autocast():
+            answers, targets = network(batch.images, batch.owner, batch.prompts) > 0, batch.targets > 0.5
         overlap, total = (answers & targets).sum(dim=(1, 2)), answers.sum(dim=(1, 2)) + targets.sum(dim=(1, 2))
         dice = torch.where(total > 0, 2 * overlap / total.clamp(min=1), 1.0)
         for row, value in zip(batch.rows, dice.tolist(), strict=True):
@@ -177,9 +142,14 @@ def _validate(network: Segmenter, questions: Questions, held: list[Drawn], **rea
     return {f"dice_l{level}": float(np.mean(values)) if values else float("nan") for level, values in scores.items()}
 
 
-def _write(out: Path, network: Segmenter, config: dict[str, object], curve: pd.DataFrame) -> None:
+def _write(
+    out: Path, network: Segmenter, features: TextFeatures, config: dict[str, Any], curve: pd.DataFrame
+) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.contiguous() for name, value in network.state_dict().items()}, out / "model.safetensors")
-    config = config | {"width": network.width, "image_size": network.image_size}
+    state = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
+    save_file(state, out / "model.safetensors")
+    config = config | {"width": network.width, "image_size": network.image_size, "text_width": features.width}
+    if features.sentence_width != features.width:
+        config |= {"sentence_width": features.sentence_width}
     (out / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     curve.to_csv(out / "curve.csv", index=False, float_format="%.6f", lineterminator="\n")

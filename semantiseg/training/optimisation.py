@@ -21,16 +21,25 @@ class NonFiniteLossError(SemantiSegError):
     """The loss became NaN or infinite; the message names what the batch asked."""
 
 
+class OutOfMemoryError(SemantiSegError):
+    """A step does not fit into memory; the message says which parameters to lower."""
+
+
 @contextmanager
-def deterministic(threads: int) -> Iterator[None]:
-    """The same sums in the same order; earlier settings come back afterwards."""
+def deterministic(threads: int, *, strict: bool = True) -> Iterator[None]:
+    """The same sums in the same order; earlier settings come back afterwards.
+
+    Args:
+        threads: PyTorch threads.
+        strict: False allows operations that have no deterministic form, as some on GPUs.
+    """
     before = (
         torch.get_num_threads(),
         torch.are_deterministic_algorithms_enabled(),
         torch.utils.deterministic.fill_uninitialized_memory,
     )
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(True, warn_only=not strict)
     # Filling memory guards against reading it unwritten; no operation here does, and it costs a tenth of the time.
     torch.utils.deterministic.fill_uninitialized_memory = False
     # Gradients that fade into denormals slow a CPU tenfold.
@@ -59,20 +68,34 @@ class Optimiser:
     """
 
     def __init__(
-        self, parameters: Iterable[nn.Parameter], *, learning_rate: float, weight_decay: float, steps: int
+        self,
+        parameters: Iterable[nn.Parameter],
+        *,
+        learning_rate: float,
+        weight_decay: float,
+        steps: int,
+        fused: bool = True,
     ) -> None:
+        """
+        Args:
+            parameters: those that need no gradient are left out.
+            learning_rate: peak.
+            weight_decay: on matrices and kernels.
+            steps: of the whole schedule.
+            fused: one kernel for all parameters; gradients scaled for 16 bits cannot be clipped before it.
+        """
         self._parameters = [value for value in parameters if value.requires_grad]
         groups = [
             {"params": [value for value in self._parameters if value.ndim > 1], "weight_decay": weight_decay},
             {"params": [value for value in self._parameters if value.ndim <= 1], "weight_decay": 0.0},
         ]
-        self._adamw = torch.optim.AdamW(groups, lr=learning_rate, fused=True)
-        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._adamw, lambda step: cosine(step, steps=steps))
+        self.adamw = torch.optim.AdamW(groups, lr=learning_rate, fused=fused)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.adamw, lambda step: cosine(step, steps=steps))
 
     def step(self, loss: Tensor) -> None:
         """One step down the gradient of `loss`."""
-        self._adamw.zero_grad()
+        self.adamw.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self._parameters, CLIP)
-        self._adamw.step()
-        self._schedule.step()
+        self.adamw.step()
+        self.schedule.step()

@@ -1,7 +1,8 @@
 """Warming the image streams up without any text, once for all models.
 
-The paper starts from BiomedCLIP and from a ConvNeXt trained on ImageNet. No weights can be fetched here, so the demo
-makes its own start: both streams learn to draw every structure that training patients' labels name.
+The paper starts from BiomedCLIP and from a ConvNeXt trained on ImageNet; presets of its size do so too. No weights can
+be fetched here, so the demo makes its own start: both streams learn to draw every structure that training patients'
+labels name.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from semantiseg.data.store import VolumeStore
-from semantiseg.models.registry import build_streams
+from semantiseg.models.registry import FULL, build_streams
+from semantiseg.models.start import starting_streams
 from semantiseg.models.streams import ImageStreams, StructureHead
+from semantiseg.models.weights import published
 from semantiseg.params import Pretrain
 from semantiseg.training.augmentation import Augmentation
 from semantiseg.training.loss import objective
@@ -103,22 +106,38 @@ def pretrain(
         atlases = {
             split: Atlas(table, structures, store=store, size=parameters.image_size) for split, table in tables.items()
         }
-        streams = build_streams(width=parameters.width, image_size=parameters.image_size)
+        streams, origin = _streams(parameters, seed=seed)
         head = StructureHead(streams, structures=len(structures))
         curve, dice = _fit(streams, head, atlases["train"], atlases["validation"], parameters=parameters, seed=seed)
     out.mkdir(parents=True, exist_ok=True)
     save_file({name: value.contiguous() for name, value in streams.state_dict().items()}, out / "model.safetensors")
-    config = parameters.model_dump() | {"seed": seed, "structures": structures}
+    config = parameters.model_dump() | {"seed": seed, "structures": structures} | origin
     (out / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     curve.to_csv(out / "curve.csv", index=False, float_format="%.6f", lineterminator="\n")
     rows = [(structures[number], len(values), float(np.mean(values))) for number, values in sorted(dice.items())]
     return curve, pd.DataFrame(rows, columns=["structure", "slices", "dice"])
 
 
+def _streams(parameters: Pretrain, *, seed: int) -> tuple[ImageStreams, dict[str, object]]:
+    """Random for small presets; from `weights/` for full-size ones (a ConvNeXt's are optional, BiomedCLIP's not). And
+    what config.json says of it."""
+    if parameters.width not in FULL:
+        return build_streams(width=parameters.width, image_size=parameters.image_size), {}
+    imagenet = published("convnext_tiny.safetensors")
+    return starting_streams(
+        width=parameters.width,
+        image_size=parameters.image_size,
+        biomedclip=published("biomedclip"),
+        imagenet=imagenet if imagenet.is_file() else None,
+        seed=seed,
+    )
+
+
 def _fit(
     streams: ImageStreams, head: StructureHead, atlas: Atlas, validation: Atlas, *, parameters: Pretrain, seed: int
 ) -> tuple[pd.DataFrame, dict[int, list[float]]]:
     streams.to(memory_format=torch.channels_last)
+    streams.keep_published()
     optimiser = Optimiser(
         [*streams.parameters(), *head.parameters()],
         learning_rate=parameters.learning_rate,
@@ -131,6 +150,7 @@ def _fit(
     records, losses = [], []
     for step in tqdm(range(1, parameters.steps + 1), desc="pretrain", unit="step", disable=None):
         streams.train()
+        streams.keep_published()
         sheets = [atlas.draw(rng) for _ in range(parameters.images_per_step)]
         images, owner, structure, targets = atlas.batch(sheets, augmentation)
         logits = head(streams(images.contiguous(memory_format=torch.channels_last)))[owner, structure]

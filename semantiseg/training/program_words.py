@@ -40,5 +40,6 @@ class ProgramWords(nn.Module):
 
     def loss(self, sentence: Tensor, programs: Sequence[str]) -> Tensor:
         """Cross-entropy of every prompt, summed over words, `[P]`."""
-        logits = self.head(sentence)
-        return F.binary_cross_entropy_with_logits(logits, self.targets(programs), reduction="none").sum(dim=1)
+        logits = self.head(sentence).float()  # sums in half precision would lose digits
+        targets = self.targets(programs).to(logits.device)
+        return F.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(dim=1)

@@ -124,10 +124,11 @@ def test_an_empty_prompt_and_one_longer_than_the_context_are_refused(made, text)
         BiomedCLIPText(made[0]).tokenize([text])
 
 
-def test_features_are_written_with_named_weights_only(made, tmp_path):
+def test_features_are_written_with_weights_from_a_known_place_only(made, tmp_path, monkeypatch):
     written = write_features(tmp_path / "features.h5", TEXTS, text_encoder="biomedclip", weights=made[0])
     assert len(written) == 2
-    with pytest.raises(ModelError, match="expected a folder of BiomedCLIP's weights, got none"):
+    monkeypatch.setenv("SEMANTISEG_WEIGHTS", str(tmp_path / "weights"))
+    with pytest.raises(ModelError, match="weights/biomedclip/open_clip_config.json: expected"):
         write_features(tmp_path / "other.h5", TEXTS, text_encoder="biomedclip")
 
 

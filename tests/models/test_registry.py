@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from semantiseg.errors import ModelError
-from semantiseg.models.registry import RECIPES, WIDTHS, build, load
+from semantiseg.models.registry import FULL, RECIPES, WIDTHS, build, load
 from semantiseg.params import MODELS, Pretrain
 
 CONFIG = {"model": "scalar", "width": "tiny", "image_size": 32, "text_width": 12}
@@ -26,7 +26,7 @@ def folder(tmp_path):
 
 def test_the_parameters_name_exactly_the_models_and_widths_of_the_registry():
     assert set(RECIPES) == set(MODELS)
-    assert set(Pretrain.model_fields["width"].annotation.__args__) == set(WIDTHS)
+    assert set(Pretrain.model_fields["width"].annotation.__args__) == {*WIDTHS, *FULL}
 
 
 @pytest.mark.parametrize("width", sorted(WIDTHS))

@@ -84,6 +84,16 @@ def project(tmp_path_factory) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def small_streams(tmp_path_factory) -> Path:
+    """Streams of the preset whose text is read with dropout."""
+    folder = tmp_path_factory.mktemp("small")
+    torch.manual_seed(0)
+    save_file(build_streams(width="small", image_size=32).state_dict(), folder / "model.safetensors")
+    (folder / "config.json").write_text('{"width": "small", "image_size": 32}')
+    return folder
+
+
 def make_features(texts: list[str]) -> TextFeatures:
     rng = np.random.default_rng(1)
     lengths = [1 + index % 4 for index in range(len(texts))]

@@ -15,7 +15,7 @@ from semantiseg.errors import PromptError
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.registry import load
 from semantiseg.params import Train
-from semantiseg.training import loop
+from semantiseg.training import learner, progress
 from semantiseg.training.loop import train
 from semantiseg.training.optimisation import NonFiniteLossError, cosine
 
@@ -73,13 +73,14 @@ def test_the_image_streams_stay_as_pretrained(project, tmp_path):
 
 def test_all_models_see_the_same_order(project, tmp_path, monkeypatch):
     seen: dict[str, list] = {}
-    step = loop._step
+    step = progress.descend
 
-    def record(network, words, optimiser, batch, parameters, **names):
+    def record(fabric, wrapped, adamw, loaded, questions, **names):
+        (batch,) = loaded.batches
         seen.setdefault(model, []).append((batch.texts, batch.images))
-        return step(network, words, optimiser, batch, parameters, **names)
+        return step(fabric, wrapped, adamw, loaded, questions, **names)
 
-    monkeypatch.setattr(loop, "_step", record)
+    monkeypatch.setattr(progress, "descend", record)
     for model in ("token", "scalar", "bag_of_words", "box"):
         run(project, tmp_path / model, model=model)
     for other in ("scalar", "bag_of_words", "box"):
@@ -96,7 +97,7 @@ def test_training_learns(project, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_prompts_and_writes_nothing(project, tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "objective", lambda logits, *_, **__: logits.sum(dim=(1, 2)) * float("nan"))
+    monkeypatch.setattr(learner, "objective", lambda logits, *_, **__: logits.sum(dim=(1, 2)) * float("nan"))
     with pytest.raises(NonFiniteLossError, match=r"step 1: .*worded \d' \([ab]:CT slice \d: .*learning_rate"):
         run(project, tmp_path / "out")
     assert not (tmp_path / "out").exists()

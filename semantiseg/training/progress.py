@@ -1,0 +1,149 @@
+"""How far a training is: model, optimiser, streams of random numbers and curve; advanced, saved, resumed together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+
+from semantiseg.models.features import TextFeatures
+from semantiseg.models.segmenter import Segmenter
+from semantiseg.params import Train
+from semantiseg.training.augmentation import Augmentation
+from semantiseg.training.batch import Sampler
+from semantiseg.training.checkpoint import Checkpoint, random_state, restore_random_state
+from semantiseg.training.hardware import Hardware
+from semantiseg.training.learner import Learner
+from semantiseg.training.loader import Assembly, Loaded, Loader
+from semantiseg.training.optimisation import Optimiser
+from semantiseg.training.program_words import ProgramWords
+from semantiseg.training.questions import Questions
+from semantiseg.training.step import descend
+from semantiseg.training.synchronised import synchronise
+
+
+class Progress:
+    """The state of one training in one of its processes."""
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        network: Segmenter,
+        questions: Questions,
+        *,
+        parameters: Train,
+        seed: int,
+        hardware: Hardware,
+    ) -> None:
+        self.fabric, self.network, self.parameters, self.seed = fabric, network, parameters, seed
+        self.step = 0
+        self.records: list[dict[str, float]] = []
+        self._losses: list[float] = []
+        self._questions, self._hardware = questions, hardware
+        network.to(memory_format=torch.channels_last)
+        words = ProgramWords(questions.program, width=network.projection.norm.normalized_shape[0])
+        if hardware.processes > 1:
+            synchronise(network)
+        self._learner = Learner(network, words, parameters=parameters)
+        self._learner.prepare_training()
+        self._optimiser = Optimiser(
+            self._learner.parameters(),
+            learning_rate=parameters.learning_rate,
+            weight_decay=parameters.weight_decay,
+            steps=parameters.steps,
+            fused=hardware.precision != "16-mixed",
+        )
+        self._wrapped, self._adamw = fabric.setup(self._learner, self._optimiser.adamw)
+        if fabric.global_rank:  # dropout differs between processes; the first draws as a lone one would
+            torch.manual_seed(seed + fabric.global_rank)
+        self._sampler = Sampler(
+            questions, images=parameters.images_per_step, prompts=parameters.prompts_per_image, seed=seed
+        )
+        self._augmentation = Augmentation(distortion=parameters.augmentation, seed=seed)
+
+    def loader(self, features: TextFeatures, *, checkpoint: Checkpoint | None) -> Loader:
+        """What is left to work on."""
+        assembly = Assembly(
+            self._questions,
+            features=features,
+            reading=self.network.reading,
+            needs_box=self.network.needs_box,
+            augmentation=self._augmentation,
+            by_position=self._hardware.augment == "position",
+        )
+        return Loader(
+            assembly,
+            self._sampler,
+            steps=range(self.step + 1, self.parameters.steps + 1),
+            rank=self.fabric.global_rank,
+            hardware=self._hardware,
+            keep_state=lambda step: checkpoint is not None and checkpoint.due(step),
+        )
+
+    def advance(self, loaded: Loaded) -> None:
+        """One optimiser step."""
+        self._learner.prepare_training()
+        number = self.step + 1
+        self._losses.append(
+            descend(self.fabric, self._wrapped, self._adamw, loaded, self._questions, step=number)
+        )
+        self._optimiser.schedule.step()
+        self.step = number
+
+    def record(self, dice: dict[str, float]) -> None:
+        """Add a row to the curve: the mean loss, over all processes, since the last one."""
+        loss = float(np.mean(self._losses))
+        if self.fabric.world_size > 1:
+            loss = float(self.fabric.all_reduce(torch.tensor(loss, dtype=torch.float64), reduce_op="mean"))
+        self.records.append({"step": self.step, "loss": loss, **dice})
+        self._losses = []
+
+    def save(self, checkpoint: Checkpoint, loaded: Loaded, *, model: str) -> None:
+        """Write where the training stands after the step that worked on `loaded`. All processes call it."""
+        draws = self.fabric.all_gather(random_state(self.fabric.device).to(self.fabric.device))
+        if self.fabric.is_global_zero:
+            state = {
+                "step": self.step,
+                "learner": self._learner.state_dict(),
+                "adamw": self._optimiser.adamw.state_dict(),
+                "schedule": self._optimiser.schedule.state_dict(),
+                "precision": self.fabric.strategy.precision.state_dict(),
+                "draws": draws.reshape(self.fabric.world_size, -1).cpu(),
+                "loader": loaded.state,
+                "records": self.records,
+                "losses": self._losses,
+            }
+            checkpoint.write(state, fingerprint=self._fingerprint(model))
+        self.fabric.barrier()
+
+    def resume(self, checkpoint: Checkpoint, *, model: str) -> None:
+        """Go on from the checkpoint, where there is one.
+
+        Raises:
+            ModelError: the file is broken, or belongs to another training.
+        """
+        state: dict[str, Any] | None = checkpoint.read(fingerprint=self._fingerprint(model))
+        if state is None:
+            return
+        self.step, self.records, self._losses = state["step"], state["records"], state["losses"]
+        self._learner.load_state_dict(state["learner"])
+        self._optimiser.adamw.load_state_dict(state["adamw"])
+        self._optimiser.schedule.load_state_dict(state["schedule"])
+        self.fabric.strategy.precision.load_state_dict(state["precision"])
+        restore_random_state(state["draws"][self.fabric.global_rank], self.fabric.device)
+        self._sampler.restore(state["loader"]["sampler"])
+        if state["loader"]["augmentation"] is not None:
+            self._augmentation.restore(state["loader"]["augmentation"])
+
+    def _fingerprint(self, model: str) -> dict[str, Any]:
+        return {
+            "model": model,
+            "seed": self.seed,
+            "width": self.network.width,
+            "image_size": self.network.image_size,
+            "questions": len(self._questions.program),
+            **self.parameters.model_dump(),
+            **self._hardware.described(),
+        }
