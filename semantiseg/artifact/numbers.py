@@ -22,7 +22,7 @@ _BLOCK = re.compile(r"<!-- begin (\w+) -->\n(.*?)<!-- end \1 -->", re.DOTALL)
 _NO_PROSE = (
     re.compile(r"```.*?```", re.DOTALL),
     re.compile(r"`[^`]*`"),
-    re.compile(r"\[\d+\](?=\()"),  # the number of a notebook, as a link's text
+    re.compile(r"\[\d+(?=\]\()"),  # the number of a notebook, as a link's text
     re.compile(r"\]\([^)]*\)"),  # where a link leads
     re.compile(r"\b(?:Figure|Table|Section|Eq\.|Apache-)\s?\d[\d.]*"),
     re.compile(r"^\s*\d+\.\s", re.MULTILINE),  # an ordered list

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,11 @@ from semantiseg.artifact.lockfile import Output, checksum, outputs
 from semantiseg.report.publish import PUBLISHED
 
 
-def expected(root: Path) -> dict[Path, Output]:
+def expected(recorded: Mapping[Path, Output]) -> dict[Path, Output]:
     """Published file -> the recorded output that it is a copy of. A folder's recorded files stand one by one."""
     return {
         target / path.relative_to(source): output
-        for path, output in outputs(root).items()
+        for path, output in recorded.items()
         for source, target in PUBLISHED.items()
         if path.is_relative_to(source)
     }
@@ -21,7 +22,8 @@ def expected(root: Path) -> dict[Path, Output]:
 
 def published(root: Path) -> tuple[bool, str, list[str], Any]:
     """Compare every published file with its maker's record, and each folder with what `publish` recorded."""
-    wanted, problems, rows = expected(root), [], []
+    recorded, problems, rows = outputs(root), [], []
+    wanted = expected(recorded)
     for path, output in sorted(wanted.items()):
         found = checksum(root / path)
         rows.append({"file": path.as_posix(), "stage": output.stage, "md5": output.md5, "found": found})
@@ -32,7 +34,7 @@ def published(root: Path) -> tuple[bool, str, list[str], Any]:
     for folder in PUBLISHED.values():
         here = {item.relative_to(root) for item in (root / folder).rglob("*") if item.is_file()}
         problems += [f"{path}: no stage makes it" for path in sorted(here - set(wanted))]
-        record = outputs(root).get(folder)
+        record = recorded.get(folder)
         if record is None or record.md5 != checksum(root / folder):
             problems.append(f"{folder}: not the folder that stage publish recorded")
     if not wanted:

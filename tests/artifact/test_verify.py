@@ -174,8 +174,8 @@ def test_exit_depends_on_failures_only_and_json_holds_everything():
 
 
 def test_checksums_are_those_of_dvc(tiny):
-    root = tiny(stages="stages:\n  a:\n    cmd: mkdir -p d/e && echo 1 > d/b && echo 2 > d/e/a && echo 3 > d/e.x && echo 4 > f\n"
-                       "    outs: [d, f]\n")  # fmt: skip
+    command = "mkdir -p d/e && echo 1 > d/b && echo 2 > d/e/a && echo 3 > d/e.x && echo 4 > f"
+    root = tiny(stages=f"stages:\n  a:\n    cmd: {command}\n    outs: [d, f]\n")
     assert tiny_project.run("-m", "dvc", "repro", cwd=root).returncode == 0
     for path, output in lockfile.outputs(root).items():
         assert lockfile.checksum(root / path) == output.md5
