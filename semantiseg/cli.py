@@ -222,6 +222,19 @@ def verify_(as_json: bool, against: tuple[Path, ...], tolerance: float) -> None:
 
 
 @main.command()
+@click.argument("output", type=click.Path(path_type=Path))
+def release(output: Path) -> None:
+    """Pack code, results, prompts and the default model with checksums into the archive OUTPUT (.tar.gz)."""
+    from semantiseg import files
+    from semantiseg.artifact.release import release as pack
+
+    names = pack(ROOT, output)
+    click.echo(
+        f"{output}: {len(names)} files, {output.stat().st_size / 2**20:.1f} MiB, sha256 {files.fingerprint(output)}"
+    )
+
+
+@main.command()
 def info() -> None:
     """Print version, processor, cores and library versions as JSON."""
     import json
