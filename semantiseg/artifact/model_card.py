@@ -1,4 +1,4 @@
-"""MODEL_CARD.md: the released model in the usual headings, every number taken from metrics.json and the run's record."""
+"""MODEL_CARD.md: the released model in the usual headings, numbers from metrics.json and the run's record."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """One archive for an archival DOI: the committed project with prompts and the default model in their places.
 
-The archive holds what Git's HEAD holds, the outputs named in `DATA` as dvc.lock records them, MODEL_CARD.md, release.json and
-MANIFEST.sha256 (checked by `sha256sum --check`). Equal commits and data give equal bytes.
+The archive holds what Git's HEAD holds, the outputs named in `DATA` as dvc.lock records them, MODEL_CARD.md,
+release.json and MANIFEST.sha256 (checked by `sha256sum --check`). Equal commits and data give equal bytes.
 """
 
 from __future__ import annotations
