@@ -407,6 +407,38 @@ def plan(name: str, volumes: int | None, cases: tuple[str, ...]) -> None:
         click.echo(line)
 
 
+@main.command("verify")
+@click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
+@click.option(
+    "--against", multiple=True, type=click.Path(path_type=Path), help="Folder of another run to compare with."
+)
+@click.option(
+    "--tolerance", type=click.FloatRange(min=0), default=0.05, show_default=True, help="Of numbers of another machine."
+)
+def verify_(as_json: bool, against: tuple[Path, ...], tolerance: float) -> None:
+    """Check what is committed, as a reviewer would, on one page; exit 1 if anything fails. Needs no data."""
+    import json
+
+    from semantiseg.artifact import verify
+
+    checks = verify.verify(ROOT, tolerance=tolerance, against=against)
+    click.echo(json.dumps(verify.record(checks, ROOT), indent=1) if as_json else verify.page(checks, ROOT))
+    sys.exit(0 if verify.passed(checks) else 1)
+
+
+@main.command()
+@click.argument("output", type=click.Path(path_type=Path))
+def release(output: Path) -> None:
+    """Pack code, results, prompts and the default model with checksums into the archive OUTPUT (.tar.gz)."""
+    from semantiseg import files
+    from semantiseg.artifact.release import release as pack
+
+    names = pack(ROOT, output)
+    click.echo(
+        f"{output}: {len(names)} files, {output.stat().st_size / 2**20:.1f} MiB, sha256 {files.fingerprint(output)}"
+    )
+
+
 @main.command()
 def info() -> None:
     """Print version, processor, cores and library versions as JSON."""

@@ -182,14 +182,30 @@ def stale(root: Path) -> list[str]:
             f"`dvc status` in {root}: expected an answer, got exit code {answer.returncode}. Its error stands above."
         )
     cached = [Path(out.def_path) for stage in stages(root).values() for out in stage.outs if out.use_cache]
+    partial = _partial_folders(root, cached=cached)
     reasons = lock_problems(root)
     for name, changes in json.loads(answer.stdout).items():
         for change in changes:
-            reasons += _reasons(name, change, cached=cached)
+            reasons += _reasons(name, change, cached=cached, partial=partial)
     return reasons
 
 
-def _reasons(name: str, change: str | dict[str, Any], *, cached: list[Path]) -> list[str]:
+def _partial_folders(root: Path, *, cached: list[Path]) -> set[Path]:
+    """Folders of several stages' outputs (data/models) of which only some are here, after `dvc pull data/models/token`.
+
+    DVC calls such a folder modified. Each output that is here is judged by its own stage, and a folder that holds
+    anything else is not partial.
+    """
+    partial = set()
+    for folder in {out.parent for out in cached}:
+        wanted = {out for out in cached if out.parent == folder}
+        here = {item.relative_to(root) for item in (root / folder).glob("*")}
+        if here and here < wanted:
+            partial.add(folder)
+    return partial
+
+
+def _reasons(name: str, change: str | dict[str, Any], *, cached: list[Path], partial: set[Path]) -> list[str]:
     if isinstance(change, str):
         return [f"{name}: {change}"]
     return [
@@ -200,4 +216,5 @@ def _reasons(name: str, change: str | dict[str, Any], *, cached: list[Path]) -> 
             state in ABSENT
             and any(Path(path) == out or Path(path) in out.parents or out in Path(path).parents for out in cached)
         )
+        and not (state == "modified" and Path(path) in partial)
     ]

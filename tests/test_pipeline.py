@@ -169,6 +169,17 @@ def test_an_edited_or_missing_published_file_and_a_changed_parameter_are_stale(m
     assert len(pipeline.stale(made)) == 3
 
 
+def test_a_folder_that_is_here_in_part_is_not_stale_unless_it_holds_something_else(made):
+    (made / "data/made/token").unlink()
+    assert pipeline.stale(made) == []
+    (made / "data/made/other").write_text("a")
+    assert len(pipeline.stale(made)) == 1
+    (made / "data/made/other").unlink()
+    (made / "data/made/box").chmod(0o644)
+    (made / "data/made/box").write_text("better")
+    assert [reason.partition(":")[0] for reason in pipeline.stale(made)] == ["make@box"]
+
+
 def test_a_model_taken_off_the_list_leaves_no_trace(made):
     text = (made / "params.yaml").read_text()
     (made / "params.yaml").write_text(text.replace("[token, box]", "[box, scalar]"))

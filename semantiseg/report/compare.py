@@ -11,8 +11,8 @@ from typing import Any
 
 from semantiseg.errors import DataError
 
-# A number stands alone: the 1 of "L1" or "table1" is part of a name.
-_NUMBER = re.compile(r"(?<![\w.])[-+\u2212]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w])")
+NUMBER = re.compile(r"(?<![\w.])[-+\u2212]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w])")
+"""A number that stands alone: the 1 of "L1" or "table1" is part of a name."""
 
 
 def differences(old: Path, new: Path, *, tolerance: float) -> list[str]:
@@ -31,6 +31,20 @@ def differences(old: Path, new: Path, *, tolerance: float) -> list[str]:
             if not _agree(one, other, tolerance=tolerance):
                 found.append(f"line {line}, {column}: {one!r} against {other!r}")
     return found
+
+
+def largest_difference(old: Path, new: Path) -> float:
+    """Largest absolute difference of two numbers in the same place; infinite where the tables differ in more than that.
+
+    Raises:
+        DataError: a table cannot be read or is empty.
+    """
+    if differences(old, new, tolerance=float("inf")):
+        return float("inf")
+    numbers = [
+        [_value(text) for row in _rows(path) for cell in row for text in NUMBER.findall(cell)] for path in (old, new)
+    ]
+    return max((abs(one - other) for one, other in zip(*numbers, strict=True)), default=0.0)
 
 
 def same_machine(recorded: Path, machine: dict[str, Any]) -> bool:
@@ -53,9 +67,9 @@ def _rows(path: Path) -> list[list[str]]:
 
 
 def _agree(one: str, other: str, *, tolerance: float) -> bool:
-    if _NUMBER.sub("#", one) != _NUMBER.sub("#", other):
+    if NUMBER.sub("#", one) != NUMBER.sub("#", other):
         return False
-    pairs = zip(_NUMBER.findall(one), _NUMBER.findall(other), strict=True)
+    pairs = zip(NUMBER.findall(one), NUMBER.findall(other), strict=True)
     # 0.30000000000000004 - 0.25 is no larger than 0.05 to a reader.
     return all(abs(_value(a) - _value(b)) <= tolerance * (1 + 1e-9) for a, b in pairs)
 

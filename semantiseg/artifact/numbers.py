@@ -1,0 +1,137 @@
+"""Does every number a reader meets follow from a file? Tables are computed again, prose is searched."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from semantiseg.errors import DataError
+from semantiseg.params import read_yaml
+from semantiseg.report import claims, readme, table1
+from semantiseg.report.compare import NUMBER
+
+METRICS = Path("figures/metrics.json")
+TABLES = ("metrics.json", "table1.csv", "table1.md", "table1.tex")
+VERDICTS = ("claims.csv", "claims.md")
+
+_BLOCK = re.compile(r"<!-- begin (\w+) -->\n(.*?)<!-- end \1 -->", re.DOTALL)
+_NO_PROSE = (
+    re.compile(r"```.*?```", re.DOTALL),
+    re.compile(r"`[^`]*`"),
+    re.compile(r"\[\d+(?=\]\()"),  # the number of a notebook, as a link's text
+    re.compile(r"\]\([^)]*\)"),  # where a link leads
+    re.compile(r"\b(?:Figure|Table|Section|Eq\.|Apache-)\s?\d[\d.]*"),
+    re.compile(r"^\s*\d+\.\s", re.MULTILINE),  # an ordered list
+)
+
+
+def read_metrics(root: Path) -> dict[str, Any]:
+    """The committed numbers.
+
+    Raises:
+        DataError: figures/metrics.json is absent or no JSON.
+    """
+    path = root / METRICS
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: expected the numbers of a run, got {error}. Run `semantiseg reproduce`.") from None
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: expected an object, got {type(content).__name__}. Run `semantiseg reproduce`.")
+    return content
+
+
+def tables(root: Path) -> tuple[bool, str, list[str], Any]:
+    """Is Table 1, in every form, what the committed metrics.json gives when it is written again?"""
+    metrics = read_metrics(root)
+    # JSON is written with sorted keys; the table's rows stand in the order of params.yaml.
+    order = read_yaml(root / "params.yaml")["models"]
+    if set(order) != set(metrics["models"]):
+        raise DataError(f"{METRICS}: expected the models {order} of params.yaml, got {list(metrics['models'])}.")
+    metrics["models"] = {name: metrics["models"][name] for name in order}
+    with tempfile.TemporaryDirectory() as folder:
+        frame = table1.write(metrics, Path(folder))
+        problems = _differences(root, Path(folder), TABLES)
+    values = int(frame.select_dtypes("number").notna().to_numpy().sum())
+    facts = {"source": METRICS.as_posix(), "values": values, "files": list(TABLES)}
+    if problems:
+        return False, "Table 1 is not what metrics.json gives", problems, facts
+    return True, f"{values} numbers of Table 1, written again from metrics.json, give the committed bytes", [], facts
+
+
+def verdicts(root: Path) -> tuple[bool, str, list[str], Any]:
+    """Are the committed verdicts those that claims.yaml and metrics.json give now? Every check is run again."""
+    with tempfile.TemporaryDirectory() as folder:
+        table = claims.write(root / "claims.yaml", root / METRICS, Path(folder))
+        problems = _differences(root, Path(folder), VERDICTS)
+    facts = table[["id", "verdict", "place", "printed", "computed"]].to_dict("records")
+    if problems:
+        return False, f"the committed verdicts are not those computed now. {claims.tally(table)}", problems, facts
+    lines = [f"{row['verdict']:<20} {row['id']}" for row in facts]
+    return True, claims.tally(table), lines, facts
+
+
+def _differences(root: Path, made: Path, names: tuple[str, ...]) -> list[str]:
+    """Lines in which the committed files differ from those just made."""
+    problems = []
+    for name in names:
+        path = root / "figures" / name
+        old, new = path.read_text(encoding="utf-8").splitlines(), (made / name).read_text(encoding="utf-8").splitlines()
+        lines = [number for number, (one, other) in enumerate(zip(old, new, strict=False), 1) if one != other]
+        if len(old) != len(new):
+            lines.append(min(len(old), len(new)) + 1)
+        if lines:
+            where = ", ".join(map(str, lines[:5])) + (", ..." if len(lines) > 5 else "")
+            problems.append(f"figures/{name}: line {where} is not what {METRICS} gives")
+    return problems
+
+
+def start_page(root: Path) -> tuple[bool, str, list[str], Any]:
+    """Does every number of README.md stand in a block filled from a file, or in a file that is named here?"""
+    text = (root / "README.md").read_text(encoding="utf-8")
+    blocks = {name: content for name, content in _BLOCK.findall(text)}
+    problems = [f"README.md: no block {name!r}" for name in sorted(set(readme.BLOCKS) - set(blocks))]
+    problems += [f"README.md: block {name!r} is not what its file gives" for name in _stale(blocks, root)]
+    known = {readme_python(root): "pyproject.toml"}
+    loose = untraced(text, known=set(known))
+    problems += [f"README.md, line {line}: {number} is in no file; fill it from one" for line, number in loose]
+    counts = {name: len(NUMBER.findall(content)) for name, content in blocks.items()}
+    facts = {"blocks": counts, "prose": known}
+    if problems:
+        return False, f"{len(problems)} places of README.md do not follow from a file", problems, facts
+    total = sum(counts.values())
+    return True, f"{total} numbers of README.md in {len(counts)} blocks filled from files, none typed", [], facts
+
+
+def _stale(blocks: dict[str, str], root: Path) -> list[str]:
+    return [name for name, content in blocks.items() if content.strip() != readme.BLOCKS[name](root).strip()]
+
+
+def readme_python(root: Path) -> str:
+    """The Python version that pyproject.toml asks for, such as "3.11"."""
+    asked = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["requires-python"]
+    return re.findall(r"\d+\.\d+", asked)[0]
+
+
+def untraced(text: str, *, known: set[str]) -> list[tuple[int, str]]:
+    """Numbers in Markdown prose outside filled blocks that are not `known`: (line, number).
+
+    Code, link targets, and the labels of figures, tables and lists are no numbers in this sense, nor are digits
+    within a name ("KiTS23").
+    """
+
+    def blank(match: re.Match[str]) -> str:
+        return re.sub(r"[^\n]", " ", match[0])
+
+    for pattern in (_BLOCK, *_NO_PROSE):
+        text = pattern.sub(blank, text)
+    return [
+        (line, number)
+        for line, content in enumerate(text.splitlines(), start=1)
+        for number in NUMBER.findall(content)
+        if number not in known
+    ]

@@ -1,0 +1,86 @@
+"""The reviewer's check: one page about any clone, with or without data."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from semantiseg import __version__, pipeline
+from semantiseg.artifact import numbers, provenance, published, rerun
+from semantiseg.artifact.check import Check, answered
+
+_MARKS = {True: "yes", False: "NO", None: "--"}
+
+
+def commit(root: Path) -> str | None:
+    """Git's HEAD, "+" added where tracked files differ from it; None without Git."""
+    head = _git(root, "rev-parse", "HEAD")
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    return None if head is None else head + ("+" if changed else "")
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    answer = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+    return None if answer.returncode else answer.stdout.strip()
+
+
+def _fresh(root: Path) -> tuple[bool, str, list[str], Any]:
+    reasons = pipeline.stale(root)
+    if reasons:
+        return False, f"{len(reasons)} reasons why results are older than code or parameters", reasons, reasons
+    return True, "dvc.lock covers every stage, with the code and parameters that stand here", [], []
+
+
+def verify(root: Path, *, tolerance: float = rerun.TOLERANCE, against: Sequence[Path] = ()) -> list[Check]:
+    """Ask every question of the project in `root`.
+
+    Args:
+        root: a clone, a workspace or an unpacked release.
+        tolerance: largest absolute difference of a re-run's number on another machine.
+        against: folders of other runs to compare with.
+    """
+    return [
+        answered("fresh", "Are the committed results up to date with code and parameters?", lambda: _fresh(root)),
+        answered("published", "Are the published files those that the stages made?", lambda: published.published(root)),
+        answered("tables", "Does Table 1 follow from metrics.json?", lambda: numbers.tables(root)),
+        answered("readme", "Does every number on the start page trace to a file?", lambda: numbers.start_page(root)),
+        answered("claims", "Which claims hold, computed now?", lambda: numbers.verdicts(root)),
+        answered(
+            "rerun",
+            "Do re-run numbers agree with the committed ones?",
+            lambda: rerun.agreement(root, tolerance=tolerance, against=against),
+        ),
+        answered("inputs", "Which inputs came from where, with which checksum?", lambda: provenance.inputs(root)),
+        answered("cost", "On what hardware, and how long, stage by stage?", lambda: provenance.cost(root)),
+    ]
+
+
+def passed(checks: Sequence[Check]) -> bool:
+    """No check failed; one with nothing to check here does not count."""
+    return all(check.passed is not False for check in checks)
+
+
+def record(checks: Sequence[Check], root: Path) -> dict[str, Any]:
+    """The whole check as JSON can hold it."""
+    return {
+        "semantiseg": __version__,
+        "commit": commit(root),
+        "passed": passed(checks),
+        "checks": [check.record() for check in checks],
+    }
+
+
+def page(checks: Sequence[Check], root: Path) -> str:
+    """The whole check on one page; a failed one shows its reasons, the claims only their tally unless they failed."""
+    lines = [f"SemantiSeg {__version__}, commit {commit(root) or 'unknown (no Git here)'}", ""]
+    for check in checks:
+        lines.append(f"{_MARKS[check.passed]:>3}  {check.question}  [{check.name}]")
+        lines.append(f"     {check.summary}")
+        if check.passed is False or check.name != "claims":
+            lines += [f"       {detail}" for detail in check.details]
+        lines.append("")
+    bad = [check.name for check in checks if check.passed is False]
+    lines.append(f"verified: {', '.join(bad)} failed" if bad else "verified: nothing failed")
+    return "\n".join(lines)
