@@ -193,6 +193,60 @@ def readme(check: bool) -> None:
     sys.exit(1 if check and after != before else 0)
 
 
+@main.group(invoke_without_command=True)
+@click.option(
+    "--weights", type=click.Path(path_type=Path), help="Folder of all weights [SEMANTISEG_WEIGHTS, weights/]."
+)
+@click.option("--checksum", is_flag=True, help="Read each file for its SHA-256.")
+@click.pass_context
+def baselines(context: click.Context, weights: Path | None, checksum: bool) -> None:
+    """List the paper's baselines: what is present, where it was looked for, where to get it, licences."""
+    from semantiseg.models.baselines.listing import listing
+
+    context.obj = weights
+    if context.invoked_subcommand is None:
+        click.echo(listing(weights, checksum=checksum))
+
+
+@baselines.command("get")
+@click.argument("name")
+@click.pass_obj
+def get_baseline(weights: Path | None, name: str) -> None:
+    """Download the weights of baseline NAME from the Hugging Face hub; read their licence first."""
+    from semantiseg.models.baselines import catalogue
+
+    click.echo(f"{catalogue.download(name, catalogue.weights_root(weights))}: licence as `semantiseg baselines` says")
+
+
+@baselines.command("run")
+@click.argument("name")
+@click.option("--boxes", "protocol", help="oracle_target, oracle_parent or grounder_MODEL; none for text.")
+@click.option("--nsd-tolerance-mm", type=click.FloatRange(min=0), default=2.0, show_default=True)
+@click.pass_obj
+def run_baseline(weights: Path | None, name: str, protocol: str | None, nsd_tolerance_mm: float) -> None:
+    """Ask baseline (or installed model) NAME every test prompt; results go to data/baselines/ROW."""
+    from semantiseg.evaluation.baseline import evaluate_row
+    from semantiseg.models.baselines.catalogue import weights_root
+
+    written = evaluate_row(
+        name, protocol=protocol, weights=weights_root(weights), data=ROOT / "data", nsd_tolerance_mm=nsd_tolerance_mm
+    )
+    click.echo(f"{written}: results.parquet, masks.parquet")
+
+
+@baselines.command("table")
+@click.argument("output", type=click.Path(path_type=Path))
+@click.option("--clean", is_flag=True, help="Only cases that no model of the table is known or suspected to have seen.")
+@click.option("--private", multiple=True, help="A collection never published: its cases are clean.")
+@click.pass_obj
+def baseline_table(weights: Path | None, output: Path, clean: bool, private: tuple[str, ...]) -> None:
+    """Write Table 1 with the baselines' rows, and rows for absent ones that say so, into OUTPUT."""
+    from semantiseg.models.baselines.catalogue import weights_root
+    from semantiseg.report.baseline_rows import write_table
+
+    click.echo(write_table(ROOT, output, weights=weights_root(weights), clean=clean, private=private))
+
+
 @main.command()
 @click.option("--output", type=click.Path(path_type=Path), default=Path("site"), show_default=True, help="A folder.")
 def site(output: Path) -> None:

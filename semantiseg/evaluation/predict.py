@@ -22,10 +22,11 @@ from semantiseg.conventions import LabelArray, Mask, Slice
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
 from semantiseg.evaluation import metrics, runs
-from semantiseg.models.box import box_of
+from semantiseg.models.baselines.boxes import PARENT, Asked, BoxProtocol
 from semantiseg.models.features import TextFeatures
+from semantiseg.models.protocol import PromptedSegmenter
 from semantiseg.models.registry import load
-from semantiseg.models.segmenter import Answer, Segmenter
+from semantiseg.models.segmenter import Answer
 
 THRESHOLD = 0.5
 """A pixel belongs to the answer where its probability exceeds this."""
@@ -65,11 +66,26 @@ def read_slice(store: VolumeStore, volume_id: str, index: int) -> Question:
     )
 
 
-def ask(segmenter: Segmenter, question: Question, prompts: pd.DataFrame, features: TextFeatures) -> Answer:
-    """Ask all of `prompts` about one slice; a model that needs a box gets the oracle box of the parent structure."""
+def ask(
+    segmenter: PromptedSegmenter,
+    question: Question,
+    prompts: pd.DataFrame,
+    features: TextFeatures | None,
+    *,
+    protocol: BoxProtocol = PARENT,
+) -> Answer:
+    """Ask all of `prompts` about one slice; a model that needs boxes gets those of `protocol`."""
     texts = prompts["text"].tolist()
-    boxes = np.stack([box_of(question.mask(parent)) for parent in prompts["parent"]]) if segmenter.needs_box else None
-    return segmenter.segment(question.image, texts, features=features, boxes=boxes)
+    if not segmenter.needs_box:
+        return segmenter.segment(question.image, texts, features=features)
+    asked = Asked(
+        question.image,
+        texts,
+        targets=lambda: [question.mask(program) for program in prompts["program"]],
+        parents=lambda: [question.mask(parent) for parent in prompts["parent"]],
+        features=features,
+    )
+    return segmenter.segment(question.image, texts, features=features, boxes=protocol.draw(asked))
 
 
 def _twin_targets(prompts: pd.DataFrame, targets: list[Mask]) -> list[Mask | None]:
@@ -133,23 +149,25 @@ def score_slice(
 
 
 def predict(
-    segmenter: Segmenter,
+    segmenter: PromptedSegmenter,
     *,
     model: str,
     store: VolumeStore,
     prompts: pd.DataFrame,
-    features: TextFeatures,
+    features: TextFeatures | None,
     nsd_tolerance_mm: float,
+    protocol: BoxProtocol = PARENT,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Ask and score every prompt of the test split.
 
     Args:
-        segmenter: the trained model.
+        segmenter: any model of the protocol (docs/bring_a_model.md).
         model: its name, written into the results.
         store: the prepared volumes.
         prompts: `prompts.parquet`.
-        features: features of every prompt's text.
+        features: features of every prompt's text; None for models that read none of them.
         nsd_tolerance_mm: tolerance of the normalised surface Dice.
+        protocol: where boxes come from, for a model that needs them; it belongs into the name.
 
     Returns:
         Results and masks (schemas: docs/architecture.md), ordered by `prompt_id`.
@@ -169,7 +187,7 @@ def predict(
         question = read_slice(store, str(volume_id), int(index))
         # Weights that faded into denormals slow a CPU tenfold. Only while asking: left on, the flag breaks libc.
         torch.set_flush_denormal(True)
-        answers = ask(segmenter, question, asked, features).probabilities > THRESHOLD
+        answers = ask(segmenter, question, asked, features, protocol=protocol).probabilities > THRESHOLD
         torch.set_flush_denormal(False)
         records += score_slice(answers, question, asked, nsd_tolerance_mm=nsd_tolerance_mm)
         height, width = question.labels.shape

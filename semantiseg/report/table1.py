@@ -138,11 +138,20 @@ def _estimate(summary: Mapping[str, Any], path: tuple[str, ...]) -> Mapping[str,
     return summary
 
 
-def table(metrics: Mapping[str, Any]) -> pd.DataFrame:
-    """Table 1 as numbers: one row per trained model, then the paper's rows; one number a cell, empty where there is
-    none.
+def table(
+    metrics: Mapping[str, Any],
+    *,
+    described: Mapping[str, Mapping[str, str]] | None = None,
+    absent: Sequence[Mapping[str, str]] = (),
+) -> pd.DataFrame:
+    """Table 1 as numbers: one row per model, then the paper's rows; one number a cell, empty where there is none.
 
     Every estimate has three columns, `name`, `name_low`, `name_high`; the paper's numbers have columns of their own.
+
+    Args:
+        metrics: see `summarise`.
+        described: `label`, `origin` and `prompting` of models that were not trained here (`baseline_rows.py`).
+        absent: rows without numbers, which say why.
     """
     origin = style.origin_name(metrics["bench"]["origins"])
     rows: list[dict[str, Any]] = []
@@ -155,17 +164,22 @@ def table(metrics: Mapping[str, Any]) -> pd.DataFrame:
             "prompts": summary["prompts"],
             "patients": summary["patients"],
         }
+        row |= (described or {}).get(model, {})
         for name, path in _ESTIMATES.items():
             found = _estimate(summary, path)
             row |= {name: found["value"], f"{name}_low": found["low"], f"{name}_high": found["high"]}
         row |= {f"{level}_median": value for level, value in summary["median"].items()}
         rows.append(row)
+    rows += [dict(row) for row in absent]
+    asked = [words["label"] for words in (described or {}).values()]
     for printed in PRINTED:
+        here = any(label.startswith(printed.model) for label in asked)
+        remark = "asked here in rows of its own" if here else printed.remark
         rows.append(
             {
                 "model": printed.model,
                 "label": printed.model,
-                "origin": f"printed in the paper; {printed.remark}",
+                "origin": f"printed in the paper; {remark}",
                 "prompting": printed.prompting,
                 "printed_l1": printed.l1,
                 "printed_l3": printed.l3,
@@ -202,15 +216,28 @@ def caption(metrics: Mapping[str, Any]) -> str:
     )
 
 
-def write(metrics: Mapping[str, Any], folder: Path) -> pd.DataFrame:
+def write(
+    metrics: Mapping[str, Any],
+    folder: Path,
+    *,
+    described: Mapping[str, Mapping[str, str]] | None = None,
+    absent: Sequence[Mapping[str, str]] = (),
+    note: str = "",
+) -> pd.DataFrame:
     """Write `metrics.json` and `table1.{csv,md,tex}` into `folder`; equal metrics give equal bytes.
+
+    Args:
+        metrics: see `summarise`.
+        folder: made if need be.
+        described, absent: see `table`.
+        note: ends the caption.
 
     Returns:
         The table as numbers.
     """
     folder.mkdir(parents=True, exist_ok=True)
     metrics = rounded(metrics)
-    frame, words = table(metrics), caption(metrics)
+    frame, words = table(metrics, described=described, absent=absent), caption(metrics) + note
     (folder / "metrics.json").write_text(
         json.dumps(metrics, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8"
     )

@@ -8,12 +8,16 @@ from semantiseg.errors import ParameterError
 
 BASELINES: Mapping[str, str] = {
     "biomedparse": "BiomedParse v1",
+    "biomedparse_joint": "BiomedParse v1, prompts jointly",
     "sam_med2d": "SAM-Med2D",
     "medsam": "MedSAM",
     "sam": "SAM ViT-B",
     "imis_net": "IMIS-Net",
 }
 """Name of a baseline -> its label in tables."""
+
+_CLOSED_VOCABULARY = ("imis_net",)
+"""Trained on a fixed list of names; any sentence is another use of it."""
 
 ORACLE_TARGET = "oracle_target"
 ORACLE_PARENT = "oracle_parent"
@@ -30,15 +34,15 @@ def row_name(model: str, protocol: str | None) -> str:
     return model if protocol is None else f"{model}@{protocol}"
 
 
-def prompting(row: str) -> str | None:
-    """How a row was prompted, in the words of Table 1; None for a row that names no box protocol.
+def prompting(row: str) -> str:
+    """How a row was prompted, in the words of Table 1.
 
     Raises:
         ParameterError: a protocol that does not exist.
     """
-    _, at, protocol = row.partition("@")
+    model, at, protocol = row.partition("@")
     if not at:
-        return None
+        return "text, passed around its closed vocabulary" if model in _CLOSED_VOCABULARY else "text"
     if protocol == ORACLE_TARGET:
         return "oracle box of the target"
     if protocol == ORACLE_PARENT:
@@ -48,6 +52,12 @@ def prompting(row: str) -> str | None:
     raise ParameterError(
         f"row {row!r}: expected a protocol {ORACLE_TARGET}, {ORACLE_PARENT} or {_GROUNDED}MODEL, got {protocol!r}."
     )
+
+
+def members(row: str) -> tuple[str, ...]:
+    """The models behind a row: the one it is named for, and the one that drew its boxes, if one did."""
+    model, _, protocol = row.partition("@")
+    return (model, protocol.removeprefix(_GROUNDED)) if protocol.startswith(_GROUNDED) else (model,)
 
 
 def label(row: str) -> str | None:

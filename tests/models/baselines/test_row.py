@@ -9,7 +9,8 @@ from semantiseg.models.baselines.row import grounded_by, label, prompting, row_n
 
 
 def test_a_row_says_how_it_was_prompted():
-    assert prompting(row_name("biomedparse", None)) is None
+    assert prompting(row_name("biomedparse", None)) == "text"
+    assert prompting(row_name("imis_net", None)) == "text, passed around its closed vocabulary"
     assert prompting(row_name("sam", "oracle_target")) == "oracle box of the target"
     assert prompting(row_name("sam", "oracle_parent")) == "oracle box of the parent structure"
     assert prompting(row_name("sam", grounded_by("biomedparse"))) == "box from text, drawn by biomedparse"
