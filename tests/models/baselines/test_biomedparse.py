@@ -89,6 +89,13 @@ def test_a_scan_is_answered_in_its_own_geometry(network):
     assert model.answer(encoded, texts=PROMPTS[:2]).shape == (2, 48, 30)
 
 
+def test_a_slice_of_the_benchmark_is_asked_anterior_up_and_answered_as_it_lies(network):
+    image = np.random.default_rng(2).random((40, 56)).astype(np.float32)
+    model = BiomedParse(network, size=64)
+    answers = model.segment(image, PROMPTS[:2]).probabilities
+    np.testing.assert_array_equal(answers[:, ::-1, ::-1], model.ask(image[::-1, ::-1], texts=PROMPTS[:2]))
+
+
 def test_what_cannot_be_asked_is_refused(network, picture):
     with pytest.raises(PromptError, match="at most 77"):
         asked(network, picture, ["liver " * 80])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
 from semantiseg.errors import ModelError
 from semantiseg.models.baselines.biomedparse.preprocessing import (
@@ -31,6 +32,13 @@ def test_a_picture_is_squashed_whatever_its_aspect():
     assert red.shape == (32, 32)
     np.testing.assert_allclose(red[:, 2], -MEAN[0] / DEVIATION[0], atol=1e-5)
     np.testing.assert_allclose(red[:, 29], (255 - MEAN[0]) / DEVIATION[0], atol=1e-5)
+
+
+def test_every_site_has_the_official_window():
+    assert dict(CT_WINDOWS) == {
+        "abdomen": (-150, 250), "lung": (-1000, 1000), "pelvis": (-55, 200), "liver": (-25, 230), "colon": (-68, 187),
+        "pancreas": (-100, 200),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(("site", "low", "high"), [(site, *window) for site, window in CT_WINDOWS.items()])
@@ -85,6 +93,14 @@ def test_both_resizings_agree_on_a_picture_of_the_networks_size_and_only_there()
     assert leave[1][0].shape == leave[1][1].shape == (2, 40, 30)
     assert (leave[1][0] - leave[1][1]).abs().max() > 0.01
     torch.testing.assert_close(leave[1][0], F.interpolate(logits[None], size=(40, 30), mode="bilinear")[0])
+
+
+def test_the_evaluations_last_step_is_pillows_bicubic():
+    logits = torch.randn(1, 16, 16, generator=torch.Generator().manual_seed(0))
+    left = Frame(24, 20).leave(logits, resizing="evaluation", size=64)[0]
+    square = F.interpolate(logits[None], size=(64, 64), mode="bilinear")[0, 0]
+    pillow = Image.fromarray(square.numpy()).resize((20, 24), Image.Resampling.BICUBIC)
+    np.testing.assert_allclose(left, np.asarray(pillow), atol=1e-4)
 
 
 @pytest.mark.parametrize(

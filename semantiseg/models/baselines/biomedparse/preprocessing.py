@@ -67,7 +67,8 @@ class Frame:
 def enter(picture: Picture, *, size: int) -> Tensor:
     """A picture `[H, W, 3]` as the network's input `[1, 3, size, size]`: squashed, whatever its aspect, and normed."""
     squashed = Image.fromarray(picture).resize((size, size), Image.Resampling.BICUBIC)
-    normed = (np.asarray(squashed, dtype=np.float32) - np.float32(MEAN)) / np.float32(DEVIATION)
+    mean, deviation = (np.asarray(numbers, dtype=np.float32) for numbers in (MEAN, DEVIATION))
+    normed = (np.asarray(squashed, dtype=np.float32) - mean) / deviation
     return torch.from_numpy(normed).permute(2, 0, 1)[None].contiguous()
 
 
