@@ -40,8 +40,9 @@ def test_a_sentence_goes_into_the_template_past_the_closed_vocabulary():
 
 
 def test_nine_sentences_together_are_nine_one_by_one_and_differ(model):
-    together = model.ask(PICTURE, texts=TEXTS)
-    alone = np.concatenate([model.ask(PICTURE, texts=[text]) for text in TEXTS])
+    encoded = model.encode(PICTURE)
+    together = model.answer(encoded, texts=TEXTS)
+    alone = np.concatenate([model.answer(encoded, texts=[text]) for text in TEXTS])
     np.testing.assert_allclose(together, alone, atol=1e-5)
     assert together.shape == (9, 50, 90) and np.ptp(together, axis=0).max() > 1e-3
 
