@@ -240,6 +240,32 @@ def get_baseline(weights: Path | None, name: str) -> None:
     click.echo(f"{catalogue.download(name, catalogue.weights_root(weights))}: licence as `semantiseg baselines` says")
 
 
+@baselines.command("ask")
+@click.argument("name")
+@click.argument("picture", type=click.Path(path_type=Path))
+@click.argument("output", type=click.Path(path_type=Path))
+@click.option("--text", "texts", multiple=True, help="A sentence; may be repeated.")
+@click.option("--box", "boxes", nargs=4, type=float, multiple=True, help="TOP LEFT BOTTOM RIGHT in pixels.")
+@click.option("--formula-weights", is_flag=True, help="Prove the way without weights: the masks mean nothing.")
+@click.pass_obj
+def ask_baseline(
+    weights: Path | None,
+    name: str,
+    picture: Path,
+    output: Path,
+    texts: tuple[str, ...],
+    boxes: tuple[tuple[float, float, float, float], ...],
+    formula_weights: bool,
+) -> None:
+    """Ask baseline NAME about a PICTURE (PNG, JPEG); masks of the picture's size go to the folder OUTPUT."""
+    from semantiseg.models.baselines.ask_picture import ask_picture
+    from semantiseg.models.baselines.catalogue import weights_root
+
+    root = weights_root(weights)
+    for line in ask_picture(name, picture, output, texts=texts, boxes=boxes, weights=root, formula=formula_weights):
+        click.echo(line)
+
+
 @baselines.command("run")
 @click.argument("name")
 @click.option("--boxes", "protocol", help="oracle_target, oracle_parent or grounder_MODEL; none for text.")

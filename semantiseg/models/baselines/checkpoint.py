@@ -65,6 +65,17 @@ def recognise(names: Sequence[str]) -> str | None:
     return next((owner for sign, owner in _SIGNS if any(sign in f".{name}" for name in names)), None)
 
 
+def refuse_others(state: Mapping[str, Tensor], *, owner: str, origin: str) -> None:
+    """Refuse the weights of another known model, before a network is built for them.
+
+    Raises:
+        ModelError: names whose they are.
+    """
+    found = recognise(list(state))
+    if found is not None and found != owner:
+        raise ModelError(f"{origin}: expected the weights of {owner}, got those of {found}. Give each model its file.")
+
+
 def load_official(
     network: nn.Module, state: Mapping[str, Tensor], *, owner: str, origin: str, ignored: Sequence[str] = ()
 ) -> None:
@@ -80,9 +91,7 @@ def load_official(
     Raises:
         ModelError: another model's weights, or any name missing, unknown, or of another shape; all are listed.
     """
-    found = recognise(list(state))
-    if found is not None and found != owner:
-        raise ModelError(f"{origin}: expected the weights of {owner}, got those of {found}. Give each model its file.")
+    refuse_others(state, owner=owner, origin=origin)
     read = {
         name: value for name, value in state.items() if not any(fnmatch.fnmatchcase(name, rule) for rule in ignored)
     }

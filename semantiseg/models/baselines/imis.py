@@ -19,7 +19,7 @@ from torch import Tensor
 
 from semantiseg.errors import ModelError
 from semantiseg.models.baselines.baseline import Baseline, EncodedPicture
-from semantiseg.models.baselines.checkpoint import load_official, read_checkpoint
+from semantiseg.models.baselines.checkpoint import load_official, read_checkpoint, refuse_others
 from semantiseg.models.baselines.clip_tokens import clip_tokens
 from semantiseg.models.baselines.imis_network import ImisNetwork, ImisSizes
 from semantiseg.models.baselines.picture import Picture
@@ -28,6 +28,9 @@ from semantiseg.models.protocol import ModelCard
 
 IGNORED = ("text_model.text_model.embeddings.position_ids",)
 """Counted 0, 1, 2, ...: older transformers wrote it into the file."""
+
+OWNER = "IMIS-Net"
+"""In the words of `checkpoint.recognise`."""
 
 TEMPLATE = "A segmentation area of a {}."
 
@@ -62,9 +65,10 @@ class ImisNet(Baseline):
         Raises:
             ModelError: see `checkpoint.read_checkpoint` and `checkpoint.load_official`.
         """
-        state = read_checkpoint(folder / cls.file)
+        state, origin = read_checkpoint(folder / cls.file), str(folder / cls.file)
+        refuse_others(state, owner=OWNER, origin=origin)
         network = ImisNetwork(ImisSizes())
-        load_official(network, state, owner="IMIS-Net", origin=str(folder / cls.file), ignored=IGNORED)
+        load_official(network, state, owner=OWNER, origin=origin, ignored=IGNORED)
         return cls(network)
 
     @property

@@ -56,7 +56,7 @@ class _SamBase(Baseline):
             ModelError: no file, an unreadable one, or weights of another model (all differences listed).
         """
         found = [folder / name for name in (cls.original, *HUB_FILES) if (folder / name).is_file()]
-        network = SamModel(SamConfig(mask_decoder_config={"layer_norm_eps": DECODER_EPSILON}))
+        network = build()
         load_sam(network, found[0] if found else folder / cls.original)
         return cls(network)
 
@@ -64,6 +64,11 @@ class _SamBase(Baseline):
         """Logits `[P, S / 4, S / 4]` for boxes `[P, 4]` = (x, y, x, y) in the model's frame."""
         answer = self.network(image_embeddings=encoded.embedding, input_boxes=boxes[None], multimask_output=False)
         return answer.pred_masks[0, :, 0]
+
+
+def build() -> SamModel:
+    """The network of ViT-B without weights."""
+    return SamModel(SamConfig(mask_decoder_config={"layer_norm_eps": DECODER_EPSILON}))
 
 
 def load_sam(network: SamModel, path: Path) -> None:

@@ -9,10 +9,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from transformers import CLIPTextConfig
 
 from semantiseg.errors import ModelError, PromptError
-from semantiseg.models.baselines.formula import fill
 from semantiseg.models.baselines.imis import ImisNet, template
 from semantiseg.models.baselines.imis_network import ImisNetwork, ImisSizes
 from semantiseg.models.baselines.sam_med2d import DEVIATION, MEAN
@@ -25,14 +23,9 @@ OFFICIAL_NAMES = 527, "821b62b2801825fed5aeee75f81ff34c962b5107334f193c595c673ca
 the names that its pinned transformers gives the text tower."""
 
 
-@pytest.fixture(scope="module")
-def model():
-    """IMIS-Net on 64 x 64 pixels with a small text tower; formula weights."""
-    text = CLIPTextConfig(hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2)
-    with torch.device("meta"):
-        network = ImisNetwork(ImisSizes(image_size=64, decoder_hidden=16, text=text)).to_empty(device="cpu")
-    network.text_model["text_model"].embeddings.position_ids = torch.arange(77)[None]
-    return ImisNet(fill(network, seed=4))
+@pytest.fixture
+def model(small_imis_net):
+    return small_imis_net
 
 
 def test_names_and_shapes_of_the_weights_are_the_official_ones():
@@ -47,8 +40,9 @@ def test_a_sentence_goes_into_the_template_past_the_closed_vocabulary():
 
 
 def test_nine_sentences_together_are_nine_one_by_one_and_differ(model):
-    together = model.ask(PICTURE, texts=TEXTS)
-    alone = np.concatenate([model.ask(PICTURE, texts=[text]) for text in TEXTS])
+    encoded = model.encode(PICTURE)
+    together = model.answer(encoded, texts=TEXTS)
+    alone = np.concatenate([model.answer(encoded, texts=[text]) for text in TEXTS])
     np.testing.assert_allclose(together, alone, atol=1e-5)
     assert together.shape == (9, 50, 90) and np.ptp(together, axis=0).max() > 1e-3
 

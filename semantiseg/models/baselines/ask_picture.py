@@ -1,0 +1,86 @@
+"""Ask a baseline about one picture file: sentences or boxes in, masks in the picture's own geometry out.
+
+With weights by formula it proves the way from picture and sentence to mask where no official weights are at hand: such
+masks mean nothing, and their names, the files themselves and the words printed say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from semantiseg.errors import ParameterError
+from semantiseg.models.baselines import biomedparse, catalogue, imis, imis_network, sam, sam_med2d
+from semantiseg.models.baselines.baseline import Baseline
+from semantiseg.models.baselines.biomedparse.biomedparse import build as build_biomedparse
+from semantiseg.models.baselines.formula import MEANINGLESS, fill
+from semantiseg.models.baselines.picture import read_picture
+
+Box = tuple[float, float, float, float]
+"""(top, left, bottom, right) in pixel edges of the picture."""
+
+BY_FORMULA: Mapping[str, Callable[[], Baseline]] = {
+    "biomedparse": lambda: biomedparse.BiomedParse(fill(build_biomedparse(), seed=0)),
+    "biomedparse_joint": lambda: biomedparse.JointBiomedParse(fill(build_biomedparse(), seed=0)),
+    "sam_med2d": lambda: sam_med2d.SamMed2d(fill(sam_med2d.build(), seed=0)),
+    "medsam": lambda: sam.MedSam(fill(sam.build(), seed=0)),
+    "sam": lambda: sam.Sam(fill(sam.build(), seed=0)),
+    "imis_net": lambda: imis.ImisNet(fill(imis_network.ImisNetwork(imis_network.ImisSizes()), seed=0)),
+}
+"""Baselines at their official size without any file."""
+
+
+def ask_picture(
+    name: str,
+    picture: Path,
+    output: Path,
+    *,
+    texts: Sequence[str] = (),
+    boxes: Sequence[Box] = (),
+    weights: Path,
+    formula: bool = False,
+) -> list[str]:
+    """Write a mask (PNG, 0 or 255, the picture's size) for each prompt into `output`.
+
+    Args:
+        name: of a baseline.
+        picture: PNG or JPEG; grey, RGB or 16 bits.
+        output: made if need be.
+        texts, boxes: prompts of one kind.
+        weights: folder of all weights.
+        formula: weights by formula instead of the official ones.
+
+    Returns:
+        A line for each mask: its file, its size, what it marks.
+
+    Raises:
+        ParameterError: no such baseline, no prompt, or prompts of both kinds.
+        DataError, ModelError, PromptError: the picture, the weights or a prompt cannot be used.
+    """
+    catalogue.entry(name)
+    if bool(texts) == bool(boxes):
+        raise ParameterError(f"{name}: expected sentences or boxes, got {len(texts)} and {len(boxes)}. Give one kind.")
+    pixels = read_picture(picture)
+    model = BY_FORMULA[name]() if formula else catalogue.open_baseline(name, weights)
+    found = model.ask(pixels, texts=list(texts) or None, boxes=np.float32(boxes) if boxes else None) > 0.5
+    labels = list(texts) or [f"box {' '.join(f'{edge:g}' for edge in box)}" for box in boxes]
+    output.mkdir(parents=True, exist_ok=True)
+    return [
+        _write(
+            mask, output / f"{picture.stem}_{name}_{number}{'_formula_weights' * formula}.png", label, formula=formula
+        )
+        for number, (mask, label) in enumerate(zip(found, labels, strict=True))
+    ]
+
+
+def _write(mask: np.ndarray, path: Path, label: str, *, formula: bool) -> str:
+    note = PngImagePlugin.PngInfo()
+    note.add_itxt("Prompt", label)
+    if formula:
+        note.add_text("Comment", MEANINGLESS)
+    Image.fromarray(mask.astype(np.uint8) * 255).save(path, pnginfo=note)
+    words = f"{path}: {label}; {mask.shape[0]} x {mask.shape[1]}, {mask.mean():.1%} marked"
+    return f"{words}; {MEANINGLESS}" if formula else words
