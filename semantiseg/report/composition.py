@@ -147,11 +147,11 @@ def _suite_finding(name: str, rows: pd.DataFrame) -> str:
         return f"*{name}*: no question of level 3 could be asked."
     best = plain.loc[plain["l3"].idxmax(), "model"]
     own = rows[rows["model"] == best].to_dict("records")
-    parts = [
-        f"{VARIANT_NAMES[row['variant']]}, L3 Dice {number(row['l3'])} and collapse rate {percent(row['collapse_rate'])}"
-        + ("" if pd.isna(row["rightly_l3"]) else f" ({percent(row['rightly_l3'])} of the questions read rightly)")
-        for row in own
-    ]
+    parts = []
+    for row in own:
+        read = "" if pd.isna(row["rightly_l3"]) else f" ({percent(row['rightly_l3'])} of the questions read rightly)"
+        collapse = percent(row["collapse_rate"])
+        parts.append(f"{VARIANT_NAMES[row['variant']]}, L3 Dice {number(row['l3'])} and collapse rate {collapse}{read}")
     words = f"*{name}*, {style.MODEL_LABELS.get(best, best)}: {'; '.join(parts)}."
     if own[-1]["variant"] != "stated":
         return words
