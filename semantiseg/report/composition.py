@@ -21,6 +21,7 @@ VARIANT_NAMES = {
     "plain": "sentence as it stands",
     "strict": "composed",
     "lenient": "composed, unknown words passed over",
+    "nearest": "composed, else by the nearest training phrase",
     "stated": "composed, told the program",
 }
 _DIGITS = 6
@@ -134,27 +135,27 @@ def write(
 
 
 def finding(frame: pd.DataFrame) -> str:
-    """What the table says in words, suite by suite: the best plain and composed L3 Dice and what limits it."""
+    """What the table says in words, suite by suite, of the model that answers plain level 3 sentences best."""
     if not len(frame):
         return "No trained model reads text, so nothing was composed."
     return "\n\n".join(_suite_finding(SUITE_NAMES[suite], rows) for suite, rows in frame.groupby("suite", sort=False))
 
 
 def _suite_finding(name: str, rows: pd.DataFrame) -> str:
-    best = rows.loc[rows["l3"].idxmax()] if rows["l3"].notna().any() else None
-    if best is None:
+    plain = rows[rows["variant"] == "plain"]
+    if not plain["l3"].notna().any():
         return f"*{name}*: no question of level 3 could be asked."
-    by_variant = rows[rows["model"] == best["model"]].set_index("variant")
-    plain, composed = by_variant.loc["plain"], by_variant.loc["strict"]
-    words = (
-        f"*{name}*: {style.MODEL_LABELS.get(best['model'], best['model'])} goes from L3 Dice {number(plain['l3'])} to "
-        f"{number(composed['l3'])} when its sentences are composed, and its collapse rate from "
-        f"{percent(plain['collapse_rate'])} to {percent(composed['collapse_rate'])}; {percent(composed['read_l3'])} of "
-        "the level 3 sentences are read."
-    )
-    if "stated" not in by_variant.index:
+    best = plain.loc[plain["l3"].idxmax(), "model"]
+    own = rows[rows["model"] == best].to_dict("records")
+    parts = []
+    for row in own:
+        read = "" if pd.isna(row["rightly_l3"]) else f" ({percent(row['rightly_l3'])} of the questions read rightly)"
+        collapse = percent(row["collapse_rate"])
+        parts.append(f"{VARIANT_NAMES[row['variant']]}, L3 Dice {number(row['l3'])} and collapse rate {collapse}{read}")
+    words = f"*{name}*, {style.MODEL_LABELS.get(best, best)}: {'; '.join(parts)}."
+    if own[-1]["variant"] != "stated":
         return words
     return words + (
-        f" Told the program, it would reach {number(by_variant.loc['stated', 'l3'])}: the distance between the two is "
-        "what the reading costs, what is missing to 1 is what the pictures cost."
+        " What a composed model lacks to the last of these is what the reading costs; what that one lacks to 1 is what "
+        "the pictures cost."
     )

@@ -10,8 +10,12 @@ from semantiseg.data.scan import read_scan, write_masks
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
 
-AXES = {"RAS": np.diag([1.0, 1, 1, 1]), "LPI": np.diag([-1.0, -1, -1, 1]), "IPL": np.eye(4)}
-AXES["IPL"] = np.array([[0, 0, -1.0, 0], [0, -1, 0, 0], [-1, 0, 0, 0], [0, 0, 0, 1]])
+AXES = {
+    "RAS": np.diag([1.0, 1, 1, 1]),
+    "LPI": np.diag([-1.0, -1, -1, 1]),
+    "IPL": np.array([[0, 0, -1.0, 0], [0, -1, 0, 0], [-1, 0, 0, 0], [0, 0, 0, 1]]),
+    "PSR": np.array([[0, 0, 1.0, 0], [-1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]]),  # its own inverse is another one
+}
 
 
 def image(path: Path, axes: str = "RAS", *, size=(20, 24, 10), spacing: float = 1.0, low: float = -1000) -> np.ndarray:

@@ -56,7 +56,9 @@ def test_the_text_says_what_was_measured_and_what_limits(table, tmp_path):
     assert "phantoms" in text and text.count("\n| ") == len(frame) + 1 and "50.0%" in text
     assert pd.read_csv(tmp_path / "composition.csv")["l3"].tolist() == frame["l3"].tolist()
     found = composition.finding(table)
-    assert "from L3 Dice 0.60 to 0.70" in found and "it would reach 0.90" in found and "from 100.0% to 0.0%" in found
+    assert "sentence as it stands, L3 Dice 0.60 and collapse rate 100.0%; composed, L3 Dice 0.70" in found
+    assert "(25.0% of the questions read rightly)" in found and "told the program, L3 Dice 0.90" in found
+    assert found.count("SemantiSeg, token gate") == 2 and "scalar" not in found
 
 
 def test_without_a_text_model_the_table_says_so(tmp_path):
