@@ -353,7 +353,7 @@ def segment(image: Path, sentences: tuple[str, ...], compose: bool, reader: str,
 @click.option("--prompting", default="text", show_default=True, help="What the model was given.")
 @click.option("--link", default="", help="Paper, code or weights.")
 @click.option("--tolerance", type=float, default=2.0, show_default=True, help="Of the surface Dice, in mm.")
-@click.option("--resamples", type=int, default=2000, show_default=True, help="Bootstrap over patients.")
+@click.option("--resamples", type=int, default=20000, show_default=True, help="Bootstrap over patients.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstrap.")
 @click.option("--missing", type=click.Choice(["refuse", "worst"]), default="refuse", show_default=True,
               help="Prompts without an answer: stop, or count as the worst answer possible.")  # fmt: skip

@@ -48,3 +48,19 @@ def test_scoring_is_compared_on_masks_on_which_both_agree(load, monkeypatch):
     monkeypatch.setattr(scoring, "_ours", lambda answer, target: (0.5, 0.5, 0.5))
     with pytest.raises(DataError, match="expected MONAI's Dice"):
         scoring._ratio(pairs)
+
+
+def test_a_small_run_of_the_scoring_benchmark_scores_every_prompt(load, tmp_path, capsys, monkeypatch):
+    from semantiseg.evaluation.benchmark import Benchmark
+    from semantiseg.report.scorecard import score
+
+    module = load("score_108k")
+    module.make(tmp_path, 150)
+    card = score(tmp_path / "model.parquet", bench=tmp_path / "data", resamples=5)
+    assert len(card.results) == len(Benchmark(tmp_path / "data").test) == 180 and not card.missing
+    present = card.results[card.results["target_mm2"] > 0]
+    assert 0.5 < present["dice"].mean() < 1
+    monkeypatch.setattr(module, "RECORD", tmp_path / "none.json")
+    assert list(module.recorded(tmp_path)) == [] and "not recorded yet" in capsys.readouterr().out
+    (tmp_path / "none.json").write_text('{"minutes": 9.5, "peak_gib": 1.5}')
+    assert [row["value"] for row in module.recorded(tmp_path)] == [9.5, 1.5]

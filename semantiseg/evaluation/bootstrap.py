@@ -55,9 +55,11 @@ class PatientBootstrap:
         self._index = pd.Index(self.patients)
         count = len(self.patients)
         rng = np.random.default_rng(seed)
-        # [R, patients]: how often each patient was drawn.
+        # [R, patients]: how often each patient was drawn; as numbers that BLAS multiplies.
         self._times = (
-            rng.multinomial(count, np.full(count, 1 / count), size=resamples) if count else np.zeros((resamples, 0))
+            rng.multinomial(count, np.full(count, 1 / count), size=resamples).astype(np.float64)
+            if count
+            else np.zeros((resamples, 0))
         )
 
     def index(self, patients: ArrayLike) -> NDArray[np.intp]:

@@ -64,7 +64,7 @@ def score(
     out: str | Path | None = None,
     entry: Entry | None = None,
     nsd_tolerance_mm: float = 2.0,
-    resamples: int = 2000,
+    resamples: int = 20000,
     seed: int = 0,
     missing: Missing = "refuse",
     resume: bool = False,
