@@ -239,6 +239,36 @@ def rewrite(output: Path, limit: int | None, texts: int, attempts: int, **option
     click.echo(f"{output}: {len(made)} prompts worded anew, {len(refused)} refusals")
 
 
+@bench.command("release")
+@click.argument("output", type=click.Path(path_type=Path))
+@click.option("--date", default="", help="Date of publication, YYYY-MM-DD.")
+def release(output: Path, date: str) -> None:
+    """Write the bench as a dataset to OUTPUT: Parquet, Croissant, card, licences; no voxels."""
+    from semantiseg.bench.release.publication import release as publish_bench
+
+    data = ROOT / "data"
+    rows = publish_bench(data / "raw", data / "volumes", data / "bench", output, published=date)
+    for name, count in rows.items():
+        click.echo(f"{output}/{name}.parquet: {count:,} rows")
+
+
+@bench.command("attach")
+@click.argument("release", type=click.Path(path_type=Path))
+@click.argument("images", type=click.Path(path_type=Path))
+@click.argument("output", type=click.Path(path_type=Path))
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True)
+def attach(release: Path, images: Path, output: Path, workers: int) -> None:
+    """Find the files that RELEASE speaks of below IMAGES, prepare them in OUTPUT, and check every prompt's target."""
+    from semantiseg.bench.release.attach import attach as join
+
+    found = join(release, images, output, workers=workers)
+    click.echo(f"{found.cases} cases prepared in {output}, {len(found.missing)} volumes not found")
+    for volume_id in found.missing[:10]:
+        click.echo(f"not found: {volume_id}")
+    click.echo(f"{found.prompts} prompts checked, {len(found.differing)} targets differ")
+    sys.exit(1 if found.differing else 0)
+
+
 @main.command()
 def info() -> None:
     """Print version, processor, cores and library versions as JSON."""
