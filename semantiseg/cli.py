@@ -223,7 +223,10 @@ def bench() -> None:
 @click.option("--budget-tokens", type=click.IntRange(min=0), help="Most tokens, earlier runs included.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), default=Path("rewritten"), show_default=True)
-def rewrite(output: Path, limit: int | None, texts: int, attempts: int, **options: Any) -> None:
+@click.option("--second-opinion", is_flag=True, help="Have the server judge what the verifier accepted, too.")
+def rewrite(
+    output: Path, limit: int | None, texts: int, attempts: int, second_opinion: bool, **options: Any
+) -> None:  # fmt: skip
     """Have the core test prompts worded anew; write rewritten.parquet, what was refused and all answers to OUTPUT.
 
     Answers are kept: after a failure, a kill or an exhausted budget, the same command goes on without paying twice.
@@ -231,10 +234,12 @@ def rewrite(output: Path, limit: int | None, texts: int, attempts: int, **option
     from semantiseg.bench.backends.choice import asker_of
     from semantiseg.bench.backends.rewritten_suite import rewrite_bench
 
+    if second_opinion and options["backend"] != "server":
+        raise ParameterError("--second-opinion: expected --backend server, got another. The others have no opinions.")
     asker = asker_of(output / "answers", **options)
     made, refused = rewrite_bench(
         ROOT / "data/volumes", ROOT / "data/bench", output, asker,
-        texts_per_prompt=texts, attempts=attempts, limit=limit,
+        texts_per_prompt=texts, attempts=attempts, limit=limit, opinion=asker if second_opinion else None,
     )  # fmt: skip
     click.echo(f"{output}: {len(made)} prompts worded anew, {len(refused)} refusals")
 
