@@ -401,7 +401,10 @@ def bench() -> None:
 @click.option("--budget-tokens", type=click.IntRange(min=0), help="Most tokens, earlier runs included.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), default=Path("rewritten"), show_default=True)
-def rewrite(output: Path, limit: int | None, texts: int, attempts: int, **options: Any) -> None:
+@click.option("--second-opinion", is_flag=True, help="Have the server judge what the verifier accepted, too.")
+def rewrite(
+    output: Path, limit: int | None, texts: int, attempts: int, second_opinion: bool, **options: Any
+) -> None:  # fmt: skip
     """Have the core test prompts worded anew; write rewritten.parquet, what was refused and all answers to OUTPUT.
 
     Answers are kept: after a failure, a kill or an exhausted budget, the same command goes on without paying twice.
@@ -409,12 +412,44 @@ def rewrite(output: Path, limit: int | None, texts: int, attempts: int, **option
     from semantiseg.bench.backends.choice import asker_of
     from semantiseg.bench.backends.rewritten_suite import rewrite_bench
 
+    if second_opinion and options["backend"] != "server":
+        raise ParameterError("--second-opinion: expected --backend server, got another. The others have no opinions.")
     asker = asker_of(output / "answers", **options)
     made, refused = rewrite_bench(
         ROOT / "data/volumes", ROOT / "data/bench", output, asker,
-        texts_per_prompt=texts, attempts=attempts, limit=limit,
+        texts_per_prompt=texts, attempts=attempts, limit=limit, opinion=asker if second_opinion else None,
     )  # fmt: skip
     click.echo(f"{output}: {len(made)} prompts worded anew, {len(refused)} refusals")
+
+
+@bench.command("release")
+@click.argument("output", type=click.Path(path_type=Path))
+@click.option("--date", default="", help="Date of publication, YYYY-MM-DD.")
+def release(output: Path, date: str) -> None:
+    """Write the bench as a dataset to OUTPUT: Parquet, Croissant, card, licences; no voxels."""
+    from semantiseg.bench.release.publication import release as publish_bench
+
+    data = ROOT / "data"
+    rows = publish_bench(data / "raw", data / "volumes", data / "bench", output, published=date)
+    for name, count in rows.items():
+        click.echo(f"{output}/{name}.parquet: {count:,} rows")
+
+
+@bench.command("attach")
+@click.argument("release", type=click.Path(path_type=Path))
+@click.argument("images", type=click.Path(path_type=Path))
+@click.argument("output", type=click.Path(path_type=Path))
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True)
+def attach(release: Path, images: Path, output: Path, workers: int) -> None:
+    """Find the files that RELEASE speaks of below IMAGES, prepare them in OUTPUT, and check every prompt's target."""
+    from semantiseg.bench.release.attach import attach as join
+
+    found = join(release, images, output, workers=workers)
+    click.echo(f"{found.cases} cases prepared in {output}, {len(found.missing)} volumes not found")
+    for volume_id in found.missing[:10]:
+        click.echo(f"not found: {volume_id}")
+    click.echo(f"{found.prompts} prompts checked, {len(found.differing)} targets differ")
+    sys.exit(1 if found.differing else 0)
 
 
 @main.command()

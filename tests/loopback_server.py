@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -71,7 +71,8 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             answer = server.next(body, {name.lower(): value for name, value in self.headers.items()})
             try:
-                self._answer(answer)
+                with suppress(ConnectionError):  # the client has gone: killed, or out of patience
+                    self._answer(answer)
             finally:
                 server.done()
 

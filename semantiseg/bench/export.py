@@ -103,7 +103,7 @@ def write_croissant(folder: Path, *, tables: Mapping[str, Sequence[str]], origin
     """
     asked = ", ".join(f"{collection} ({origin})" for collection, origin in sorted(origins.items()))
     document = {
-        "@context": _CONTEXT,
+        "@context": CONTEXT,
         "@type": "sc:Dataset",
         "@id": "semantibench",
         "name": "SemantiBench",
@@ -155,7 +155,7 @@ def _field(name: str, column: str) -> dict[str, Any]:
     return field | ({"repeated": True} if column in _LISTS else {})
 
 
-_CONTEXT = {
+CONTEXT = {
     "@language": "en",
     "@vocab": "https://schema.org/",
     "citeAs": "cr:citeAs",

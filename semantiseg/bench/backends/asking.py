@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from semantiseg.bench.backends.backend import Backend, BackendError, BudgetError, Reply, TransientError
 from semantiseg.bench.backends.cache import AnswerCache
-from semantiseg.bench.backends.request import Request
+from semantiseg.bench.backends.request import Question
 
 LONGEST_WAIT_S = 120.0
 """Longest pause before asking again, whatever the server says."""
@@ -86,7 +86,7 @@ class Asker:
         self.budget.begin(*cache.spent())
         self._failure: Exception | None = None
 
-    def ask_all(self, requests: Sequence[Request]) -> list[Reply]:
+    def ask_all(self, requests: Sequence[Question]) -> list[Reply]:
         """Replies in the order of the requests; equal requests are asked once. Every reply is kept when it comes.
 
         Raises:
@@ -104,7 +104,7 @@ class Asker:
         replies |= {key: future.result() for key, future in futures.items()}
         return [replies[key] for key in keys]  # type: ignore[misc]
 
-    def _ask(self, key: str, request: Request) -> Reply | None:
+    def _ask(self, key: str, request: Question) -> Reply | None:
         """The reply, or None once anything has failed: the first failure is kept, and nothing is asked after it."""
         if self._failure is not None:
             return None
@@ -123,7 +123,7 @@ class Asker:
             return None
         return reply
 
-    def _patiently(self, request: Request) -> Reply:
+    def _patiently(self, request: Question) -> Reply:
         for attempt in range(self.retries + 1):
             try:
                 return self.backend.answer(request)

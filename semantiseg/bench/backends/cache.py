@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from semantiseg.bench.backends.backend import BackendError, Reply
-from semantiseg.bench.backends.request import Request
+from semantiseg.bench.backends.request import Question
 
 
 class AnswerCache:
@@ -26,7 +26,7 @@ class AnswerCache:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def key(self, identity: dict[str, Any], request: Request) -> str:
+    def key(self, identity: dict[str, Any], request: Question) -> str:
         """SHA-256 of the asked one's identity and the request."""
         content = json.dumps({"identity": identity, "request": request.facts()}, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
@@ -40,7 +40,7 @@ class AnswerCache:
         path = self._path(key)
         return _read(path) if path.exists() else None
 
-    def put(self, key: str, identity: dict[str, Any], request: Request, reply: Reply) -> None:
+    def put(self, key: str, identity: dict[str, Any], request: Question, reply: Reply) -> None:
         """Keep a reply."""
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -30,6 +30,22 @@ RULES = (
     "right are the patient's. Say every listed attribute once, and no other attribute. Use different "
     'words and orders in every sentence, at most 25 words each. Answer with JSON only: {"texts": ["...", "..."]}.'
 )
+
+
+class Question(Protocol):
+    """Anything that a language model can be asked."""
+
+    attempt: int
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """JSON schema of the answer."""
+
+    def facts(self) -> dict[str, Any]:
+        """All that the answer depends on but who is asked, as JSON values."""
+
+    def messages(self) -> list[dict[str, str]]:
+        """The question as a chat."""
 
 
 class _Answer(BaseModel):
@@ -59,6 +75,11 @@ class Request:
     attempt: int = 0
     refused: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def schema(self) -> dict[str, Any]:
+        """JSON schema of the answer."""
+        return ANSWER_SCHEMA
+
     def facts(self) -> dict[str, Any]:
         """The request as JSON values; with a back end's identity, what an answer depends on."""
         return asdict(self) | {"refused": [list(pair) for pair in self.refused], "rules": RULES}
@@ -67,12 +88,18 @@ class Request:
         """The request as a chat."""
         return [{"role": "system", "content": RULES}, {"role": "user", "content": self.description()}]
 
-    def description(self) -> str:
-        """The request in plain words."""
-        lines = [
+    def meaning(self) -> list[str]:
+        """What is meant, in plain words."""
+        return [
             f"Image: {self.modality}, one axial slice.",
             f"Target: {explain(parse(self.program))}.",
             *(f"Attribute of the target: {_said(item.attribute, item.value)}." for item in from_json(self.clauses)),
+        ]
+
+    def description(self) -> str:
+        """The request in plain words."""
+        lines = [
+            *self.meaning(),
             f"Write {self.count} sentence{'s' if self.count > 1 else ''}.",
         ]
         lines += [f"Not this one ({reason}): {text}" for text, reason in self.refused]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from semantiseg.bench.backends.asking import Asker
+from semantiseg.bench.backends.opinion import disputed
 from semantiseg.bench.backends.rewriting import Rewritten, Row, rewrite
 from semantiseg.bench.export import PROMPT_COLUMNS, REJECTED_COLUMNS, write_table
 from semantiseg.bench.verification import Judge
@@ -25,6 +26,7 @@ def rewrite_bench(
     texts_per_prompt: int,
     attempts: int,
     limit: int | None = None,
+    opinion: Asker | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Word the core prompts of a bench's test split anew; write `rewritten.parquet` and `rewritten_rejected.parquet`.
 
@@ -37,6 +39,7 @@ def rewrite_bench(
         asker: who words them.
         texts_per_prompt, attempts: as in `rewrite`.
         limit: only so many prompts, the first by id; None for all.
+        opinion: who is asked for a second opinion on what the verifier accepted, or None.
 
     Raises:
         DataError: the bench is not there.
@@ -49,6 +52,12 @@ def rewrite_bench(
             core.sort_values(["volume_id", "prompt_id"]).to_dict("records"), asker, _Bench(store).reasons,
             texts_per_prompt=texts_per_prompt, attempts=attempts, taken=frozenset(training["texts"].explode()),
         )  # fmt: skip
+    if opinion is not None:
+        reasons = disputed(made.prompts, opinion)
+        made.rejected += [
+            row | {"reason": reasons[row["prompt_id"]]} for row in made.prompts if row["prompt_id"] in reasons
+        ]
+        made.prompts = [row for row in made.prompts if row["prompt_id"] not in reasons]
     return _write(made, out)
 
 

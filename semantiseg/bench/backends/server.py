@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import openai
 
 from semantiseg.bench.backends.backend import BackendError, Reply, TransientError
-from semantiseg.bench.backends.request import ANSWER_SCHEMA, Request
+from semantiseg.bench.backends.request import Question
 from semantiseg.errors import ParameterError
 
 Structured = Literal["json_schema", "json_object", "none"]
@@ -18,12 +18,6 @@ KEY_VARIABLE = "SEMANTISEG_LLM_KEY"
 """Environment variable that the key is read from, unless another one is named."""
 
 _AGAIN = frozenset({408, 409, 425, 429})
-_FORMATS: dict[str, dict[str, Any]] = {
-    "json_schema": {
-        "type": "json_schema", "json_schema": {"name": "texts", "schema": ANSWER_SCHEMA, "strict": True},
-    },
-    "json_object": {"type": "json_object"},
-}  # fmt: skip
 
 
 class ServerBackend:
@@ -53,24 +47,24 @@ class ServerBackend:
         self._key = _key(key_variable)
         self._client = openai.OpenAI(base_url=base_url, api_key=self._key or "none", max_retries=0, timeout=timeout_s)
         self._settings = {"model": model, "temperature": temperature, "seed": seed, "max_tokens": longest_answer}
-        self._format = _FORMATS.get(structured)
+        self._structured = structured
         self.identity: dict[str, Any] = {
             "backend": "server", "base_url": base_url, "structured": structured, **self._settings,
         }  # fmt: skip
 
-    def most_tokens(self, request: Request) -> int:
+    def most_tokens(self, request: Question) -> int:
         """Bytes of the question (a token is at least one) and the longest answer."""
         asked = sum(len(message["content"].encode()) + 16 for message in request.messages())
         return asked + int(self._settings["max_tokens"])
 
-    def answer(self, request: Request) -> Reply:
+    def answer(self, request: Question) -> Reply:
         """One call; retries are the caller's.
 
         Raises:
             TransientError: no connection, timeout, 408, 409, 425, 429 or 5xx.
             BackendError: any other answer that is no completion.
         """
-        options = {"response_format": self._format} if self._format else {}
+        options = self._format(request.schema)
         settings = self._settings | {"seed": self._settings["seed"] + request.attempt}
         # `from None` throughout: the client's own exceptions hold the request with its headers.
         try:
@@ -89,6 +83,14 @@ class ServerBackend:
             raise BackendError("server: expected a chat completion with a choice, got none. Is the address the API's?")
         tokens = made.usage.total_tokens if made.usage else self.most_tokens(request)
         return Reply(choices[0].message.content or "", tokens=tokens, finished=choices[0].finish_reason != "length")
+
+    def _format(self, schema: dict[str, Any]) -> dict[str, Any]:
+        if self._structured == "none":
+            return {}
+        if self._structured == "json_object":
+            return {"response_format": {"type": "json_object"}}
+        named = {"name": "answer", "schema": schema, "strict": True}
+        return {"response_format": {"type": "json_schema", "json_schema": named}}
 
     def _refusal(self, error: openai.APIStatusError) -> BackendError:
         said = str(error.message)

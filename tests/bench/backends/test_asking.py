@@ -138,7 +138,7 @@ def test_a_damaged_file_is_named(server, tmp_path):
 
 def test_after_a_kill_nothing_is_paid_twice(server, tmp_path):
     """A run is killed while its fourth question is on its way; the next run asks the fourth and the rest."""
-    server.default = lambda body: 30 if len(server.asked) == 4 else echo(body)
+    server.default = lambda body: 10 if len(server.asked) == 4 else echo(body)
     code = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[3]); import test_asking as t\n"
         "from semantiseg.bench.backends.asking import Asker; from semantiseg.bench.backends.cache import AnswerCache\n"

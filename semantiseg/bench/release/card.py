@@ -1,0 +1,86 @@
+"""The dataset card: what a reader sees first, and what the Hugging Face library reads to find the files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from semantiseg.bench.export import DESCRIPTIONS
+from semantiseg.bench.release.licences import RELEASE_LICENCE, licence_of
+
+
+def summary_of(volumes: pd.DataFrame, rows: Mapping[str, int]) -> str:
+    """What the release is about, phantoms named as such."""
+    prompts = sum(count for name, count in rows.items() if name.startswith("prompts/"))
+    asked = ", ".join(f"{collection} ({origin})" for collection, origin in _origins(volumes))
+    return (
+        f"{prompts:,} executable prompts for text-prompted medical image segmentation: every text comes with a program "
+        "over the label map, whose value is the target mask, and with the measurements that make it true. No image is "
+        f"contained. Collections asked about: {asked}."
+    )
+
+
+def card(volumes: pd.DataFrame, rows: Mapping[str, int], *, version: str) -> str:
+    """README.md of a release."""
+    licences = [(collection, origin, licence_of(collection, origin)) for collection, origin in _origins(volumes)]
+    counts = volumes.groupby("collection").size()
+    return "\n".join(
+        [
+            *_front_matter(rows),
+            f"# SemantiBench {version}",
+            "",
+            summary_of(volumes, rows),
+            "",
+            *_table(("file", "rows"), [(f"`{name}.parquet`", f"{count:,}") for name, count in sorted(rows.items())]),
+            "",
+            "## Opening it",
+            "",
+            "    pandas.read_parquet('prompts/test.parquet')",
+            "    duckdb.sql(\"select level, count(*) from 'prompts/*.parquet' group by level\")",
+            "    datasets.load_dataset('path/to/this/folder', 'prompts', split='test')",
+            "",
+            "## Your own copy of the images",
+            "",
+            "Prompts are about files that you fetch yourself. `semantiseg bench attach THIS_FOLDER YOUR_FOLDER OUTPUT` "
+            "finds them by checksum, whatever they are called, prepares them and checks every target.",
+            "",
+            "## Columns of the prompts",
+            "",
+            *_table(("column", "what it holds"), [(f"`{name}`", text) for name, text in DESCRIPTIONS.items()]),
+            "",
+            "## Licences",
+            "",
+            f"The tables are released under {RELEASE_LICENCE}. The images are not contained; their terms are:",
+            "",
+            *_table(
+                ("collection", "origin", "volumes", "licence", "terms", "reference"),
+                [
+                    (name, origin, f"{counts[name]:,}", terms.name, terms.terms, terms.reference)
+                    for name, origin, terms in licences
+                ],
+            ),
+            "",
+        ]
+    )
+
+
+def _origins(volumes: pd.DataFrame) -> list[tuple[str, str]]:
+    return sorted(set(zip(volumes["collection"], volumes["origin"], strict=True)))
+
+
+def _front_matter(rows: Mapping[str, int]) -> list[str]:
+    """YAML that names a configuration for each table, with its splits."""
+    lines = ["---", "license: cc-by-nc-sa-4.0", "language: [en]", "pretty_name: SemantiBench", "configs:"]
+    for config in ("prompts", "training"):
+        lines += [f"- config_name: {config}", "  data_files:"]
+        for name in (name for name in rows if name.startswith(f"{config}/")):
+            lines += [f"  - split: {name.partition('/')[2]}", f"    path: {name}.parquet"]
+    for config in ("volumes", "rejected"):
+        lines += [f"- config_name: {config}", f"  data_files: {config}.parquet"]
+    return [*lines, "---", ""]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
+    return [f"| {' | '.join(map(str, line))} |" for line in (head, ["---"] * len(head), *rows)]

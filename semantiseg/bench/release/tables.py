@@ -1,0 +1,132 @@
+"""The tables of a release: prompts and training questions by split, rejections, and volumes by checksum. No voxels."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from semantiseg.bench.export import PROMPT_COLUMNS, REJECTED_COLUMNS, TRAINING_COLUMNS, schema_of
+from semantiseg.bench.release.licences import licence_of
+from semantiseg.conventions import SPLITS
+from semantiseg.data.case import SourceCase
+from semantiseg.data.store import VolumeStore
+from semantiseg.errors import DataError
+
+VOLUMES = "volumes.parquet"
+VOLUME_COLUMNS: dict[str, tuple[pa.DataType, str]] = {
+    "volume_id": (pa.string(), "single-channel volume, <case_id>:<channel>"),
+    "case_id": (pa.string(), "case; its channels share one label map"),
+    "patient_id": (pa.string(), "patient; splits never divide one"),
+    "collection": (pa.string(), "source collection"),
+    "origin": (pa.string(), "phantom (synthetic), official or user"),
+    "licence": (pa.string(), "terms of the collection's images"),
+    "modality": (pa.string(), "CT or MR"),
+    "channel": (pa.string(), "CT, T1, T1c, T2, FLAIR or ADC"),
+    "channel_index": (pa.int64(), "position along the fourth axis of the image file, -1 for a 3D file"),
+    "channels_in_file": (pa.int64(), "length of that axis, 1 for a 3D file"),
+    "split": (pa.string(), "train, validation or test, by patient"),
+    "sha256_image": (pa.string(), "SHA-256 of the image file as published"),
+    "sha256_label": (pa.string(), "SHA-256 of the label file as published"),
+    "structures": (pa.string(), "JSON: label number in the file -> ontology leaf"),
+    "ignored": (pa.string(), "JSON: label numbers that count as background"),
+    "lateral": (pa.bool_(), "whether left and right are asked"),
+    "source_axes": (pa.string(), "directions of the file's axes, such as LAS"),
+    "spacing_mm": (pa.float64(), "voxel edge of the prepared grid that prompts speak of"),
+    "depth": (pa.int64(), "axial slices of the prepared grid"),
+    "height": (pa.int64(), "rows of the prepared grid"),
+    "width": (pa.int64(), "columns of the prepared grid"),
+    "midline": (pa.float64(), "column of the mid-sagittal plane"),
+}
+"""Column -> type and what it holds."""
+
+
+def write_tables(out: Path, bench: Path, volumes: Path, cases: list[SourceCase]) -> dict[str, int]:
+    """Write all tables below `out`; file name without suffix -> rows. Equal content gives equal bytes.
+
+    Raises:
+        DataError: a table of the bench is missing, or prompts ask about a volume that is not there.
+    """
+    table = volume_table(volumes, cases)
+    written = {VOLUMES.removesuffix(".parquet"): _write(out / VOLUMES, table, _volume_schema())}
+    for name, part, columns in _bench_tables(bench):
+        if unknown := sorted(set(part["volume_id"]) - set(table["volume_id"])):
+            raise DataError(f"{bench}: expected prompts about prepared volumes, got {unknown[:3]}. Verify again.")
+        written[name] = _write(out / f"{name}.parquet", part[list(columns)], schema_of(columns))
+    return written
+
+
+def volume_table(volumes: Path, cases: list[SourceCase]) -> pd.DataFrame:
+    """One row a volume with what is needed to find and prepare it again; columns as `VOLUME_COLUMNS`.
+
+    Raises:
+        DataError: a prepared volume is no channel of a raw case.
+    """
+    with VolumeStore(volumes) as store:
+        manifest = store.manifest.reset_index()
+    known = {(case.case_id, channel.name): (case, channel) for case in cases for channel in case.channels}
+    rows = []
+    for fact in manifest.to_dict("records"):
+        found = known.get((fact["case_id"], fact["channel"]))
+        if found is None:
+            raise DataError(f"{volumes}: expected {fact['volume_id']} among the raw cases, got none. Prepare again.")
+        case, channel = found
+        rows.append(
+            {name: fact[name] for name in VOLUME_COLUMNS if name in fact}
+            | {
+                "licence": licence_of(fact["collection"], fact["origin"]).name,
+                "channel_index": -1 if channel.index is None else channel.index,
+                "channels_in_file": channel.channels_in_file,
+                "structures": json.dumps({str(number): leaf for number, leaf in sorted(case.structures.items())}),
+                "ignored": json.dumps(sorted(case.ignored)),
+            }
+        )
+    return pd.DataFrame(rows, columns=list(VOLUME_COLUMNS)).sort_values("volume_id", ignore_index=True)
+
+
+def _bench_tables(bench: Path) -> Iterator[tuple[str, pd.DataFrame, tuple[str, ...]]]:
+    for name, columns in (("prompts", PROMPT_COLUMNS), ("training", TRAINING_COLUMNS), ("rejected", REJECTED_COLUMNS)):
+        path = bench / f"{name}.parquet"
+        try:
+            table = pd.read_parquet(path)
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path}: expected a bench's table, got {error}. Run the stage verify first.") from None
+        if name == "rejected":
+            yield name, table, columns
+            continue
+        for split in SPLITS:
+            part = table[table["split"] == split]
+            # Training questions have no test split, by design.
+            if name == "prompts" or len(part):
+                yield f"{name}/{split}", part, columns
+
+
+def _write(path: Path, table: pd.DataFrame, schema: pa.Schema) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrow = pa.Table.from_pandas(table, schema=schema, preserve_index=False).replace_schema_metadata(None)
+    partial = path.with_name(path.name + ".partial")
+    pq.write_table(arrow, partial, compression="zstd")
+    os.replace(partial, path)
+    return arrow.num_rows
+
+
+def _volume_schema() -> pa.Schema:
+    return pa.schema([(name, kind) for name, (kind, _) in VOLUME_COLUMNS.items()])
+
+
+def read_volumes(release: Path) -> list[dict[str, Any]]:
+    """Rows of a release's volume table.
+
+    Raises:
+        DataError: it is not there.
+    """
+    try:
+        return pq.read_table(release / VOLUMES).to_pylist()
+    except (OSError, ValueError) as error:
+        raise DataError(f"{release}: expected a release of SemantiBench, got {error}. Unpack it anew.") from None
