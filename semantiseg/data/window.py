@@ -66,7 +66,9 @@ def rescaled_top(image: NDArray[np.float32]) -> float | None:
 def shown(image: NDArray[np.float32], limits: tuple[float, float]) -> NDArray[np.float32]:
     """The image with its window mapped to [0, 1], clipped."""
     low, high = limits
-    return np.clip((image - np.float32(low)) / np.float32(high - low), 0, 1)
+    result = image - np.float32(low)
+    result /= np.float32(high - low)
+    return np.clip(result, 0, 1, out=result)
 
 
 def body_threshold(image: NDArray[np.float32], limits: tuple[float, float], *, modality: Modality) -> float:
