@@ -17,8 +17,8 @@ from ruamel.yaml.error import YAMLError
 
 from semantiseg.errors import ParameterError
 
-MODELS = ("token", "scalar", "none", "bag_of_words", "box")
-"""Models trained by the pipeline; `models/registry.py` says what each is made of."""
+MODELS = ("token", "scalar", "channel", "none", "bag_of_words", "box")
+"""Models that the pipeline can train; `models/registry.py` says what each is made of."""
 
 
 class Section(BaseModel):

@@ -44,7 +44,8 @@ def test_the_whole_paper_pipeline_runs_with_full_size_networks_of_random_weights
     assert config["text_encoder"] == "biomedclip"
     trained = load_file(folder / "data/models/token/model.safetensors")
     tower = {name.removeprefix("visual."): value for name, value in model.state_dict().items() if "visual." in name}
-    moved = {name for name, value in tower.items() if not torch.equal(value, trained[f"streams.semantic.visual.{name}"])}
+    place = "streams.semantic.visual."
+    moved = {name for name, value in tower.items() if not torch.equal(value, trained[place + name])}
     assert {name.split(".")[2] for name in moved} == {"9", "10", "11"}
     results = pd.read_parquet(folder / "data/results/token/results.parquet")
     assert len(results) > 50 and np.isfinite(results["dice"]).all()

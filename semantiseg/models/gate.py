@@ -64,6 +64,20 @@ class ScalarGate(nn.Module):
         return stage.semantic[owner] + (1 + alpha) * stage.frequency[owner], alpha
 
 
+class ChannelGate(nn.Module):
+    """The printed gate with one alpha for each channel: the MLP of Eq. 2 gives C values instead of one."""
+
+    def __init__(self, *, channels: int, width: int) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, channels))
+
+    def forward(
+        self, stage: StageFeatures, owner: Tensor, prompts: PromptBatch, state: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        alpha = torch.sigmoid(self.mlp(prompts.pooled * stage.context[owner]))[:, :, None, None]  # [P, C, 1, 1]
+        return stage.semantic[owner] + (1 + alpha) * stage.frequency[owner], alpha
+
+
 class TokenGate(nn.Module):
     """A gate for each pixel and channel, from the words that the pixel attends to.
 

@@ -19,14 +19,14 @@ from semantiseg.models.biomedclip import BiomedCLIPImageEncoder
 from semantiseg.models.box import BoxGate
 from semantiseg.models.convnext import ConvNeXtEncoder
 from semantiseg.models.frequency import FrequencyEncoder
-from semantiseg.models.gate import NoGate, ScalarGate, TokenGate
+from semantiseg.models.gate import ChannelGate, NoGate, ScalarGate, TokenGate
 from semantiseg.models.prompts import PromptProjection, Reading
 from semantiseg.models.segmenter import Segmenter
 from semantiseg.models.semantic import SemanticEncoder
 from semantiseg.models.streams import ImageStreams
 from semantiseg.models.weights import load_checked
 
-GateName = Literal["none", "scalar", "token", "box"]
+GateName = Literal["none", "scalar", "channel", "token", "box"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Recipe:
 RECIPES: Mapping[str, Recipe] = {
     "token": Recipe(gate="token", reading="contextual"),
     "scalar": Recipe(gate="scalar", reading="contextual"),
+    "channel": Recipe(gate="channel", reading="contextual"),
     "none": Recipe(gate="none", reading="contextual"),
     "bag_of_words": Recipe(gate="token", reading="bag_of_words"),
     "box": Recipe(gate="box", reading="none"),
@@ -120,6 +121,7 @@ def _gate(name: GateName, *, channels: int, heads: int, width: int) -> nn.Module
     gates: Mapping[GateName, Callable[[], nn.Module]] = {
         "none": lambda: NoGate(channels=channels, width=width),
         "scalar": lambda: ScalarGate(channels=channels, width=width),
+        "channel": lambda: ChannelGate(channels=channels, width=width),
         "token": lambda: TokenGate(channels=channels, width=width, heads=heads),
         "box": lambda: BoxGate(channels=channels, width=width),
     }

@@ -28,11 +28,19 @@ PARENT = ORANGE
 MODEL_LABELS = {
     "token": "SemantiSeg, token gate",
     "scalar": "SemantiSeg, scalar gate (Eq. 2)",
+    "channel": "SemantiSeg, channel gate",
     "none": "Frequency fusion, no gate",
     "bag_of_words": "Token gate, bag of words",
     "box": "Box only, no text",
 }
-MODEL_COLOURS = {"token": BLUE, "scalar": ORANGE, "none": GREEN, "bag_of_words": PURPLE, "box": GREY}
+MODEL_COLOURS = {
+    "token": BLUE,
+    "scalar": ORANGE,
+    "channel": VERMILION,
+    "none": GREEN,
+    "bag_of_words": PURPLE,
+    "box": GREY,
+}
 
 ORIGIN_NAMES = {"phantom": "phantoms", "user": "own images", "official": "official images"}
 """How the origin of the images is written wherever a number from them is shown."""

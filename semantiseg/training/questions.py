@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from semantiseg.bench.program import parse
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
 from semantiseg.models.frame import enter_image, enter_masks, frame_of
+
+CACHE_MIB = 2048
+"""Slices and masks kept in each reading process; the demo's all fit, the paper's never could."""
 
 COLUMNS = ("volume_id", "split", "slice", "level", "structure", "program", "parent", "target_pixels", "texts")
 
@@ -28,6 +32,11 @@ class Sheet:
     """Targets `[R, S, S]`: share of a pixel's area, 255 is all of it."""
     parents: NDArray[np.uint8]
     """Masks of the parent structures, likewise; `[0, S, S]` unless asked for."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes."""
+        return self.image.nbytes + self.masks.nbytes + self.parents.nbytes
 
 
 def read_questions(training: Path, *, split: str) -> pd.DataFrame:
@@ -76,16 +85,21 @@ class Questions:
         self.program, self._parent = table["program"].tolist(), table["parent"].tolist()
         self.sheet_of = table.groupby(["volume_id", "slice"], sort=True).ngroup().to_numpy()
         self.sheets = [np.flatnonzero(self.sheet_of == number) for number in range(self.sheet_of.max() + 1)]
-        self._cache: dict[int, Sheet] = {}
+        self._cache: OrderedDict[int, Sheet] = OrderedDict()
+        self._cached_bytes = 0
 
     def name(self, row: int) -> str:
         """How an error message names a question."""
         return f"{self._volume[row]} slice {self._slice[row]}: {self.program[row]}"
 
     def sheet(self, number: int) -> Sheet:
-        """Read a slice and evaluate all its programs; remembered, since training returns to it."""
+        """Read a slice and evaluate all its programs; remembered up to `CACHE_MIB`, since training returns to it."""
         if number not in self._cache:
             self._cache[number] = self._read(self.sheets[number])
+            self._cached_bytes += self._cache[number].nbytes
+        self._cache.move_to_end(number)
+        while self._cached_bytes > CACHE_MIB * 2**20 and len(self._cache) > 1:
+            self._cached_bytes -= self._cache.popitem(last=False)[1].nbytes
         return self._cache[number]
 
     def _read(self, rows: NDArray[np.intp]) -> Sheet:

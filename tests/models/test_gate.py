@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from semantiseg.models.gate import HEAD_WIDTH, NoGate, ScalarGate, StageFeatures, TokenGate
+from semantiseg.models.gate import HEAD_WIDTH, ChannelGate, NoGate, ScalarGate, StageFeatures, TokenGate
 from semantiseg.models.prompts import PromptBatch
 
 B, P, T, C, D, H, W = 2, 3, 5, 4, 6, 3, 7
@@ -57,6 +57,20 @@ def test_scalar_gate_is_equations_2_and_3_evaluated_by_hand(stage, prompts):
         np.testing.assert_allclose(fused[p].detach().numpy(), by_hand, atol=1e-6)
 
 
+def test_channel_gate_is_equations_2_and_3_with_an_alpha_for_each_channel(stage, prompts):
+    gate = ChannelGate(channels=C, width=D)
+    fused, alpha = gate(stage, OWNER, prompts, STATE)
+    assert alpha.shape == (P, C, 1, 1) and len(alpha[0].unique()) == C
+    for channel in range(C):
+        one = ScalarGate(channels=C, width=D)
+        one.mlp[0].load_state_dict(gate.mlp[0].state_dict())
+        row = slice(channel, channel + 1)
+        one.mlp[2].load_state_dict({name: value[row] for name, value in gate.mlp[2].state_dict().items()})
+        scalar, value = one(stage, OWNER, prompts, STATE)
+        torch.testing.assert_close(alpha[:, row], value)
+        torch.testing.assert_close(fused[:, channel], scalar[:, channel])
+
+
 def test_no_gate_is_a_1x1_convolution_of_the_concatenation(stage, prompts):
     gate = NoGate(channels=C, width=D)
     fused, alpha = gate(stage, OWNER, prompts, STATE)
@@ -98,7 +112,7 @@ def test_token_gate_is_attention_written_pixel_by_pixel(stage, prompts):
         torch.testing.assert_close(fused[p, :, row, column], by_hand, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("gate", [ScalarGate(channels=C, width=D), NoGate(channels=C, width=D)])
+@pytest.mark.parametrize("gate", [kind(channels=C, width=D) for kind in (ScalarGate, ChannelGate, NoGate)])
 def test_gates_of_one_vector_do_not_look_at_the_state(gate, stage, prompts):
     assert torch.equal(gate(stage, OWNER, prompts, STATE)[0], gate(stage, OWNER, prompts, STATE + 1)[0])
 
@@ -114,7 +128,10 @@ def test_token_gate_gives_padded_tokens_no_weight_at_all(stage, prompts):
     assert torch.equal(gate(stage, OWNER, prompts, STATE)[0], gate(stage, OWNER, noisy, STATE)[0])
 
 
-@pytest.mark.parametrize("gate", [ScalarGate(channels=C, width=D), TokenGate(channels=C, width=D, heads=2)])
+@pytest.mark.parametrize(
+    "gate",
+    [ScalarGate(channels=C, width=D), ChannelGate(channels=C, width=D), TokenGate(channels=C, width=D, heads=2)],
+)
 def test_alpha_lies_between_0_and_1(gate, stage, prompts):
     _, alpha = gate(stage, OWNER, prompts, STATE)
     assert alpha.min() >= 0 and alpha.max() <= 1

@@ -149,3 +149,17 @@ def test_a_split_without_questions_and_a_foreign_table_are_refused(project, chan
         read_questions(change_training(lambda table: table.drop(columns="texts")), split="train")
     with pytest.raises(DataError, match="absent"):
         read_questions(project / "absent.parquet", split="train")
+
+
+def test_the_cache_of_slices_keeps_to_its_bound_and_changes_nothing(project, store, questions, monkeypatch):
+    held = [questions.sheet(number) for number in range(len(questions.sheets))]
+    assert questions.sheet(0) is held[0]
+    table = read_questions(project / "training.parquet", split="train")
+    bounded = Questions(table, store=store, size=S, parents=True)
+    monkeypatch.setattr("semantiseg.training.questions.CACHE_MIB", 2.5 * held[0].nbytes / 2**20)
+    for number, sheet in [*enumerate(held), *enumerate(held)]:
+        again = bounded.sheet(number)
+        assert (again.image == sheet.image).all() and (again.masks == sheet.masks).all()
+        assert len(bounded._cache) <= 2
+    kept = bounded.sheet(1)
+    assert bounded.sheet(1) is kept
