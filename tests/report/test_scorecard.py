@@ -158,15 +158,20 @@ class TestResuming:
         for name in WRITTEN:
             assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
 
-    def test_a_mask_that_changed_meanwhile_is_scored_again(self, cohort, bench, tmp_path):
+    def test_a_mask_that_changed_meanwhile_is_scored_again(self, cohort, bench, tmp_path, monkeypatch):
+        from semantiseg.evaluation import predictions
+
+        monkeypatch.setattr(predictions, "_BATCH", 10)
         answers = cohort.answers("truth")
-        folder, (first, *_) = write_pngs(tmp_path / "m", answers), answers
-        (folder / f"{first}.png").write_bytes(b"broken")
+        folder, first, last = write_pngs(tmp_path / "m", answers), min(answers), max(answers)
+        (folder / f"{last}.png").write_bytes(b"broken")
         with pytest.raises(DataError, match="complete PNG"):
             score(folder, bench=bench, out=tmp_path / "out", resume=True)
-        Image.fromarray(answers[first]).save(folder / f"{first}.png")
+        Image.fromarray(answers[last]).save(folder / f"{last}.png")
+        Image.fromarray(np.zeros_like(answers[first])).save(folder / f"{first}.png")  # scored before
         card = score(folder, bench=bench, out=tmp_path / "out", resamples=2, resume=True)
-        assert (card.results["dice"] == 1).all() and not (tmp_path / ".out.partial").exists()
+        dice = card.results.set_index("prompt_id")["dice"]
+        assert dice[first] == 0 and (dice.drop(first) == 1).all() and not (tmp_path / ".out.partial").exists()
 
     def test_other_settings_are_not_mixed_in(self, cohort, bench, tmp_path):
         folder = write_pngs(tmp_path / "m", cohort.answers("truth"))
