@@ -283,6 +283,26 @@ def site(output: Path) -> None:
 
 
 @main.command()
+@click.argument("image", type=click.Path(path_type=Path))
+@click.argument("sentences", nargs=-1, required=True, metavar="SENTENCE...")
+@click.option("--model", type=click.Path(path_type=Path), default=Path("data/models/token"), show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="NIfTI file for the masks.")
+@click.option("--overlay", type=click.Path(path_type=Path), help="Picture (PNG) of the masks over the image.")
+@click.option("--compose", is_flag=True, help="Read the sentence to a program and ask the model its nouns.")
+@click.option("--reader", type=click.Choice(["strict", "lenient"]), default="strict", show_default=True)
+@click.option("--modality", type=click.Choice(["CT", "MR"]), help="Told from the values if not given.")
+@click.option("--site", type=click.Choice(["abdomen", "lung"]), default="abdomen", show_default=True, help="CT window.")
+@click.option("--channel", type=int, help="Of a 4D image, counted from 0.")
+@click.option("--spacing-mm", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True)
+def segment(image: Path, sentences: tuple[str, ...], compose: bool, reader: str, **options: Any) -> None:
+    """Mark what each SENTENCE asks for in a NIfTI IMAGE; write the masks in the image's geometry."""
+    from semantiseg.report.segment import segment_file
+
+    for marked in segment_file(image, sentences, reader=reader if compose else None, **options):
+        click.echo(f"{marked.text}: {marked}")
+
+
+@main.command()
 def info() -> None:
     """Print version, processor, cores and library versions as JSON."""
     import json

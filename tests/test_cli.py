@@ -42,6 +42,7 @@ def test_help_names_every_verb(call):
         "fresh",
         "compare-table",
         "publish",
+        "segment",
         "info",
     ):
         assert f"  {verb}" in answer.output

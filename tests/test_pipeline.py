@@ -24,6 +24,7 @@ EXPECTED = [
     "train",
     "evaluate",
     "table1",
+    "composition",
     "teaser",
     "breakdown",
     "published",

@@ -32,6 +32,14 @@ class Forms:
     def __bool__(self) -> bool:
         return self.count > 0
 
+    def ends(self, text: str, start: int) -> set[int]:
+        """Where in `text` a form that begins at `start` can end."""
+        raise NotImplementedError
+
+    def __contains__(self, text: object) -> bool:
+        """Whether the text is one of the forms, found without listing them."""
+        return isinstance(text, str) and len(text) in self.ends(text, 0)
+
 
 class Literal(Forms):
     """One fixed text."""
@@ -45,6 +53,9 @@ class Literal(Forms):
 
     def __iter__(self) -> Iterator[str]:
         yield self.text
+
+    def ends(self, text: str, start: int) -> set[int]:
+        return {start + len(self.text)} if text.startswith(self.text, start) else set()
 
 
 class Choice(Forms):
@@ -62,6 +73,9 @@ class Choice(Forms):
         for option in self.options:
             yield from option
 
+    def ends(self, text: str, start: int) -> set[int]:
+        return {end for option in self.options for end in option.ends(text, start)}
+
 
 class Sequence(Forms):
     """Sets joined one after the other, without separator; empty as soon as one of them is."""
@@ -76,6 +90,12 @@ class Sequence(Forms):
     def __iter__(self) -> Iterator[str]:
         for texts in product(*self.pieces):
             yield "".join(texts)
+
+    def ends(self, text: str, start: int) -> set[int]:
+        places = {start}
+        for piece in self.pieces:
+            places = {end for place in places for end in piece.ends(text, place)}
+        return places
 
 
 EMPTY = Choice(())

@@ -68,6 +68,23 @@ def count_forms(program: Program, clauses: Sequence[Clause], *, part: Part) -> i
     return _forms(program, tuple(clauses), part).count
 
 
+def has_words(program: Program, clauses: Sequence[Clause], *, part: Part) -> bool:
+    """Whether the grammar can word the program in a part."""
+    try:
+        return count_forms(program, clauses, part=part) > 0
+    except PromptError:
+        return False
+
+
+def says(program: Program, clauses: Sequence[Clause], text: str, *, part: Part) -> bool:
+    """Whether the grammar has exactly this text, in lower case and without a full stop, for the program in a part.
+
+    Raises:
+        PromptError: as `render`.
+    """
+    return text in _forms(program, tuple(clauses), part)
+
+
 def texts(
     program: Program, clauses: Sequence[Clause], *, part: Part, count: int, rng: np.random.Generator
 ) -> list[str]:

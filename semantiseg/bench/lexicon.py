@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from functools import reduce
 
+from semantiseg.bench import report_words
 from semantiseg.bench.ontology import STRUCTURES
 from semantiseg.bench.program import Program, atom, call
 
@@ -264,10 +265,22 @@ def _words() -> Iterator[tuple[str, Meaning]]:
                 yield phrase.format(compared), (Kind.ATTRIBUTE, attribute)
 
 
+def _report_words() -> Iterator[tuple[str, Meaning]]:
+    for kind, phrases in (
+        (Kind.FILLER, report_words.FILLERS), (Kind.PLACE, report_words.PLACES), (Kind.BEAR, report_words.BEARERS),
+        (Kind.FREE, report_words.FREES), (Kind.EXCLUDE, report_words.EXCLUSIONS), (Kind.HALF, report_words.HALVES),
+    ):  # fmt: skip
+        yield from ((phrase, (kind, None)) for phrase in phrases.split("|"))
+    yield from ((phrase, (Kind.SELECT, "largest")) for phrase in report_words.LARGEST.split("|"))
+    yield from ((phrase, (Kind.SELECT, "smallest")) for phrase in report_words.SMALLEST.split("|"))
+    for key, names in report_words.NAMES.items():
+        yield from ((name, (Kind.THING, atom(key))) for name in names.split("|"))
+
+
 def _lexicon() -> dict[str, list[Lexeme]]:
     """First word -> its lexemes, longest first."""
     meanings: dict[tuple[str, ...], Lexeme] = {}
-    for source in (_words(), _sides(), _directions(), _structures()):
+    for source in (_report_words(), _words(), _sides(), _directions(), _structures()):
         for phrase, (kind, value) in source:
             # Commas and other marks are words of their own.
             words = tuple(phrase.split())

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 
 from semantiseg.bench.clause import to_json
-from semantiseg.bench.grammar import count_forms, render
+from semantiseg.bench.grammar import has_words, render
 from semantiseg.bench.ontology import structure
 from semantiseg.bench.program import subject
 from semantiseg.bench.question import Question
 from semantiseg.bench.scene import View
-from semantiseg.errors import PromptError
 
 DRAWS = 12
 """Texts drawn before it is given up that a new one differs from those taken."""
@@ -41,10 +40,7 @@ def word(question: Question, *, part: str, rng: np.random.Generator, taken: Coll
 
 def wordable(question: Question, *parts: str) -> bool:
     """Whether the grammar has words for the question in all the given parts."""
-    try:
-        return all(count_forms(question.program, question.clauses, part=part) > 0 for part in parts)
-    except PromptError:
-        return False
+    return all(has_words(question.program, question.clauses, part=part) for part in parts)
 
 
 def prompt_row(

@@ -48,23 +48,25 @@ class Token:
 
 
 @lru_cache(maxsize=100_000)
-def read(text: str, *, modality: Modality = "CT") -> Reading:
+def read(text: str, *, modality: Modality = "CT", skip_unknown: bool = False) -> Reading:
     """Read a request.
 
     Args:
         text: English, of either spelling.
         modality: whether "dark" and "bright" speak of density (CT) or of signal (MR).
+        skip_unknown: pass over words that the lexicon lacks, as a reader in a hurry does. A verifier must not: a word
+            passed over may have turned the meaning.
 
     Raises:
         PromptError: words that are not understood, or words in no order that makes sense; the message names them.
     """
-    tokens = _resolved(_tokens(text), text)
+    tokens = _resolved(_tokens(text, skip_unknown=skip_unknown), text)
     parser = _Parser(tokens, text, modality)
     program = parser.request()
     return Reading(program, tuple(sorted(set(parser.clauses))))
 
 
-def _tokens(text: str) -> list[Token]:
+def _tokens(text: str, *, skip_unknown: bool) -> list[Token]:
     words = _split(text)
     tokens: list[Token] = []
     unknown: list[str] = []
@@ -86,7 +88,7 @@ def _tokens(text: str) -> list[Token]:
         if lexeme.kind is not Kind.FILLER:
             tokens.append(Token(" ".join(lexeme.words), lexeme.kind, lexeme.value))
         place += len(lexeme.words)
-    if unknown:
+    if unknown and not skip_unknown:
         raise PromptError(f"expected words that the lexicon knows, got {unknown} in {text!r}. Say it in other words.")
     return tokens
 

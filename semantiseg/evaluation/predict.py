@@ -74,10 +74,12 @@ def ask(
     *,
     protocol: BoxProtocol = PARENT,
 ) -> Answer:
-    """Ask all of `prompts` about one slice; a model that needs boxes gets those of `protocol`."""
+    """Ask all of `prompts` about one slice; a model that needs boxes gets those of `protocol`, and one that reads the
+    midline gets the patient's."""
     texts = prompts["text"].tolist()
     if not segmenter.needs_box:
-        return segmenter.segment(question.image, texts, features=features)
+        known = {"midline": question.midline} if getattr(segmenter, "reads_midline", False) else {}
+        return segmenter.segment(question.image, texts, features=features, **known)
     asked = Asked(
         question.image,
         texts,

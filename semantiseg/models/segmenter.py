@@ -126,7 +126,8 @@ class Segmenter(nn.Module):
         features: TextFeatures | None = None,
         boxes: NDArray[np.floating] | None = None,
     ) -> Answer:
-        """Answer P prompts about one slice of any size; the image is encoded once.
+        """Answer P prompts about one slice of any size; the image is encoded once. A volume `[D, H, W]` is asked slice
+        by slice, and the answer is `[P, D, H, W]`.
 
         Args:
             image: `[H, W]` in [0, 1], rows to anterior, columns to the patient's right.
@@ -137,6 +138,10 @@ class Segmenter(nn.Module):
         Raises:
             ModelError: wrong image, or boxes missing or given to a model that reads none.
         """
+        if np.ndim(image) == 3:
+            from semantiseg.models.volume import segment_volume
+
+            return segment_volume(self, image, texts, features=features)
         if self.needs_box != (boxes is not None):
             wanted = "a box for each prompt" if self.needs_box else "no boxes: this model reads text"
             raise ModelError(f"boxes: expected {wanted}, got {'boxes' if boxes is not None else 'none'}.")

@@ -1,0 +1,157 @@
+"""The clinical sentences: hand-written requests in report style, outside the grammar, never trained on.
+
+They are data (`clinical_sentences.yaml`, versioned with the benchmark); this module reads and checks them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from semantiseg.bench.clause import Clause
+from semantiseg.bench.clause_words import WORDINGS
+from semantiseg.bench.grammar import PARTS, has_words, says
+from semantiseg.bench.ontology import STRUCTURES
+from semantiseg.bench.program import Program, parse
+from semantiseg.bench.space import compositions, placements
+from semantiseg.bench.templates import COLLECTIVE_NOUNS, DESCRIPTIONS, DIRECTION_WORDS, FRAMES, OPERATIONS, SHORT_NOUNS
+from semantiseg.errors import PromptError, SemantiSegError
+
+FILE = "clinical_sentences.yaml"
+_WORD = re.compile(r"[a-z]+(?:-[a-z]+)*")
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One sentence.
+
+    Attributes:
+        text: as a clinician wrote it.
+        program: what it asks for.
+        clauses: what it says of that, sorted.
+        kind: kind of its program, as in docs/architecture.md.
+    """
+
+    text: str
+    program: Program
+    clauses: tuple[Clause, ...]
+    kind: str
+
+    @property
+    def level(self) -> int:
+        """1 for a structure, 2 for a described structure, 3 for a composed program."""
+        return 3 if not self.program.is_atom else 2 if self.clauses else 1
+
+
+@cache
+def sentences() -> tuple[Sentence, ...]:
+    """The sentences of this version of the benchmark.
+
+    Raises:
+        PromptError: as `read_sentences`.
+    """
+    return read_sentences(resources.files("semantiseg.bench").joinpath(FILE).read_text(encoding="utf-8"), origin=FILE)
+
+
+def read_sentences(text: str, *, origin: str | Path) -> tuple[Sentence, ...]:
+    """Sentences of a YAML text: `version`, and under `programs` entries of `program`, `sentences` and, optionally,
+    `clauses`.
+
+    Raises:
+        PromptError: names the entry: a program that does not parse or that the benchmark never asks, an unknown
+            attribute, a sentence that is empty, stands twice, or that the grammar has too.
+    """
+    found: dict[str, Sentence] = {}
+    for entry in _entries(text, origin=origin):
+        for sentence in _sentences(entry, origin=origin):
+            key = plain(sentence.text)
+            if key in found:
+                raise PromptError(
+                    f"{origin}: expected every sentence once, got {sentence.text!r} for {found[key].program} and for "
+                    f"{sentence.program}. Keep one of them."
+                )
+            found[key] = sentence
+    return tuple(found.values())
+
+
+def plain(text: str) -> str:
+    """A sentence as the grammar would write it: lower case, single blanks, no closing mark."""
+    return " ".join(text.lower().split()).rstrip(".!?")
+
+
+def _entries(text: str, *, origin: str | Path) -> Sequence[Mapping[str, Any]]:
+    try:
+        values = YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise PromptError(f"{origin}: expected YAML, got {' '.join(str(error).split())}. Correct that line.") from None
+    known = {"program", "clauses", "sentences"}
+    entries = values.get("programs") if isinstance(values, dict) and isinstance(values.get("version"), int) else None
+    good = isinstance(entries, list) and all(
+        isinstance(entry, dict) and {"program", "sentences"} <= set(entry) <= known for entry in entries
+    )
+    if not good:
+        raise PromptError(
+            f"{origin}: expected a number 'version' and a list 'programs' of entries with {sorted(known)}, got another "
+            f"layout. See the file that the package ships."
+        )
+    return entries
+
+
+def _sentences(entry: Mapping[str, Any], *, origin: str | Path) -> Iterator[Sentence]:
+    where = f"{origin}, {entry['program']}"
+    try:
+        program = parse(str(entry["program"]))
+        clauses = tuple(sorted(Clause(*map(str, pair)) for pair in (entry.get("clauses") or {}).items()))
+    except SemantiSegError as error:
+        raise PromptError(f"{where}: {error}") from None
+    kind = "attribute" if program.is_atom and clauses else _kinds().get(program)
+    if kind is None:
+        raise PromptError(
+            f"{where}: expected a program that the benchmark asks (bench/space.py), got another. Rephrase it."
+        )
+    for text in entry["sentences"]:
+        if not isinstance(text, str) or not text.strip():
+            raise PromptError(f"{where}: expected a sentence, got {text!r}. Quote it if it holds a colon.")
+        if in_grammar(text, program, clauses):
+            raise PromptError(f"{where}: expected a sentence outside the grammar, got {text!r}. Say it otherwise.")
+        yield Sentence(text, program, clauses, kind)
+
+
+def in_grammar(text: str, program: Program, clauses: Sequence[Clause]) -> bool:
+    """Whether the grammar words the program in this very text, in training or held-out words."""
+    return any(
+        says(program, clauses, plain(text), part=part) for part in PARTS if has_words(program, clauses, part=part)
+    )
+
+
+@cache
+def _kinds() -> dict[Program, str]:
+    structures = list(STRUCTURES.values())
+    kinds = {program: kind for kind, program in compositions(structures, lateral=True)}
+    kinds |= {program: "spatial" for program in placements(structures)}
+    return kinds | {Program(item.kind, (item.key,)): "name" for item in structures}
+
+
+@cache
+def grammar_words() -> frozenset[str]:
+    """Every word that some text of the grammar holds, held-out ones too."""
+    names = [name for item in STRUCTURES.values() for name in item.names + item.held_out]
+    tables = [FRAMES, DESCRIPTIONS, *OPERATIONS.values(), *COLLECTIVE_NOUNS.values()]
+    tables += [table for _, table in SHORT_NOUNS.values()]
+    tables += [getattr(item, field) for item in WORDINGS.values() for field in item.__dataclass_fields__]
+    phrases = [text for table in tables for text in table.training + table.held_out]
+    phrases += [text for table in DIRECTION_WORDS.values() for spoken in table.values() for text in spoken]
+    return frozenset(word for text in [*names, *phrases] for word in _WORD.findall(text.lower()))
+
+
+def foreign_words(text: str) -> list[str]:
+    """Words of a sentence that the grammar does not have, in their order."""
+    return [word for word in _WORD.findall(text.lower()) if word not in grammar_words()]

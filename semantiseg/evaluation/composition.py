@@ -1,0 +1,137 @@
+"""Every text-reading model asked plainly and composed: SemantiBench's core prompts and the clinical sentences.
+
+Composed variants differ only in who reads the sentence: `strict` and `lenient` are the readers of `models/compose.py`,
+`nearest` is that of `models/nearest.py`; `stated` is told the program, so it shows what perfect reading would give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+from joblib import Parallel, delayed
+
+from semantiseg.bench.clinical_questions import SUITE, clinical_questions
+from semantiseg.bench.program import Program, parse
+from semantiseg.data.store import VolumeStore
+from semantiseg.errors import PromptError
+from semantiseg.evaluation import predict
+from semantiseg.evaluation.reading import read_prompts
+from semantiseg.evaluation.sensitivity import HEADLINE, join, suite_of
+from semantiseg.measure import usable_cores
+from semantiseg.models.compose import READERS, Composed, Read
+from semantiseg.models.features import TextFeatures
+from semantiseg.models.nearest import NearestPhrase, training_phrases
+from semantiseg.models.registry import RECIPES, load
+from semantiseg.models.text import encode_texts
+
+PLAIN, NEAREST, STATED = "plain", "nearest", "stated"
+VARIANTS: Mapping[str, tuple[str, ...]] = {"core": (PLAIN, "strict"), SUITE: (PLAIN, *READERS, NEAREST, STATED)}
+"""Suite -> the ways in which it is put to a model. Core sentences are the grammar's, which the readers understand."""
+
+
+def text_models(models: Sequence[str]) -> list[str]:
+    """Those of the named models that read text and can be composed."""
+    return [name for name in models if RECIPES[name].gate != "box"]
+
+
+def questions(volumes: Path, prompts: Path, *, seed: int) -> pd.DataFrame:
+    """Core test prompts in held-out words, and the clinical sentences; columns of `prompts.parquet`.
+
+    Args:
+        volumes: folder of prepared volumes.
+        prompts: `prompts.parquet`.
+        seed: of stage `verify`.
+    """
+    table = pd.read_parquet(prompts)
+    core = suite_of(table[table["split"] == "test"], "core", phrasing=HEADLINE)
+    return pd.concat([core, clinical_questions(volumes, seed=seed)], ignore_index=True)
+
+
+def readers(data: Path) -> dict[str, Read]:
+    """All readers by variant: those of words, and the one of the training phrases in `data/bench`, `data/text`."""
+    phrases = training_phrases(data / "bench/training.parquet")
+    features = TextFeatures.load(data / "text/features.h5")
+    return {**READERS, NEAREST: NearestPhrase(phrases, features, encode=encode_texts)}
+
+
+def reading(asked: pd.DataFrame, *, data: Path) -> pd.DataFrame:
+    """How the readers read `questions`; columns of `read_prompts` and `suite`, `level`."""
+    with VolumeStore(data / "volumes") as store:
+        found = read_prompts(asked, store, readers=readers(data))
+    return found.merge(asked[["prompt_id", "suite", "level"]], on="prompt_id")
+
+
+def answers(
+    models: Sequence[str],
+    asked: pd.DataFrame,
+    heard: pd.DataFrame,
+    *,
+    data: Path,
+    nsd_tolerance_mm: float,
+    threads: int,
+) -> pd.DataFrame:
+    """Ask every model in every variant; models side by side, one process each.
+
+    Args:
+        models: names of text-reading models.
+        asked: `questions`.
+        heard: `reading` of them: sentences are read once for all models.
+        data: folder with `models`, `results`, `volumes`, `text` and `bench`.
+        nsd_tolerance_mm: tolerance of the normalised surface Dice.
+        threads: PyTorch threads of each process.
+
+    Returns:
+        Columns of `results.parquet` and `variant`, `suite`, `level`, `kind`, `structure`; none without a model.
+    """
+    jobs = (delayed(_model_answers)(name, asked, heard, data, nsd_tolerance_mm, threads) for name in models)
+    parts = Parallel(n_jobs=max(1, min(usable_cores() // threads, len(models))))(jobs)
+    about = asked[["prompt_id", "suite", "level", "kind", "structure"]]
+    if not parts:
+        return pd.DataFrame(columns=["prompt_id", "patient_id", "model", "variant", "dice", *about.columns[1:]])
+    return pd.concat(parts, ignore_index=True).merge(about, on="prompt_id", validate="many_to_one")
+
+
+def _model_answers(
+    model: str, asked: pd.DataFrame, heard: pd.DataFrame, data: Path, nsd_tolerance_mm: float, threads: int
+) -> pd.DataFrame:
+    import torch
+
+    torch.set_num_threads(threads)
+    core, clinical = (asked[asked["suite"] == suite] for suite in VARIANTS)
+    results = pd.read_parquet(data / "results" / model / "results.parquet")
+    join(pd.read_parquet(data / "bench/prompts.parquet"), results, origin=f"results of {model}")  # complete?
+    parts = [results[results["prompt_id"].isin(core["prompt_id"])].assign(variant=PLAIN)]
+    network = load(data / "models" / model)
+    # One set of features a suite: which texts are encoded together decides the last digits.
+    features = {"core": TextFeatures.load(data / "text/features.h5"), SUITE: encode_texts(clinical["text"].tolist())}
+    with VolumeStore(data / "volumes") as store:
+        for suite, rows in (("core", core), (SUITE, clinical)):
+            for variant in VARIANTS[suite]:
+                if not len(rows) or (suite, variant) == ("core", PLAIN):
+                    continue  # core prompts were asked plainly by stage evaluate
+                found, _ = predict.predict(
+                    _segmenter(network, variant, rows, heard), model=model, store=store, prompts=rows,
+                    features=features[suite], nsd_tolerance_mm=nsd_tolerance_mm,
+                )  # fmt: skip
+                parts.append(found.assign(variant=variant))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _segmenter(
+    network: predict.Segmenter, variant: str, rows: pd.DataFrame, heard: pd.DataFrame
+) -> predict.Segmenter | Composed:
+    if variant == PLAIN:
+        return network
+    told = rows.assign(heard=rows["program"])
+    if variant != STATED:
+        told = rows.merge(heard[heard["reader"] == variant][["prompt_id", "heard"]], on="prompt_id")
+    programs = dict(zip(told["text"], told["heard"], strict=True))
+
+    def read(text: str) -> Program:
+        if not programs[text]:
+            raise PromptError(f"expected a sentence that the {variant} reader understands, got {text!r}.")
+        return parse(programs[text])
+
+    return Composed(network, read=read)

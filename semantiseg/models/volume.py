@@ -1,0 +1,62 @@
+"""Whole volumes asked slice by slice, of any model that answers about slices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semantiseg.errors import ModelError
+from semantiseg.models.features import TextFeatures
+from semantiseg.models.segmenter import Answer
+
+
+class SliceSegmenter(Protocol):
+    """What takes part in the benchmark (docs/bring_a_model.md)."""
+
+    needs_box: bool
+
+    def segment(
+        self,
+        image: NDArray[np.floating],
+        texts: Sequence[str],
+        *,
+        features: TextFeatures | None = None,
+        boxes: NDArray[np.floating] | None = None,
+    ) -> Answer:
+        """Answer P prompts about one slice `[H, W]`."""
+
+
+def segment_volume(
+    segmenter: SliceSegmenter,
+    image: NDArray[np.floating],
+    texts: Sequence[str],
+    *,
+    features: TextFeatures | None = None,
+) -> Answer:
+    """Answer P prompts about every axial slice; each slice is encoded once, the texts once for all.
+
+    Args:
+        segmenter: a model that reads text.
+        image: `[D, H, W]` in [0, 1], axes as in `conventions.py`.
+        texts: P sentences.
+        features: their features; None encodes them now with the frozen text encoder.
+
+    Returns:
+        Probabilities `[P, D, H, W]`; gates are not kept.
+
+    Raises:
+        ModelError: the image is no volume, or the model asks for boxes.
+    """
+    if np.ndim(image) != 3 or 0 in np.shape(image):
+        raise ModelError(f"image: expected a volume [D, H, W], got shape {np.shape(image)}. Give one channel.")
+    if segmenter.needs_box:
+        raise ModelError("model: expected one that reads text, got one that needs a box. Choose another.")
+    if features is None:
+        from semantiseg.models.text import encode_texts  # loads the text encoder's weights
+
+        features = encode_texts(texts)
+    slices = [segmenter.segment(part, texts, features=features).probabilities for part in image]
+    return Answer(probabilities=np.stack(slices, axis=1), gate=None)

@@ -1,0 +1,144 @@
+"""Segment a NIfTI image by sentences: the door of `semantiseg segment`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semantiseg.conventions import Modality
+from semantiseg.data.scan import Scan, Site, read_scan, write_masks
+from semantiseg.errors import DataError, ModelError, PromptError
+from semantiseg.report.overlay import draw_overlay
+
+if TYPE_CHECKING:
+    from semantiseg.models.compose import Composed
+    from semantiseg.models.segmenter import Segmenter
+
+THRESHOLD = 0.5
+"""A voxel belongs to the answer where its probability exceeds this."""
+
+PICKLES = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle")
+"""Endings of weight files that run code when they are opened."""
+
+
+@dataclass(frozen=True)
+class Marked:
+    """What one sentence marked.
+
+    Attributes:
+        text: the sentence.
+        heard: how it was read, or why it was not; "" for a model that was not composed.
+        millilitres: marked volume (of a single slice, with its thickness).
+        slices: axial slices with any marked voxel.
+    """
+
+    text: str
+    heard: str
+    millilitres: float
+    slices: int
+
+    def __str__(self) -> str:
+        found = f"{self.millilitres:.2f} ml on {self.slices} slices" if self.slices else "nothing marked"
+        return f"{found}; {self.heard}" if self.heard else found
+
+
+def segment_file(
+    image: Path,
+    texts: Sequence[str],
+    *,
+    model: Path,
+    out: Path,
+    overlay: Path | None = None,
+    reader: str | None = None,
+    modality: Modality | None = None,
+    site: Site = "abdomen",
+    channel: int | None = None,
+    spacing_mm: float = 1.0,
+) -> list[Marked]:
+    """Answer sentences about an image and write their masks in its own geometry; every slice is encoded once.
+
+    Args:
+        image: NIfTI file, one slice or a volume.
+        texts: P sentences.
+        model: folder of a trained model (`config.json`, `model.safetensors`).
+        out: NIfTI file to write; one mask has the image's shape, several stand along the fourth axis.
+        overlay: picture to write, or None.
+        reader: key of `models.compose.READERS` to compose the model, None to ask it the sentence as it stands.
+        modality, site, channel, spacing_mm: see `data.scan.read_scan`.
+
+    Raises:
+        PromptError: no sentence, an empty one, or one that is longer than the text encoder's context.
+        DataError: the image cannot be used, or the output is no NIfTI name.
+        ModelError: weights are missing, partial or pickled, or the model reads no text.
+    """
+    from semantiseg.models.text import tokenize
+
+    if not texts:
+        raise PromptError("prompt: expected at least one sentence, got none. Write what to segment, such as 'liver'.")
+    if not str(out).endswith((".nii", ".nii.gz")):  # before minutes of work
+        raise DataError(f"{out}: expected a name that ends in .nii or .nii.gz, got another. Rename the output.")
+    tokenize(texts)
+    network = load_model(model)
+    scan = read_scan(image, modality=modality, site=site, channel=channel, spacing_mm=spacing_mm)
+    soft, heard = _ask(network, scan, texts, reader)
+    masks = np.stack([scan.in_file_order(values) > THRESHOLD for values in soft])
+    write_masks(out, masks, scan)
+    marked = [_marked(*item, scan) for item in zip(texts, heard, masks, soft, strict=True)]
+    if overlay is not None:
+        draw_overlay(overlay, scan.image, soft > THRESHOLD, [(item.text, str(item)) for item in marked])
+    return marked
+
+
+def load_model(folder: Path) -> Segmenter:
+    """A trained model that reads text.
+
+    Raises:
+        ModelError: no folder, no safetensors, pickled weights instead, layers missing, or a model that needs boxes.
+    """
+    from semantiseg.models.registry import load
+
+    if not folder.is_dir():
+        raise ModelError(
+            f"{folder}: expected the folder of a trained model, got none. Train one (`make reproduce` leaves them in "
+            "data/models) or correct --model."
+        )
+    pickled = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES)
+    if pickled and not (folder / "model.safetensors").is_file():
+        raise ModelError(
+            f"{folder}: expected model.safetensors, got {pickled}. Such files run code when opened and are not read; "
+            "save the weights with safetensors.torch.save_file."
+        )
+    network = load(folder)
+    if network.needs_box:
+        raise ModelError(f"{folder}: expected a model that reads text, got one that needs boxes. Choose another.")
+    return network
+
+
+def _ask(
+    network: Segmenter, scan: Scan, texts: Sequence[str], reader: str | None
+) -> tuple[NDArray[np.float32], list[str]]:
+    """Probabilities `[P, D, H, W]`, and how each sentence was read."""
+    from semantiseg.models.compose import READERS, Composed
+
+    if reader is None:
+        return network.segment(scan.image, texts).probabilities, [""] * len(texts)
+    if reader not in READERS:
+        raise PromptError(f"reader: expected one of {sorted(READERS)}, got {reader!r}. Choose one of these.")
+    composed = Composed(network, read=READERS[reader])
+    soft = composed.segment(scan.image, texts, midline=scan.midline).probabilities
+    return soft, [_heard(composed, text) for text in texts]
+
+
+def _heard(composed: Composed, text: str) -> str:
+    why = composed.tally.reasons.get(text)
+    return f"read as {composed.read(text)}" if why is None else f"not read, asked as it stands ({why})"
+
+
+def _marked(text: str, heard: str, mask: NDArray[np.bool_], soft: NDArray[np.float32], scan: Scan) -> Marked:
+    slices = int((soft > THRESHOLD).any(axis=(1, 2)).sum())
+    return Marked(text=text, heard=heard, millilitres=float(mask.sum()) * scan.voxel_ml, slices=slices)
