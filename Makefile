@@ -6,7 +6,7 @@ DATA ?=
 PYTHON := $(shell command -v python3.11 || command -v python3)
 RUN := $(VENV)/bin/python
 
-.PHONY: environment reproduce test bench lint site clean
+.PHONY: environment reproduce test bench lint typecheck site verify clean
 
 environment: $(VENV)/.installed
 
@@ -27,7 +27,14 @@ test: $(VENV)/.installed
 bench: $(VENV)/.installed
 	@PYTHONPATH=. "$(RUN)" benchmarks/run.py $(ONLY)
 
-lint: $(VENV)/.installed
+typecheck: $(VENV)/.installed
+	@"$(RUN)" -m mypy
+
+# What a reviewer asks of any clone; needs no data.
+verify: $(VENV)/.installed
+	@"$(RUN)" -m semantiseg.cli verify
+
+lint: $(VENV)/.installed typecheck
 	@"$(RUN)" -m ruff check .
 	@"$(RUN)" -m semantiseg.cli notebooks strip --check
 
@@ -36,4 +43,4 @@ site: $(VENV)/.installed
 
 # What a run leaves behind; committed results and the environment stay.
 clean:
-	rm -rf data/.staging data/failed workspaces logs .pytest_cache .ruff_cache .hypothesis
+	rm -rf data/.staging data/failed workspaces logs .pytest_cache .mypy_cache .ruff_cache .hypothesis

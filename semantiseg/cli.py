@@ -488,6 +488,17 @@ def verify_(as_json: bool, against: tuple[Path, ...], tolerance: float) -> None:
 
 
 @main.command()
+@click.option("--output", type=click.Path(path_type=Path), default=Path("artifact_appendix.md"), show_default=True)
+def badge(output: Path) -> None:
+    """Write the artifact appendix: ACM, NeurIPS, MICCAI and CLAIM items, and a command for every claim."""
+    from semantiseg import files
+    from semantiseg.artifact import appendix, verify
+
+    files.write(output, appendix.appendix(ROOT, verify.verify(ROOT)))
+    click.echo(f"{output}: written")
+
+
+@main.command()
 @click.argument("output", type=click.Path(path_type=Path))
 def release(output: Path) -> None:
     """Pack code, results, prompts and the default model with checksums into the archive OUTPUT (.tar.gz)."""

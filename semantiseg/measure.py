@@ -78,9 +78,8 @@ def _processor() -> str:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
         return platform.processor() or platform.machine()
-    fields = dict(
-        tuple(map(str.strip, line.split(":", 1))) for line in text.split("\n\n")[0].splitlines() if ":" in line
-    )
+    parted = (line.partition(":") for line in text.split("\n\n")[0].splitlines())
+    fields = {name.strip(): value.strip() for name, colon, value in parted if colon}
     flags = set(fields.get("flags", "").split())
     vector = next((flag for flag in ("avx512f", "avx2", "avx") if flag in flags), "no avx")
     return f"{fields.get('model name', platform.machine())}, {vector}"

@@ -82,7 +82,7 @@ def _assignment(statement: ast.stmt, *, path: Path) -> tuple[str, Any]:
     try:
         if len(targets) != 1 or not isinstance(targets[0], ast.Name):
             raise ValueError
-        return targets[0].id, ast.literal_eval(statement.value)
+        return targets[0].id, ast.literal_eval(statement.value)  # type: ignore[attr-defined]  # an assignment has one
     except (AttributeError, ValueError):
         raise NotebookError(
             f"{path}: expected only plain assignments such as `steps = 20` in the parameters cell, "

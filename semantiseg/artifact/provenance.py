@@ -114,18 +114,20 @@ def read_run(root: Path) -> dict[str, Any]:
         raise DataError(f"{path}: expected the record of a run, got {error}. Restore it from Git.") from None
 
 
-def cost(root: Path) -> tuple[bool, str, list[str], Any]:
+def cost(root: Path) -> tuple[bool | None, str, list[str], Any]:
     """Hardware, versions, and time and memory of every stage; is the record that of the present dvc.lock?"""
     run, problems = read_run(root), []
     lock = hashlib.sha256((root / "dvc.lock").read_bytes()).hexdigest()
     if run["lock"] != lock:
         problems.append(f"{COMMITTED_RUN} is of another dvc.lock: run `make reproduce` and copy logs/demo_run.json")
-    if not run.get("complete"):
-        problems.append(f"{COMMITTED_RUN} is not of one whole run")
     versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
     lines = [f"{run['cpu']}, {run['cores']} cores; {versions}"]
     for entry in run["stages"]:
         spent = "cached" if entry["seconds"] is None else f"{clock(entry['seconds']):>10}  {entry['peak_mib']:>6} MiB"
         lines.append(f"{entry['stage']:<24}{spent}")
     summary = f"{run['seconds'] / 60:.1f} minutes, {run['peak_gib']:.1f} GiB, {run['cores']} cores ({run['cpu']})"
-    return not problems, summary, problems + lines, run
+    if problems:
+        return False, problems[0], lines, run
+    if not run.get("complete"):
+        return None, "the results were made in several calls; what one whole run takes was not measured", lines, run
+    return True, summary, lines, run

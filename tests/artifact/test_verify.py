@@ -193,3 +193,9 @@ def test_a_bare_clone_is_verified_by_one_command(tmp_path):
     assert set(found) == {"fresh", "published", "tables", "readme", "claims", "rerun", "inputs", "cost"}
     assert found["published"] and found["rerun"] is None
     assert not any("could not be checked" in check["summary"] for check in record["checks"])
+
+
+def test_a_run_in_several_calls_has_no_time_of_its_own(copy):
+    path = copy / rerun.COMMITTED_RUN
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"complete": False}))
+    assert provenance.cost(copy)[0] is None

@@ -1,0 +1,53 @@
+"""For every claim of the paper: which command decides it, what that takes, and within which tolerance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from semantiseg.artifact.provenance import read_run
+from semantiseg.artifact.rerun import TOLERANCE
+from semantiseg.execution import clock
+from semantiseg.report.claims import read_claims
+
+_TRAINED = "make reproduce"
+_COMPUTED = "semantiseg verify"
+"""`result` and `count` claims rest on the whole pipeline; the others are decided from committed files."""
+
+
+@dataclass(frozen=True)
+class ClaimCommand:
+    """How one claim is checked: `resources` are measured on the machine of the run's record."""
+
+    id: str
+    verdict: str
+    command: str
+    resources: str
+    tolerance: str
+
+
+def claim_commands(root: Path, verdicts: dict[str, str]) -> list[ClaimCommand]:
+    """One entry a claim, in the order of claims.yaml.
+
+    Args:
+        root: the project.
+        verdicts: claim id -> verdict, computed.
+
+    Raises:
+        DataError: no claims or no run record.
+    """
+    run = read_run(root)
+    whole = f"{clock(run['seconds'])}, {run['peak_gib']:.1f} GiB, {run['cores']} cores"
+    stage: dict[str, Any] = next((entry for entry in run["stages"] if entry["stage"] == "claims"), {})
+    alone = "seconds" if not stage.get("seconds") else f"{clock(stage['seconds'])}, {stage['peak_mib']} MiB"
+    entries = []
+    for claim in read_claims(root / "claims.yaml"):
+        verdict = verdicts[claim.id]
+        if verdict == "not testable here":
+            entries.append(ClaimCommand(claim.id, verdict, "none here", str(claim.arguments["resources"]), "none"))
+        elif verdict.startswith(("holds on", "fails on")):
+            entries.append(ClaimCommand(claim.id, verdict, _TRAINED, whole, f"{TOLERANCE} (0 on the same machine)"))
+        else:
+            entries.append(ClaimCommand(claim.id, verdict, _COMPUTED, alone, "exact"))
+    return entries
