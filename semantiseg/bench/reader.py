@@ -7,18 +7,16 @@ cannot place it refuses.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from semantiseg.bench.clause import Clause
-from semantiseg.bench.lexicon import HOMES, HYPHENATED, LEXICON, SPELLINGS, Kind, thing_of
-from semantiseg.bench.program import Program, atoms, call
+from semantiseg.bench.lexicon import Kind
+from semantiseg.bench.program import Program, call
+from semantiseg.bench.tokens import Token, tokens_of
 from semantiseg.conventions import Modality
 from semantiseg.errors import PromptError
 
-_WORD = re.compile(r"(\d+(?:\.\d+)?)[ -]?(mm|cm|millimet\w+|centimet\w+)\b|([a-z]+(?:-[a-z]+)*(?:'s)?)|([,;:])|(\S)")
 _BRIGHTNESS = {
     "CT": ("density", {"hypo": "hypodense", "iso": "isodense", "hyper": "hyperdense"}),
     "MR": ("signal", {"hypo": "hypointense", "iso": "isointense", "hyper": "hyperintense"}),
@@ -38,15 +36,6 @@ class Reading:
     clauses: tuple[Clause, ...]
 
 
-@dataclass(frozen=True)
-class Token:
-    """A phrase of the text with what the lexicon says of it."""
-
-    text: str
-    kind: Kind
-    value: object
-
-
 @lru_cache(maxsize=100_000)
 def read(text: str, *, modality: Modality = "CT", skip_unknown: bool = False) -> Reading:
     """Read a request.
@@ -60,74 +49,10 @@ def read(text: str, *, modality: Modality = "CT", skip_unknown: bool = False) ->
     Raises:
         PromptError: words that are not understood, or words in no order that makes sense; the message names them.
     """
-    tokens = _resolved(_tokens(text, skip_unknown=skip_unknown), text)
+    tokens = tokens_of(text, skip_unknown=skip_unknown)
     parser = _Parser(tokens, text, modality)
     program = parser.request()
     return Reading(program, tuple(sorted(set(parser.clauses))))
-
-
-def _tokens(text: str, *, skip_unknown: bool) -> list[Token]:
-    words = _split(text)
-    tokens: list[Token] = []
-    unknown: list[str] = []
-    place = 0
-    while place < len(words):
-        word = words[place]
-        if word[0].isdigit():
-            tokens.append(Token(word, Kind.ATTRIBUTE, ("diameter", word.removesuffix(" mm"))))
-            place += 1
-            continue
-        lexeme = next(
-            (item for item in LEXICON.get(word, ()) if tuple(words[place : place + len(item.words)]) == item.words),
-            None,
-        )
-        if lexeme is None:
-            unknown.append(word)
-            place += 1
-            continue
-        if lexeme.kind is not Kind.FILLER:
-            tokens.append(Token(" ".join(lexeme.words), lexeme.kind, lexeme.value))
-        place += len(lexeme.words)
-    if unknown and not skip_unknown:
-        raise PromptError(f"expected words that the lexicon knows, got {unknown} in {text!r}. Say it in other words.")
-    return tokens
-
-
-def _split(text: str) -> list[str]:
-    words: list[str] = []
-    for number, unit, word, mark, other in _WORD.findall(text.lower().replace("\u2019", "'").strip().rstrip(".?!")):
-        if number:
-            millimetres = float(number) * (10 if unit.startswith("c") else 1)
-            words.append(f"{int(millimetres + 0.5)} mm")
-        elif not word:
-            words.append(mark or other)
-        elif "-" not in word or word in HYPHENATED:
-            words.append(SPELLINGS.get(word, word))
-        else:
-            first, *rest = word.split("-")
-            words.append(SPELLINGS.get(first, first))
-            words += [f"-{part}" if f"-{part}" in LEXICON else SPELLINGS.get(part, part) for part in rest]
-    return words
-
-
-def _resolved(tokens: list[Token], text: str) -> list[Token]:
-    """Short nouns turned into structures by the organ that the rest of the text names."""
-    named = {item.key for token in tokens if isinstance(token.value, Program) for item in atoms(token.value)}
-    homes = named | {HOMES[key] for key in named if key in HOMES}
-    return [
-        Token(token.text, Kind.THING, _meant(token, homes, text)) if token.kind is Kind.NOUN else token
-        for token in tokens
-    ]
-
-
-def _meant(token: Token, homes: set[str], text: str) -> Program:
-    keys: Sequence[str] = token.value  # type: ignore[assignment]
-    here = [key for key in keys if HOMES[key] in homes] or (keys if len(keys) == 1 else [])
-    if len({HOMES[key] for key in here}) != 1:
-        raise PromptError(
-            f"expected one organ that tells which {token.text!r} is meant, got {sorted(homes)} in {text!r}. Name it."
-        )
-    return thing_of(here)
 
 
 class _Parser:
@@ -160,6 +85,12 @@ class _Parser:
             f"expected a structure and what qualifies it, got {rest or 'nothing'!r} at the end of {self.text!r}."
         )
 
+    def agreed(self, known: str | None, token: Token) -> str:
+        """The token's value, which must not contradict what was said before ("the left right kidney")."""
+        if known is not None and known != token.value:
+            raise PromptError(f"expected one of {known!r} and {token.value!r}, got both in {self.text!r}.")
+        return str(token.value)
+
     def aside(self, parse) -> Program:
         """Parse something that is not the target; nothing can be checked of what is said about it."""
         before = len(self.clauses)
@@ -183,8 +114,11 @@ class _Parser:
         return program
 
     def exclusion(self) -> Program:
-        while self.take(Kind.COMMA, Kind.OUT_OF):
-            pass
+        while self.kind() in (Kind.COMMA, Kind.OUT_OF):
+            outside = self.take(Kind.COMMA, Kind.OUT_OF).text not in (",", ";", ":", "out of")  # type: ignore[union-attr]
+            # "Out of the tumours, the largest" is among them; "outside the liver" is not in it.
+            if outside and not self.remaining(Kind.TAKE):
+                raise self.refuse()
         if self.take(Kind.TAKE, Kind.EXCLUDE):
             removed = self.aside(self.union)
             while self.take(Kind.COMMA, Kind.OUT_OF):
@@ -285,10 +219,10 @@ class _Parser:
             if self.kind() is Kind.HALF:
                 return self.half(None, select)
             if token := self.take(Kind.SELECT):
-                select = str(token.value)
+                select = self.agreed(select, token)
                 self.take(Kind.PLACE)
             elif token := self.take(Kind.SIDE):
-                side = str(token.value)
+                side = self.agreed(side, token)
             elif not self.attributes():
                 raise self.refuse()
         program: Program = self.take(Kind.THING).value  # type: ignore[union-attr,assignment]
@@ -327,7 +261,7 @@ class _Parser:
                 program = call("side", program, str(self.tokens[self.place].value))
                 self.place += 1
             elif token := self.take(Kind.SELECT):
-                select = str(token.value)
+                select = self.agreed(select, token)
             else:
                 if self.kind() is Kind.WITH and self.kind(1) is Kind.ATTRIBUTE:
                     self.take(Kind.WITH)

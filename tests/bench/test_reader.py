@@ -192,3 +192,40 @@ def test_word_order_decides_between_sentences_of_the_same_words():
     one, other = read("liver tumour in front of the spleen"), read("spleen in front of the liver tumour")
     assert one.program != other.program
     assert read("tumour in the left kidney, without the cyst") != read("cyst in the left kidney, without the tumour")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "all but the largest liver tumour", "everything but the liver tumour", "outside the liver",
+        "away from the right kidney", "from the liver", "around the liver", "about the liver", "the left right kidney",
+        "largest smallest liver tumour", "largest liver tumour, the smallest one", "not all of the liver",
+        "anything but the cyst of the kidney", "neither kidney", "not the liver", "without the liver tumour",
+        "the kidney but the cyst", "kidney less than 14 mm", "the liver tumour, not the largest",
+        "tumour not within the right kidney", "liver tumour that is not hypodense", "non-hypodense liver tumour",
+    ],
+)  # fmt: skip
+def test_words_that_turn_the_meaning_round_are_never_read_as_if_they_were_not_there(text):
+    with pytest.raises(PromptError):
+        read(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "program"),
+    [
+        ("out of the liver tumours, the largest", "largest(lesion(liver_tumour))"),
+        ("not all of the liver tumours, just the largest", "largest(lesion(liver_tumour))"),
+        ("out of the liver, take the tumour", "minus(organ(liver), lesion(liver_tumour))"),
+        ("the left kidney, on the left side", "side(side(organ(kidney), left), left)"),
+    ],
+)
+def test_the_same_words_where_they_say_nothing_else_are_still_read(text, program):
+    assert str(read(text).program) == program
+    assert read("liver tumour around 14 mm").clauses == (Clause("diameter", "14"),)
+
+
+def test_a_reader_in_a_hurry_passes_over_what_it_does_not_know_and_a_verifier_never_does():
+    text = "the spiculated liver tumour"
+    assert str(read(text, skip_unknown=True).program) == "lesion(liver_tumour)"
+    with pytest.raises(PromptError, match="spiculated"):
+        read(text)

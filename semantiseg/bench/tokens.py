@@ -1,0 +1,103 @@
+"""A request as tokens: phrases looked up in the lexicon, short nouns turned into the structures they stand for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from semantiseg.bench.lexicon import HOMES, HYPHENATED, LEXICON, SPELLINGS, Kind, thing_of
+from semantiseg.bench.program import Program, atoms
+from semantiseg.errors import PromptError
+
+_WORD = re.compile(r"(\d+(?:\.\d+)?)[ -]?(mm|cm|millimet\w+|centimet\w+)\b|([a-z]+(?:-[a-z]+)*(?:'s)?)|([,;:])|(\S)")
+_BEFORE_NUMBERS = frozenset({"about", "around"})
+"""Words that say nothing before a number, and something else before a structure ("around the liver")."""
+_PARTIAL = ("all but", "not all")
+"""Beginnings that ask for less than what they name, unless a selection follows ("not all of them, the largest")."""
+
+
+@dataclass(frozen=True)
+class Token:
+    """A phrase of the text with what the lexicon says of it."""
+
+    text: str
+    kind: Kind
+    value: object
+
+
+def tokens_of(text: str, *, skip_unknown: bool = False) -> list[Token]:
+    """The tokens of a request, fillers left out; with `skip_unknown`, what the lexicon does not know is left out, too.
+
+    Raises:
+        PromptError: words that the lexicon does not know, or a short noun whose organ the text does not tell.
+    """
+    return _resolved(_tokens(text, skip_unknown=skip_unknown), text)
+
+
+def _tokens(text: str, *, skip_unknown: bool) -> list[Token]:
+    words = _split(text)
+    tokens: list[Token] = []
+    unknown: list[str] = []
+    place = 0
+    while place < len(words):
+        word = words[place]
+        if word[0].isdigit():
+            tokens.append(Token(word, Kind.ATTRIBUTE, ("diameter", word.removesuffix(" mm"))))
+            place += 1
+            continue
+        lexeme = next(
+            (item for item in LEXICON.get(word, ()) if tuple(words[place : place + len(item.words)]) == item.words),
+            None,
+        )
+        ahead = words[place + 1] if place + 1 < len(words) else ""
+        if lexeme is None or (word in _BEFORE_NUMBERS and len(lexeme.words) == 1 and not ahead[:1].isdigit()):
+            unknown.append(word)
+            place += 1
+            continue
+        if lexeme.kind is not Kind.FILLER:
+            tokens.append(Token(" ".join(lexeme.words), lexeme.kind, lexeme.value))
+        place += len(lexeme.words)
+    beginning = " ".join(words[:2])
+    if beginning in _PARTIAL and (beginning == "all but" or not any(token.kind is Kind.SELECT for token in tokens)):
+        unknown.append(beginning)
+    if unknown and not skip_unknown:
+        raise PromptError(f"expected words that the lexicon knows, got {unknown} in {text!r}. Say it in other words.")
+    return tokens
+
+
+def _split(text: str) -> list[str]:
+    words: list[str] = []
+    for number, unit, word, mark, other in _WORD.findall(text.lower().replace("\u2019", "'").strip().rstrip(".?!")):
+        if number:
+            millimetres = float(number) * (10 if unit.startswith("c") else 1)
+            words.append(f"{int(millimetres + 0.5)} mm")
+        elif not word:
+            words.append(mark or other)
+        elif "-" not in word or word in HYPHENATED:
+            words.append(SPELLINGS.get(word, word))
+        else:
+            first, *rest = word.split("-")
+            words.append(SPELLINGS.get(first, first))
+            words += [f"-{part}" if f"-{part}" in LEXICON else SPELLINGS.get(part, part) for part in rest]
+    return words
+
+
+def _resolved(tokens: list[Token], text: str) -> list[Token]:
+    """Short nouns turned into structures by the organ that the rest of the text names."""
+    named = {item.key for token in tokens if isinstance(token.value, Program) for item in atoms(token.value)}
+    homes = named | {HOMES[key] for key in named if key in HOMES}
+    return [
+        Token(token.text, Kind.THING, _meant(token, homes, text)) if token.kind is Kind.NOUN else token
+        for token in tokens
+    ]
+
+
+def _meant(token: Token, homes: set[str], text: str) -> Program:
+    keys: Sequence[str] = token.value  # type: ignore[assignment]
+    here = [key for key in keys if HOMES[key] in homes] or (keys if len(keys) == 1 else [])
+    if len({HOMES[key] for key in here}) != 1:
+        raise PromptError(
+            f"expected one organ that tells which {token.text!r} is meant, got {sorted(homes)} in {text!r}. Name it."
+        )
+    return thing_of(here)
