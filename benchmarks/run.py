@@ -13,7 +13,7 @@ from semantiseg.errors import SemantiSegError
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results.json"
-BENCHMARKS = (pipeline_cost.demo, pipeline_cost.smoke, prepare_speed.against_monai)
+BENCHMARKS = (pipeline_cost.demo, pipeline_cost.smoke, prepare_speed.against_monai, prepare_speed.attributes)
 """Functions of the repository root that return rows of {name, value, unit, target}; lower values are better,
 unless a row brings its own `met`."""
 
