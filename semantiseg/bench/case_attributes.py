@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from semantiseg.bench import region_attributes as measured
@@ -17,6 +16,7 @@ from semantiseg.bench.ontology import STRUCTURES, Structure, available, structur
 from semantiseg.bench.region_attributes import Region
 from semantiseg.bench.space import PAIRED
 from semantiseg.conventions import LabelArray, Mask
+from semantiseg.data.cluster import for_each
 from semantiseg.data.store import VolumeStore
 
 COLUMNS = ("volume_id", "structure", "region", "attribute", "number", "unit", "value", "margin")
@@ -65,7 +65,7 @@ def write_attributes(volumes: Path, path: Path, *, workers: int = 1) -> int:
 
     with VolumeStore(volumes) as store:
         cases = sorted(store.manifest["case_id"].unique())
-    found = Parallel(n_jobs=workers)(delayed(_stored)(volumes, case_id) for case_id in cases)
+    found = for_each(_stored, [((volumes, case_id), {}) for case_id in cases], workers=workers)
     table = pd.DataFrame([row for rows in found for row in rows], columns=list(COLUMNS))
     path.parent.mkdir(parents=True, exist_ok=True)
     table.to_parquet(path, index=False)
