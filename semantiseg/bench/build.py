@@ -3,14 +3,12 @@ prompts and verify."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from semantiseg.bench.candidates import Plan, plan_volume
@@ -24,6 +22,7 @@ from semantiseg.bench.export import (
 from semantiseg.bench.scene import views_of
 from semantiseg.bench.training_questions import training_rows
 from semantiseg.bench.verification import Verdict, verify_case
+from semantiseg.data.cluster import for_each
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
 
@@ -141,9 +140,9 @@ def _by_case(
     `same` goes to every call, `shares[case_id]` to that case's only.
     """
     cases = _cases(volumes)
-    runner = Parallel(n_jobs=workers or os.cpu_count() or 1, return_as="generator")
-    jobs = (delayed(work)(volumes, case_id, **(shares or {}).get(case_id, {}), **same) for case_id in cases)
-    return [item for found in tqdm(runner(jobs), total=len(cases), unit="case", disable=None) for item in found]
+    calls = [((volumes, case_id), {**(shares or {}).get(case_id, {}), **same}) for case_id in cases]
+    done = for_each(work, calls, workers=workers)
+    return [item for found in tqdm(done, total=len(cases), unit="case", disable=None) for item in found]
 
 
 def _cases(volumes: Path) -> list[str]:

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from semantiseg.data import nifti
 from semantiseg.data.case import Channel, SourceCase
+from semantiseg.data.cluster import for_each
 from semantiseg.data.collections import read_cases
 from semantiseg.data.labels import read_mapping
 from semantiseg.data.split import split_patients
@@ -88,8 +88,8 @@ def prepare(
 
 def _prepare_all(cases: list[SourceCase], folder: Path, *, spacing_mm: float, workers: int) -> list[dict[str, Any]]:
     """Manifest rows of all cases; all faults are gathered first, so that a user mends them in one go."""
-    jobs = (delayed(_attempt)(case, folder, spacing_mm=spacing_mm) for case in cases)
-    done = Parallel(n_jobs=min(workers, len(cases)), return_as="generator")(jobs)
+    calls = [((case, folder), {"spacing_mm": spacing_mm}) for case in cases]
+    done = for_each(_attempt, calls, workers=workers)
     rows: list[dict[str, Any]] = []
     faults: list[str] = []
     for prepared, fault in tqdm(done, total=len(cases), desc="prepare", unit="case", disable=None):

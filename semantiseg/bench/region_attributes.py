@@ -1,0 +1,196 @@
+"""Attributes of whole regions, measured once a case in three dimensions and stored.
+
+A region is a connected piece (26 neighbours) of a structure. Where a number decides a word, the word is given only
+outside a dead band, with the distance to the nearest limit as margin; inside the band `value` is None and no prompt may
+say it. Sources of the limits: R.E.N.A.L. (size, poles), VASARI (proportions, rim), Bosniak (fluid), this project's dead
+bands of 10% (KiTS23's `radiographic_size` differs from the label maps by 0.6 cm on average).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, spatial
+
+from semantiseg.bench.attributes import Measurement
+from semantiseg.conventions import Mask
+
+SHELL_MM = (2.0, 10.0)
+"""Distance at which the surroundings are read where no parent organ is labelled."""
+SMALLEST_MM3 = 50.0
+"""Smaller pieces are no regions (BraTS ignores lesions of as many voxels)."""
+THICK_SLICE_MM = 2.0
+"""Above it the staircase of the slices dominates a surface: no sphericity."""
+CORE_SMALLEST_ML = 1.0
+LOW_CORE_HU = (-15.0, -10.0)
+"""A core is called dark at or below the first, not dark at or above the second (core minus rim)."""
+RENAL_MM = (40.0, 70.0)
+"""Limits of the R of R.E.N.A.L.: at most 4 cm, up to 7 cm, more."""
+DEAD_SHARE = 0.10
+CLEAR_MM = 3.0
+"""A centroid nearer to the midline is on no side."""
+RANK_RATIO = 1.2
+"""The first is called the largest only if the second is smaller by this factor."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A piece of a structure: its box in the volume `[D, H, W]`, its mask in that box, and its voxel count."""
+
+    box: tuple[slice, slice, slice]
+    mask: Mask
+    voxels: int
+
+
+def regions(mask: Mask, *, spacing_mm: float) -> list[Region]:
+    """The connected pieces of at least `SMALLEST_MM3`, largest first."""
+    labelled, _ = ndimage.label(mask, structure=np.ones((3, 3, 3)))
+    sizes = np.bincount(labelled.ravel())
+    found = [
+        Region(box, labelled[box] == number, int(sizes[number]))
+        for number, box in enumerate(ndimage.find_objects(labelled), start=1)
+        if sizes[number] * spacing_mm**3 >= SMALLEST_MM3
+    ]
+    return sorted(found, key=lambda region: -region.voxels)
+
+
+def geometry(region: Region, *, spacing_mm: float, slice_mm: float) -> Iterator[Measurement]:
+    """Volume (ml), longest axial diameter (mm, the largest Feret diameter of any slice), and sphericity (surface of the
+    ball of that volume over the surface, 1 for a ball; not on slices thicker than `THICK_SLICE_MM`)."""
+    yield Measurement("volume", region.voxels * spacing_mm**3 / 1000, "ml", None, 0.0)
+    diameter = max(_feret(image) for image in region.mask if image.any()) * spacing_mm
+    yield _banded("renal_size", diameter, "mm", RENAL_MM, ("small", "medium", "large"))
+    if slice_mm <= THICK_SLICE_MM:
+        yield Measurement("sphericity", _sphericity(region.mask, region.voxels), "ratio", None, 0.0)
+
+
+def side(region: Region, *, midline: float, spacing_mm: float) -> Measurement:
+    """Distance of the centroid from the mid-sagittal plane in mm, positive to the patient's right."""
+    column = np.nonzero(region.mask)[2].mean() + region.box[2].start
+    number = float(column - midline) * spacing_mm
+    value = None if abs(number) < CLEAR_MM else "right" if number > 0 else "left"
+    return Measurement("side", number, "mm", value, max(abs(number) - CLEAR_MM, 0.0))
+
+
+def pole(region: Region, parent: Region, *, depth: int) -> Measurement | None:
+    """Height of the centroid in its organ, 0 at the lower and 1 at the upper end; thirds are the poles of R.E.N.A.L.
+
+    None where the organ is cut off by the first or last slice of the volume (`depth` slices).
+    """
+    low, high = parent.box[0].start, parent.box[0].stop
+    if low == 0 or high == depth:
+        return None
+    height = float(np.nonzero(region.mask)[0].mean() + region.box[0].start + 0.5 - low) / (high - low)
+    return _banded("pole", height, "share", (1 / 3, 2 / 3), ("lower pole", "interpolar", "upper pole"))
+
+
+def ranks(found: list[Region]) -> list[Measurement]:
+    """Rank by volume, 1 is the largest; "largest" and "smallest" only with a clear lead over the neighbour."""
+    sizes = [region.voxels for region in found]
+    result = []
+    for position, size in enumerate(sizes):
+        ratio, value = 0.0, None
+        if len(sizes) == 1:
+            value = "solitary"
+        elif position == 0 and (ratio := size / sizes[1]) >= RANK_RATIO:
+            value = "largest"
+        elif position == len(sizes) - 1 and (ratio := sizes[-2] / size) >= RANK_RATIO:
+            value = "smallest"
+        result.append(Measurement("rank", float(position + 1), "", value, max(ratio - RANK_RATIO, 0.0)))
+    return result
+
+
+def intensity(
+    image: NDArray[np.floating], region: Region, parent: Mask | None, *, others: Mask, spacing_mm: float, unit: float
+) -> Iterator[Measurement]:
+    """Mean against parent or shell, heterogeneity against it, and the core against the rim.
+
+    Args:
+        image: the whole volume, `[D, H, W]` in [0, 1].
+        parent: the organ around the region, whole volume, or None.
+        others: labelled lesions of the same organ, left out of the reference.
+        unit: HU (or robust standard deviations of MR's window) that 1 stands for.
+    """
+    margin = int(np.ceil(SHELL_MM[1] / spacing_mm)) + 1
+    box = tuple(slice(max(part.start - margin, 0), part.stop + margin) for part in region.box)
+    mask = np.zeros(
+        [min(part.stop, size) - part.start for part, size in zip(box, image.shape, strict=True)], dtype=bool
+    )
+    inner = tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(region.box, box, strict=True))
+    mask[inner] = region.mask
+    values = image[box]
+    outside = ndimage.distance_transform_edt(~mask, sampling=spacing_mm)
+    near = (outside >= SHELL_MM[0]) & (outside <= SHELL_MM[1])
+    reference = near & ~others[box] & (parent[box] if parent is not None else True)
+    inside = ndimage.distance_transform_edt(mask, sampling=spacing_mm)
+    interior = values[inside > spacing_mm] if (inside > spacing_mm).sum() >= 50 else values[mask]
+    if reference.sum() >= 50:
+        compared = values[reference]
+        yield Measurement("contrast", float(interior.mean() - compared.mean()) * unit, "HU", None, 0.0)
+        yield Measurement("heterogeneity", _spread(interior) / max(_spread(compared), 1e-6), "ratio", None, 0.0)
+    if region.voxels * spacing_mm**3 >= CORE_SMALLEST_ML * 1000:
+        deep = inside > inside.max() / 2
+        rim = (inside > spacing_mm) & ~deep
+        if deep.sum() >= 0.1 * region.voxels and rim.any():
+            number = float(values[deep].mean() - values[rim].mean()) * unit
+            low, high = LOW_CORE_HU
+            value = "low-density core" if number <= low else "no low-density core" if number >= high else None
+            yield Measurement("core", number, "HU", value, max(low - number, number - high, 0.0) if value else 0.0)
+
+
+def proportions(labels: Mapping[str, Mask], *, whole: Mask) -> Iterator[Measurement]:
+    """Share of each part in the whole tumour, in VASARI's bins (F5 to F7, F14): up to 5, 33, 67, 100 percent."""
+    total = max(int(whole.sum()), 1)
+    for name, mask in labels.items():
+        share = float((mask & whole).sum()) / total
+        limits = (0.05, 0.33, 0.67)
+        yield _banded(f"{name} share", share, "share", limits, ("up to 5%", "5 to 33%", "33 to 67%", "above 67%"))
+
+
+def rim(enhancing: Mask, core: Mask, *, spacing_mm: float) -> Iterator[Measurement]:
+    """Share of the core's surface that touches enhancing tissue, and that tissue's mean thickness in mm (VASARI F11).
+
+    Thickness is twice the mean distance to the edge on the medial axis; below 3 mm a rim is thin.
+    """
+    from skimage.morphology import skeletonize
+
+    surface = ndimage.binary_dilation(core) & ~core
+    if surface.any() and enhancing.any():
+        share = float((surface & enhancing).sum() / surface.sum())
+        value = "ring-enhancing" if share >= 0.7 else "no ring" if share <= 0.5 else None
+        yield Measurement("rim share", share, "share", value, max(share - 0.7, 0.5 - share) if value else 0.0)
+        axis = skeletonize(enhancing).astype(bool)
+        if axis.any():
+            depth = ndimage.distance_transform_edt(enhancing, sampling=spacing_mm)
+            yield _banded("rim thickness", 2 * float(depth[axis].mean()), "mm", (3.0,), ("thin", "thick"))
+
+
+def _banded(name: str, number: float, unit: str, limits: tuple[float, ...], values: tuple[str, ...]) -> Measurement:
+    """The word of the range that the number lies in, unless it is within `DEAD_SHARE` of a limit."""
+    distance = min((abs(number - limit) - DEAD_SHARE * limit for limit in limits), default=0.0)
+    word = values[int(np.searchsorted(limits, number, side="left"))]
+    return Measurement(name, float(number), unit, word if distance >= 0 else None, max(float(distance), 0.0))
+
+
+def _feret(image: Mask) -> float:
+    edge = np.argwhere(image & ~ndimage.binary_erosion(image))
+    corners = np.concatenate([edge + shift for shift in ((0, 0), (0, 1), (1, 0), (1, 1))])
+    hull = corners[spatial.ConvexHull(corners).vertices]
+    return float(spatial.distance.pdist(hull).max())
+
+
+def _sphericity(mask: Mask, voxels: int) -> float:
+    from skimage.measure import marching_cubes, mesh_surface_area
+
+    # Smoothed by half a voxel: the corners of voxels would add a third to the surface of a ball.
+    soft = ndimage.gaussian_filter(np.pad(mask, 2).astype(np.float32), 0.8)
+    vertices, faces, _, _ = marching_cubes(soft, 0.5)
+    return float(np.pi ** (1 / 3) * (6 * voxels) ** (2 / 3) / mesh_surface_area(vertices, faces))
+
+
+def _spread(values: NDArray[np.floating]) -> float:
+    low, high = np.percentile(values, (25, 75))
+    return float(high - low) / 1.349
