@@ -110,6 +110,18 @@ def train(model: str, **hardware: Any) -> None:
 
 
 @main.command()
+@click.option("--output", type=click.Path(path_type=Path), default=Path("ablation"), show_default=True)
+@click.option("--seed", "seeds", type=int, multiple=True, default=(0, 1, 2), show_default=True, help="Repeatable.")
+@click.option("--steps", type=click.IntRange(min=1), help="Optimiser steps of each training [params.yaml].")
+def ablation(output: Path, seeds: tuple[int, ...], steps: int | None) -> None:
+    """Train and score the default with one thing changed at a time (hours); goes on where it was cut off."""
+    from semantiseg.report.ablation import run
+
+    run(ROOT, output, seeds=seeds, steps=steps)
+    click.echo((output / "ablation.md").read_text(encoding="utf-8"))
+
+
+@main.command()
 @click.argument("name")
 def stage(name: str) -> None:
     """Run stage NAME alone, as DVC does (`python -m semantiseg.stage NAME`)."""

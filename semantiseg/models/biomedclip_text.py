@@ -19,6 +19,8 @@ from semantiseg.models.text import check_lengths, check_texts
 class BiomedCLIPText:
     """A `TextEncoder`: E = 768, F = 512 (after the text projection, in the space of F_sem)."""
 
+    name = "biomedclip"
+
     def __init__(self, source: str | Path) -> None:
         """
         Args:

@@ -38,6 +38,8 @@ class TextFeatures:
     pooled: NDArray[np.float16]
     static: NDArray[np.float16]
     origin: str = "memory"
+    encoder: str = "minilm"
+    """Name of the encoder; a file says it where it is not MiniLM."""
     _position: Mapping[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -86,6 +88,8 @@ class TextFeatures:
         path.parent.mkdir(parents=True, exist_ok=True)
         # track_times would put the hour of writing into the file.
         with h5py.File(path, "w", track_order=False) as file:
+            if self.encoder != "minilm":
+                file.attrs["encoder"] = self.encoder
             file.create_dataset("texts", data=list(self.texts), dtype=h5py.string_dtype("utf-8"), track_times=False)
             for name in ("offsets", "tokens", "ids", "pooled", "static"):
                 # Rows of the word-piece table repeat: gzip takes nine tenths of them away. Contextual features hardly
@@ -107,6 +111,7 @@ class TextFeatures:
         try:
             with h5py.File(path, "r") as file:
                 texts = tuple(file["texts"].asstr()[:])
+                encoder = str(file.attrs.get("encoder", "minilm"))
                 arrays = {name: file[name][:] for name in ("offsets", "tokens", "ids", "pooled", "static")}
         except (OSError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{path}: expected text features, got {error}. Run the stage 'encode' again.") from None
@@ -115,4 +120,4 @@ class TextFeatures:
                 f"{path}: expected offsets that match {len(texts)} texts, got another number. "
                 "Run the stage 'encode' again."
             )
-        return cls(texts=texts, origin=str(path), **arrays)
+        return cls(texts=texts, origin=str(path), encoder=encoder, **arrays)

@@ -106,7 +106,18 @@ class PromptProjection(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, prompts: PromptBatch) -> PromptBatch:
-        """`[P, T, 2E]` to `[P, 1 + T, D]`; the first token is the sentence."""
+        """`[P, T, 2E]` to `[P, 1 + T, D]`; the first token is the sentence.
+
+        Raises:
+            ModelError: features of another text encoder than the model was trained with.
+        """
+        theirs = prompts.tokens.shape[2] // 2, prompts.pooled.shape[1]
+        ours = self.parts.normalized_shape[0], self.sentence[0].normalized_shape[0]
+        if theirs != ours:
+            raise ModelError(
+                f"prompts: expected text features of widths {ours} (tokens, sentence), got {theirs}. "
+                "Encode them with the text encoder that the model was trained with (`text_encoder` in its config.json)."
+            )
         tokens = self.token(self.parts(prompts.tokens.unflatten(2, (2, -1))).flatten(2))
         scores = self.readers(tokens).masked_fill(~prompts.mask[..., None], ABSENT)  # [P, T, READERS]
         found = self.found((scores.softmax(dim=1).transpose(1, 2) @ tokens).flatten(1))

@@ -33,6 +33,8 @@ ENCODERS = ("minilm", "biomedclip")
 class TextEncoder(Protocol):
     """A frozen text encoder of width E whose sentence embedding has width F."""
 
+    name: str
+    """One of `ENCODERS`."""
     sentence_width: int
     """F."""
     table: NDArray[np.float32]
@@ -119,7 +121,7 @@ def tokenize(texts: Sequence[str]) -> list[list[int]]:
 class MiniLM:
     """The default `TextEncoder`: E = F = 384."""
 
-    sentence_width = 384
+    name, sentence_width = "minilm", 384
 
     @property
     def table(self) -> NDArray[np.float32]:
@@ -177,6 +179,7 @@ def encode_texts(texts: Sequence[str], *, encoder: TextEncoder | None = None) ->
         ids=flat,
         pooled=pooled,
         static=table[flat].astype(np.float16),
+        encoder=encoder.name,
     )
 
 

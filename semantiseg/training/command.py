@@ -48,7 +48,6 @@ def train_in_project(root: Path, model: str, *, every: int, tensorboard: bool = 
         parameters=parameters.train,
         seed=parameters.seed,
         threads=parameters.threads,
-        text_encoder=parameters.encode.text_encoder,
         hardware=chosen,
         checkpoint=Checkpoint(data / "checkpoints" / f"{model}.ckpt", every=every),
     )

@@ -44,7 +44,6 @@ def train(
     parameters: Train,
     seed: int,
     threads: int,
-    text_encoder: str = "minilm",
     hardware: Hardware = Hardware(),  # noqa: B008 (frozen)
     checkpoint: Checkpoint | None = None,
 ) -> pd.DataFrame:
@@ -63,7 +62,6 @@ def train(
         parameters: the `train` section of params.yaml.
         seed: of weights, order and augmentation.
         threads: PyTorch threads of each process.
-        text_encoder: name of the encoder that made `features`.
         hardware: where to run.
         checkpoint: go on from this file where it exists, and keep it up to date; on a CPU with the bytes of a training
             that was not cut off.
@@ -87,7 +85,7 @@ def train(
             progress = Progress(fabric, network, questions, parameters=parameters, seed=seed, hardware=hardware)
             curve = _fit(progress, texts, validation, title=model, checkpoint=checkpoint)
     if fabric.is_global_zero:
-        config = {"model": model, "text_encoder": text_encoder, "seed": seed, "threads": threads}
+        config = {"model": model, "text_encoder": texts.encoder, "seed": seed, "threads": threads}
         _write(out, network, texts, config | parameters.model_dump(), curve)
     fabric.barrier()
     return curve

@@ -54,7 +54,7 @@ def test_answers_have_the_shape_of_the_slice_and_are_probabilities(name, image):
     answer = ask(small(name), image)
     assert answer.probabilities.shape == (3, *image.shape) and answer.probabilities.dtype == np.float32
     assert answer.probabilities.min() >= 0 and answer.probabilities.max() <= 1
-    has_gate = name in ("token", "scalar", "bag_of_words")
+    has_gate = name not in ("none", "box")
     assert (answer.gate is not None) == has_gate
     if has_gate:
         assert answer.gate.shape == (3, *image.shape)

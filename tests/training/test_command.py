@@ -12,7 +12,7 @@ from semantiseg import params
 from semantiseg.cli import main
 from semantiseg.data.store import VolumeStore
 from semantiseg.document import parse, text
-from semantiseg.errors import ParameterError
+from semantiseg.errors import ModelError, ParameterError
 from semantiseg.models.biomedclip_text import BiomedCLIPText
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.registry import load
@@ -52,10 +52,14 @@ def test_the_paper_s_architecture_is_trained_and_answers(folder):
     assert {name.split(".")[4] for name in tower} == {"9", "10", "11"}
     assert any(name.startswith("frequency.stages.") for name in moved)
     features = TextFeatures.load(folder / "data/text/features.h5")
+    config = params.read_yaml(folder / "data/models/token/config.json")
+    assert (config["text_encoder"], config["text_width"], config["sentence_width"]) == ("biomedclip", 48, 32)
     with VolumeStore(folder / "data/volumes") as store:
         image = store.image_slice("c:CT", 1)
     answer = load(folder / "data/models/token").segment(image, features.texts[:3], features=features)
     assert answer.probabilities.shape == (3, 30, 30)
+    with pytest.raises(ModelError, match=r"widths \(48, 32\).*got \(384, 384\).*text_encoder"):
+        load(folder / "data/models/token").segment(image, ["kidney"])
 
 
 def test_a_model_that_params_yaml_does_not_name_is_refused(folder):
