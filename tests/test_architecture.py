@@ -16,7 +16,7 @@ ROOT = tiny_project.ROOT
 LAYERS = ("report", "evaluation", "training", "models", "bench", "data")
 """From left to right as in docs/architecture.md; a module imports from its own layer or from those to its right."""
 
-DOORS = {"artifact", "cli", "stage", "execution", "pipeline", "workspace", "declarations"}
+DOORS = {"artifact", "cli", "commands", "stage", "execution", "pipeline", "workspace", "declarations"}
 GROUND = {
     "conventions",
     "errors",

@@ -51,9 +51,10 @@ def _line(axes, estimates: Mapping[str, Any], model: str, *, offset: float) -> N
         return
     marker, line = _STYLES.get(model, ("o", "solid"))
     values = [point["value"] for _, point in points]
+    # Rounding in metrics.json may put a bound past its value by the last digit.
     errors = [
-        [value - point["low"] for value, (_, point) in zip(values, points, strict=True)],
-        [point["high"] - value for value, (_, point) in zip(values, points, strict=True)],
+        [max(0.0, value - point["low"]) for value, (_, point) in zip(values, points, strict=True)],
+        [max(0.0, point["high"] - value) for value, (_, point) in zip(values, points, strict=True)],
     ]
     axes.errorbar(
         [level + offset for level, _ in points], values, yerr=errors, marker=marker, linestyle=line, markersize=3.5,

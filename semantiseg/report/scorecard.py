@@ -16,7 +16,7 @@ from semantiseg import files
 from semantiseg.errors import DataError, ParameterError, SemantiSegError
 from semantiseg.evaluation.benchmark import Benchmark
 from semantiseg.evaluation.scoring import Missing, score_predictions
-from semantiseg.report import leaderboard, level_figure, style, table1
+from semantiseg.report import collapse_figure, leaderboard, style, table1
 from semantiseg.report.table_text import latex, markdown
 
 SUBMISSION = "submission.json"
@@ -171,8 +171,7 @@ def _write(card: Scorecard, place: Path, progress: Path) -> None:
     card.table.to_csv(staged / "table1.csv", index=False, lineterminator="\n")
     files.write(staged / "table1.md", markdown(card.table, words))
     files.write(staged / "table1.tex", latex(card.table, words))
-    with style.applied():
-        style.save(level_figure.draw(card.metrics), staged / "levels")
+    style.save(collapse_figure.draw(card.metrics), staged / "levels")
     submission = _submission(card, str(files.fingerprint(staged / "results.parquet")))
     files.write(staged / SUBMISSION, submission.model_dump_json(indent=1) + "\n")
     files.replace(staged, place)

@@ -1,0 +1,63 @@
+"""Verbs for readers and reviewers: the site, the check, the archive."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from semantiseg.commands.root import ROOT
+
+
+@click.command()
+@click.option("--output", type=click.Path(path_type=Path), default=Path("site"), show_default=True, help="A folder.")
+def site(output: Path) -> None:
+    """Write the site into OUTPUT: start page, notebooks, guides, reference, case explorer; it opens from disk."""
+    from semantiseg.report.site.build import build
+
+    for line in build(ROOT, output):
+        click.echo(line)
+
+
+@click.command("verify")
+@click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
+@click.option(
+    "--against", multiple=True, type=click.Path(path_type=Path), help="Folder of another run to compare with."
+)
+@click.option(
+    "--tolerance", type=click.FloatRange(min=0), default=0.05, show_default=True, help="Of numbers of another machine."
+)
+def verify_(as_json: bool, against: tuple[Path, ...], tolerance: float) -> None:
+    """Check what is committed, as a reviewer would, on one page; exit 1 if anything fails. Needs no data."""
+    import json
+
+    from semantiseg.artifact import verify
+
+    checks = verify.verify(ROOT, tolerance=tolerance, against=against)
+    click.echo(json.dumps(verify.record(checks, ROOT), indent=1) if as_json else verify.page(checks, ROOT))
+    sys.exit(0 if verify.passed(checks) else 1)
+
+
+@click.command()
+@click.option("--output", type=click.Path(path_type=Path), default=Path("artifact_appendix.md"), show_default=True)
+def badge(output: Path) -> None:
+    """Write the artifact appendix: ACM, NeurIPS, MICCAI and CLAIM items, and a command for every claim."""
+    from semantiseg import files
+    from semantiseg.artifact import appendix, verify
+
+    files.write(output, appendix.appendix(ROOT, verify.verify(ROOT)))
+    click.echo(f"{output}: written")
+
+
+@click.command()
+@click.argument("output", type=click.Path(path_type=Path))
+def release(output: Path) -> None:
+    """Pack code, results, prompts and the default model with checksums into the archive OUTPUT (.tar.gz)."""
+    from semantiseg import files
+    from semantiseg.artifact.release import release as pack
+
+    names = pack(ROOT, output)
+    click.echo(
+        f"{output}: {len(names)} files, {output.stat().st_size / 2**20:.1f} MiB, sha256 {files.fingerprint(output)}"
+    )

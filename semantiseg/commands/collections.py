@@ -1,0 +1,120 @@
+"""Verbs about the benchmark: fetch the collections, plan, word prompts anew, release, attach."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from semantiseg.commands.root import ROOT
+from semantiseg.errors import ParameterError
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("collections", nargs=-1, metavar="[COLLECTION]...")
+@click.option("--limit", type=click.IntRange(min=1), help="Cases of each Decathlon task and of KiTS23; default: all.")
+@click.option("--jobs", type=click.IntRange(min=1), default=4, show_default=True, help="Transfers at a time.")
+@click.option("--from", "by_hand", type=click.Path(path_type=Path), help="List what you downloaded by hand into here.")
+@click.option("--verify", is_flag=True, help="Fetch nothing; read every fetched file and compare its checksum.")
+def fetch(
+    folder: Path, collections: tuple[str, ...], limit: int | None, jobs: int, by_hand: Path | None, verify: bool
+) -> None:
+    """Fetch official COLLECTIONs (none: list them) into FOLDER; run it again to go on after a cut.
+
+    BraTS needs your Synapse token in SYNAPSE_AUTH_TOKEN. The demo never fetches anything.
+    """
+    from semantiseg.data.official import door
+
+    for line in door.run(folder, collections, limit=limit, jobs=jobs, by_hand=by_hand, verify=verify):
+        click.echo(line)
+
+
+@click.command()
+@click.option("--profile", "name", default="paper", show_default=True, help="Size of the benchmark.")
+@click.option("--volumes", type=click.IntRange(min=1), help="Volumes in place of the profile's.")
+@click.option("--cases", multiple=True, metavar="COLLECTION=N", help="Labelled cases in place of the published count.")
+def plan(name: str, volumes: int | None, cases: tuple[str, ...]) -> None:
+    """Print what SemantiBench can be made of, from the collections' published numbers; needs no data."""
+    from semantiseg.bench import planning
+
+    counts = dict(item.partition("=")[::2] for item in cases)
+    if not all(count.isdigit() for count in counts.values()):
+        raise ParameterError(f"plan: expected --cases COLLECTION=N, got {' '.join(cases)!r}.")
+    planned = planning.plan(name, cases={key: int(count) for key, count in counts.items()}, total=volumes)
+    for line in planning.lines(planned):
+        click.echo(line)
+
+
+@click.group()
+def bench() -> None:
+    """SemantiBench beyond the pipeline's stages."""
+
+
+@bench.command("rewrite")
+@click.option(
+    "--backend", type=click.Choice(["grammar", "server", "local"]), default="grammar", show_default=True,
+    help="Who words the prompts anew.",
+)  # fmt: skip
+@click.option("--base-url", default="", help="Address of an OpenAI-compatible server, up to /v1.")
+@click.option("--model", default="", help="Model name on that server.")
+@click.option("--key-variable", default="SEMANTISEG_LLM_KEY", show_default=True, help="Variable that holds the key.")
+@click.option("--structured", type=click.Choice(["json_schema", "json_object", "none"]), default="json_schema")
+@click.option("--texts", type=click.IntRange(min=1), default=1, show_default=True, help="Texts for each prompt.")
+@click.option("--attempts", type=click.IntRange(min=1), default=3, show_default=True, help="Tries for each prompt.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only so many prompts.")
+@click.option("--at-once", type=click.IntRange(min=1), default=4, show_default=True, help="Requests on their way.")
+@click.option("--budget-tokens", type=click.IntRange(min=0), help="Most tokens, earlier runs included.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--output", type=click.Path(path_type=Path), default=Path("rewritten"), show_default=True)
+@click.option("--second-opinion", is_flag=True, help="Have the server judge what the verifier accepted, too.")
+def rewrite(
+    output: Path, limit: int | None, texts: int, attempts: int, second_opinion: bool, **options: Any
+) -> None:  # fmt: skip
+    """Have the core test prompts worded anew; write rewritten.parquet, what was refused and all answers to OUTPUT.
+
+    Answers are kept: after a failure, a kill or an exhausted budget, the same command goes on without paying twice.
+    """
+    from semantiseg.bench.backends.choice import asker_of
+    from semantiseg.bench.backends.rewritten_suite import rewrite_bench
+
+    if second_opinion and options["backend"] != "server":
+        raise ParameterError("--second-opinion: expected --backend server, got another. The others have no opinions.")
+    asker = asker_of(output / "answers", **options)
+    made, refused = rewrite_bench(
+        ROOT / "data/volumes", ROOT / "data/bench", output, asker,
+        texts_per_prompt=texts, attempts=attempts, limit=limit, opinion=asker if second_opinion else None,
+    )  # fmt: skip
+    click.echo(f"{output}: {len(made)} prompts worded anew, {len(refused)} refusals")
+
+
+@bench.command("release")
+@click.argument("output", type=click.Path(path_type=Path))
+@click.option("--date", default="", help="Date of publication, YYYY-MM-DD.")
+def release_bench(output: Path, date: str) -> None:
+    """Write the bench as a dataset to OUTPUT: Parquet, Croissant, card, licences; no voxels."""
+    from semantiseg.bench.release.publication import release as publish_bench
+
+    data = ROOT / "data"
+    rows = publish_bench(data / "raw", data / "volumes", data / "bench", output, published=date)
+    for name, count in rows.items():
+        click.echo(f"{output}/{name}.parquet: {count:,} rows")
+
+
+@bench.command("attach")
+@click.argument("release", type=click.Path(path_type=Path))
+@click.argument("images", type=click.Path(path_type=Path))
+@click.argument("output", type=click.Path(path_type=Path))
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True)
+def attach(release: Path, images: Path, output: Path, workers: int) -> None:
+    """Find the files that RELEASE speaks of below IMAGES, prepare them in OUTPUT, and check every prompt's target."""
+    from semantiseg.bench.release.attach import attach as join
+
+    found = join(release, images, output, workers=workers)
+    click.echo(f"{found.cases} cases prepared in {output}, {len(found.missing)} volumes not found")
+    for volume_id in found.missing[:10]:
+        click.echo(f"not found: {volume_id}")
+    click.echo(f"{found.prompts} prompts checked, {len(found.differing)} targets differ")
+    sys.exit(1 if found.differing else 0)
