@@ -25,6 +25,8 @@ EXPECTED = [
     "evaluate",
     "table1",
     "teaser",
+    "breakdown",
+    "published",
     "claims",
     "publish",
 ]
@@ -94,7 +96,7 @@ def test_only_publish_has_uncached_outputs():
 def test_a_notebooks_parameters_are_those_that_its_stage_lists(name):
     stage = DECLARED[name]
     profile = params.read_yaml(ROOT / "params.yaml")
-    listed = {key: profile[key] for key in stage["params"]}
+    listed = {key: profile[key] for key in stage.get("params", [])}
     flat = {
         leaf: value
         for key, item in listed.items()

@@ -199,9 +199,10 @@ CHECKS: dict[str, Callable[..., Finding]] = {
         printed_pss, pss_below, largest, relative_losses, product, more_than, reachable_volumes, bench_structures,
         bench_balanced, bench_prompts_per_volume, announced_are_reported, reads_text, model_below, model_at_least,
         model_better, claim_executed.haar_channels, claim_executed.patch_grid, claim_executed.layers_exist,
-        claim_executed.printed_gate_suppresses, claim_executed.dhn_penalises_false_positives,
-        claim_published.description_matches, claim_published.needs, claim_published.reference_resolves,
-        claim_published.identifier_matches,
+        claim_executed.eq3_adds_up, claim_executed.printed_gate_suppresses,
+        claim_executed.dhn_penalises_false_positives, claim_executed.dhn_raises_weights, claim_executed.prompt_is_read,
+        claim_published.description_matches, claim_published.needs, claim_published.needs_beside_published,
+        claim_published.all_cited, claim_published.reference_resolves, claim_published.identifier_matches,
     )
 }  # fmt: skip
 """Name in `claims.yaml` -> check."""

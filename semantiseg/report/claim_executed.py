@@ -69,3 +69,40 @@ def dhn_penalises_false_positives(*, gamma: float, metrics: Metrics) -> Finding:
     first, second = (float(dhn_loss(logits, target, gamma=gamma, negatives=False)) for logits in (quiet, loud))
     words = f"loss {first:.4f} without, {second:.4f} with three false positives of four pixels"
     return Finding(second > first, "weighs every hard pixel", words)
+
+
+def eq3_adds_up(*, image_size: int, semantic_channels: int, metrics: Metrics) -> Finding:
+    """Can Eq. 3 add the semantic map to some stage of the ConvNeXt encoder as printed? Executed on timm's network."""
+    import timm
+
+    stages = timm.create_model("convnext_tiny", features_only=True, in_chans=12, pretrained=False).feature_info
+    widths, strides = stages.channels(), stages.reduction()
+    sides = [image_size / 2 / stride for stride in strides]
+    words = ", ".join(f"{side:g} x {side:g} x {width}" for side, width in zip(sides, widths, strict=True))
+    return Finding(
+        semantic_channels in widths, f"{semantic_channels} channels added", f"stages {words}; no projection is printed"
+    )
+
+
+def dhn_raises_weights(*, gamma: float, metrics: Metrics) -> Finding:
+    """Does the weight of Eq. 4 rise above 1, or change at p = 0.5? Executed, on a grid of confidences."""
+    confidence = np.linspace(0.01, 0.99, 99)
+    weight = (1 - confidence) ** gamma
+    step = np.abs(np.diff(weight))
+    words = (
+        f"weights from {weight.max():.2f} to {weight.min():.4f}, {weight[49]:.2f} at p = 0.5, none above 1; largest "
+        f"step of 0.01 in p is {step.max():.3f}, at p = {confidence[int(step.argmax())]:.2f}"
+    )
+    return Finding(bool(weight.max() > 1), "increases the weight where p < 0.5", words)
+
+
+def prompt_is_read(*, text: str, metrics: Metrics) -> Finding:
+    """Can the benchmark's reader, which shares no code with its generator, tell what a prompt asks for? Executed."""
+    from semantiseg.bench.reader import read
+    from semantiseg.errors import PromptError
+
+    try:
+        program = read(text).program
+    except PromptError as error:
+        return Finding(False, text, str(error).partition(", got ")[2].partition(" in '")[0] + " not understood")
+    return Finding(True, text, f"read as {program}")

@@ -3,9 +3,10 @@ equal bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -35,6 +36,8 @@ MODEL_COLOURS = {"token": BLUE, "scalar": ORANGE, "none": GREEN, "bag_of_words":
 
 ORIGIN_NAMES = {"phantom": "phantoms", "user": "own images", "official": "official images"}
 """How the origin of the images is written wherever a number from them is shown."""
+
+_Value = TypeVar("_Value")
 
 _SETTINGS = {
     "figure.dpi": 100,
@@ -85,3 +88,11 @@ def save(figure: Figure, stem: Path) -> list[Path]:
 def origin_name(origins: list[str]) -> str:
     """Words for the origin of a set of images, such as "phantoms"."""
     return " and ".join(ORIGIN_NAMES.get(origin, origin) for origin in sorted(origins))
+
+
+def ordered(models: Mapping[str, _Value]) -> dict[str, _Value]:
+    """Models in the order of `MODEL_LABELS`, then any others by name."""
+    known = list(MODEL_LABELS)
+    return dict(
+        sorted(models.items(), key=lambda item: (known.index(item[0]) if item[0] in known else len(known), item[0]))
+    )

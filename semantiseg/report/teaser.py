@@ -6,20 +6,20 @@ The case is chosen from results by the rule that `choose` states, never by hand.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from semantiseg.conventions import LEVELS, Mask
+from semantiseg.conventions import LEVELS
 from semantiseg.errors import DataError
-from semantiseg.evaluation import metrics, runs
 from semantiseg.evaluation.sensitivity import HEADLINE, join
 from semantiseg.report import style
+from semantiseg.report.answers import read_tiles
 from semantiseg.report.table1 import read_results
-from semantiseg.report.teaser_figure import Panels, Tile
+from semantiseg.report.teaser_figure import Panels
 
 if TYPE_CHECKING:
     from semantiseg.evaluation.predict import Question
@@ -117,12 +117,6 @@ def choose(prompts: pd.DataFrame, results: Mapping[str, pd.DataFrame]) -> Case:
     return Case(str(chosen["prompt_id"]), plain, gated, by_level, bool(len(collapsed)), rule)
 
 
-def _masks(folder: Path, model: str, prompt_ids: Sequence[str]) -> dict[str, Mask]:
-    """A model's stored answers `[H, W]`."""
-    table = pd.read_parquet(folder / model / "masks.parquet", filters=[("prompt_id", "in", list(prompt_ids))])
-    return {row.prompt_id: runs.decode(row.runs, height=row.height, width=row.width) for row in table.itertuples()}
-
-
 def _gates(
     model: Path, asked: pd.DataFrame, questions: Mapping[str, Question], features: Path
 ) -> dict[str, np.ndarray | None]:
@@ -137,19 +131,6 @@ def _gates(
         gate = ask(segmenter, questions[prompt_id], asked[asked["prompt_id"] == prompt_id], encoded).gate
         maps[prompt_id] = None if gate is None else gate[0]
     return maps
-
-
-def _tile(row: pd.Series, question: Question, answer: Mask, dice: float, gate: np.ndarray | None) -> Tile:
-    return Tile(
-        text=row["text"],
-        level=int(row["level"]),
-        image=question.image,
-        truth=question.mask(row["program"]),
-        parent=question.mask(row["parent"]),
-        answer=answer,
-        dice=dice,
-        gate=gate,
-    )
 
 
 def gather(data: Path, models: Sequence[str], *, threads: int) -> tuple[Case, Panels]:
@@ -175,28 +156,16 @@ def gather(data: Path, models: Sequence[str], *, threads: int) -> tuple[Case, Pa
     asked = prompts[prompts["prompt_id"].isin(shown)].set_index("prompt_id", drop=False).sort_index()
     with VolumeStore(data / "volumes") as store:
         questions = {row.prompt_id: read_slice(store, row.volume_id, int(row.slice)) for row in asked.itertuples()}
-    plain_answers = _masks(data / "results", case.plain, shown)
-    gated_answers = _masks(data / "results", case.gated, shown)
+    plain = read_tiles(data, asked.loc[[case.prompt_id]], model=case.plain)[case.prompt_id]
     gates = _gates(data / "models" / case.gated, asked, questions, data / "text" / "features.h5")
-
-    def tile(prompt_id: str, model: str, answers: Mapping[str, Mask]) -> Tile:
-        dice = float(results[model].set_index("prompt_id").loc[prompt_id, "dice"])
-        made = _tile(asked.loc[prompt_id], questions[prompt_id], answers[prompt_id], dice, gates[prompt_id])
-        if not np.isclose(metrics.dice(made.answer, made.truth), dice):
-            raise DataError(
-                f"{data / 'results' / model}, prompt {prompt_id}: expected a stored answer of Dice {dice:.4f} on these "
-                f"volumes, got {metrics.dice(made.answer, made.truth):.4f}. Run the stage 'evaluate@{model}' again."
-            )
-        return made
-
-    by_level = {
-        level: None if prompt_id is None else tile(prompt_id, case.gated, gated_answers)
-        for level, prompt_id in case.by_level.items()
+    gated = {
+        prompt_id: replace(tile, gate=gates[prompt_id])
+        for prompt_id, tile in read_tiles(data, asked, model=case.gated).items()
     }
     panels = Panels(
-        plain=tile(case.prompt_id, case.plain, plain_answers),
+        plain=plain,
         plain_name=style.MODEL_LABELS.get(case.plain, case.plain),
-        by_level=by_level,
+        by_level={level: gated[prompt_id] if prompt_id else None for level, prompt_id in case.by_level.items()},
         gated_name=style.MODEL_LABELS.get(case.gated, case.gated),
         origin=style.origin_name(sorted(asked["origin"].unique())),
         collapsed=case.collapsed,

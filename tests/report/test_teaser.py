@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 
 from semantiseg.errors import DataError
-from semantiseg.report import style, teaser, teaser_figure
+from semantiseg.report import answer_picture, style, teaser, teaser_figure
 
 
-def tile(level: int, *, gate: bool = True, side: int = 24) -> teaser_figure.Tile:
+def tile(level: int, *, gate: bool = True, side: int = 24) -> answer_picture.Tile:
     image = np.random.default_rng(level).random((side, side)).astype(np.float32)
     truth, parent = np.zeros((2, side, side), dtype=bool)
     parent[6:18, 4:20], truth[8:12, 6:10] = True, True
-    return teaser_figure.Tile(
+    return answer_picture.Tile(
         text="renal mass, sparing the cyst",
         level=level,
         image=image,
@@ -129,7 +129,7 @@ class TestDrawing:
         one = tile(1, side=60)
         answer = np.zeros((60, 60), dtype=bool)
         answer[55:59, 3:6] = True
-        rows, columns = teaser_figure._window([dataclasses.replace(one, answer=answer)])
+        rows, columns = answer_picture.window_of([dataclasses.replace(one, answer=answer)])
         assert answer[rows, columns].sum() == answer.sum() and one.parent[rows, columns].sum() == one.parent.sum()
 
 

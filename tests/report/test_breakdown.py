@@ -1,0 +1,143 @@
+"""Collapse figure, Table 2, gallery and variables: made from the metrics and answers of models with known habits."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from semantiseg.errors import DataError
+from semantiseg.evaluation.sensitivity import join
+from semantiseg.report import collapse_figure, gallery, style, table1, table2, variables
+
+
+@pytest.fixture(scope="module")
+def metrics(cohort, results) -> dict:
+    habits = {"scalar": "collapses", "token": "truth"}
+    answers = {model: results[habit] for model, habit in habits.items()}
+    return table1.summarise(cohort.prompts, answers, resamples=50, seed=0, profile="demo")
+
+
+class TestCollapseFigure:
+    def test_draws_every_model_at_its_dice_with_its_interval(self, metrics) -> None:
+        figure = collapse_figure.draw(metrics)
+        for axes, part in zip(figure.axes, ("core", "matched"), strict=True):
+            assert [line.get_label() for line in axes.containers] == [
+                style.MODEL_LABELS["token"], style.MODEL_LABELS["scalar"],
+            ]  # fmt: skip
+            for container, model in zip(axes.containers, ("token", "scalar"), strict=True):
+                expected = [metrics["models"][model][part][f"l{level}"]["value"] for level in (1, 2, 3)]
+                assert container.lines[0].get_ydata() == pytest.approx(expected)
+
+    def test_is_byte_stable_and_names_the_images(self, metrics, tmp_path: Path) -> None:
+        for name in ("one", "two"):
+            style.save(collapse_figure.draw(metrics), tmp_path / name)
+        for suffix in (".png", ".pdf", ".svg"):
+            assert (tmp_path / f"one{suffix}").read_bytes() == (tmp_path / f"two{suffix}").read_bytes()
+        assert "phantoms" in collapse_figure.draw(metrics).axes[0].get_ylabel()
+
+    def test_a_level_without_prompts_has_no_point(self, metrics) -> None:
+        none = {"value": None, "low": None, "high": None, "prompts": 0, "patients": 0}
+        summary = metrics["models"]["token"]
+        changed = metrics | {"models": {"token": summary | {"core": summary["core"] | {"l2": none}}}}
+        assert len(collapse_figure.draw(changed).axes[0].containers[0].lines[0].get_xdata()) == 2
+
+
+class TestTable2:
+    def test_holds_the_metrics_of_every_model_and_part(self, metrics, tmp_path: Path) -> None:
+        frame = table2.write(metrics, tmp_path)
+        for row in frame.to_dict("records"):
+            found = metrics["models"][row["model"]]["by"][row["breakdown"]][row["name"]]
+            assert (row["dice"], row["prompts"]) == (found["value"], found["prompts"])
+        assert set(frame["breakdown"]) == {"modality", "structure", "kind"}
+        assert len(pd.read_csv(tmp_path / "table2.csv")) == len(frame)
+        text = (tmp_path / "table2.md").read_text()
+        assert "on phantoms" in text and "| Kind of prompt: exclusion |" in text
+        assert (tmp_path / "table2.tex").read_text().count(r" \\") == text.count("\n| ")
+
+    def test_a_truthful_model_has_dice_1_everywhere(self, metrics) -> None:
+        frame = table2.table(metrics)
+        assert (frame.loc[frame["model"] == "token", "dice"] == 1).all()
+
+
+class TestGallery:
+    def test_shows_the_worst_the_middle_and_the_best_of_each_level(self, cohort, results) -> None:
+        answers = join(cohort.prompts, results["collapses"], origin="x")
+        chosen = gallery.choose(answers)
+        core = answers[(answers["suite"] == "core") & (answers["phrasing"] == "unseen")]
+        assert list(chosen.index) == [(level, rank) for level in (1, 2, 3) for rank in gallery.RANKS]
+        for level in (1, 2, 3):
+            dice = core.loc[core["level"] == level, "dice"].sort_values().to_numpy()
+            expected = [dice[0], dice[(len(dice) - 1) // 2], dice[-1]]
+            assert list(chosen.loc[level, "dice"]) == pytest.approx(expected)
+
+    def test_ties_go_to_the_smaller_prompt_id_whatever_the_order_of_rows(self, cohort, results) -> None:
+        answers = join(cohort.prompts, results["truth"], origin="x")
+        shuffled = answers.sample(frac=1, random_state=3)
+        assert list(gallery.choose(answers)["prompt_id"]) == list(gallery.choose(shuffled)["prompt_id"])
+        core = answers[(answers["suite"] == "core") & (answers["level"] == 1)]
+        assert gallery.choose(answers).loc[(1, "worst"), "prompt_id"] == core["prompt_id"].min()
+
+    def test_no_core_prompt_is_named(self, cohort, results) -> None:
+        answers = join(cohort.prompts, results["truth"], origin="x")
+        with pytest.raises(DataError, match="expected core prompts"):
+            gallery.choose(answers[answers["suite"] != "core"])
+
+    def test_is_drawn_from_the_stages_files(self, cohort, tmp_path: Path) -> None:
+        cohort.write(tmp_path, {"scalar": "collapses"})
+        chosen, tiles = gallery.gather(tmp_path / "data", "scalar")
+        assert {place: tile.dice for place, tile in tiles.items()} == pytest.approx(dict(chosen["dice"]))
+        figure = gallery.draw(tiles, model="scalar", origin="phantoms")
+        assert "Images: phantoms" in [text.get_text() for text in figure.texts]
+
+    def test_an_answer_that_is_not_stored_is_named(self, cohort, tmp_path: Path) -> None:
+        cohort.write(tmp_path, {"scalar": "collapses"})
+        path = tmp_path / "data/results/scalar/masks.parquet"
+        chosen, _ = gallery.gather(tmp_path / "data", "scalar")
+        lost = chosen["prompt_id"].iloc[0]
+        table = pd.read_parquet(path)
+        table[table["prompt_id"] != lost].to_parquet(path, index=False)
+        with pytest.raises(DataError, match=f"answer to prompt {lost}.*evaluate@scalar"):
+            gallery.gather(tmp_path / "data", "scalar")
+
+
+class TestVariables:
+    def test_every_number_of_the_metrics_has_one_name(self, metrics) -> None:
+        def count(value: object) -> int:
+            if isinstance(value, dict):
+                return sum(map(count, value.values()))
+            return isinstance(value, int | float) and not isinstance(value, bool)
+
+        found = variables.variables(metrics)
+        assert len(found) == count(metrics)
+        assert all(re.fullmatch("[A-Za-z]+", name) for name in found)
+        headline = metrics["models"]["scalar"]["core"]["l3"]
+        assert found["ScalarCoreLThree"]["value"] == headline["value"]
+        assert found["ScalarCoreLThreeLow"]["value"] == headline["low"]
+
+    @pytest.mark.parametrize(
+        ("place", "value", "text"),
+        [
+            ("models.token.core.l1.value", 0.8063, "0.81"),
+            ("models.token.core.pss.value", 0.1884, "0.188"),
+            ("models.token.collapse_rate.value", 0.2921, "29.2%"),
+            ("bench.prompts", 108000, "108,000"),
+        ],
+    )
+    def test_a_number_is_quoted_as_readers_expect(self, place: str, value: float, text: str) -> None:
+        assert variables.text(place, value) == text
+
+    def test_files_agree_and_latex_gets_its_per_cent_signs(self, metrics, tmp_path: Path) -> None:
+        found = variables.write(metrics, tmp_path)
+        assert json.loads((tmp_path / "variables.json").read_text()) == found
+        lines = (tmp_path / "variables.tex").read_text().splitlines()
+        assert len(lines) == len(found)
+        line = next(line for line in lines if line.startswith(r"\newcommand{\ScalarCollapseRate}"))
+        assert re.fullmatch(r"\\newcommand\{\\ScalarCollapseRate\}\{[\d.]+\\%\} % models\.scalar\..*", line)
+
+    def test_two_places_of_one_name_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="expected one place"):
+            variables.variables({"models": {"a_b": {"x": 1.0}, "a": {"b_x": 1.0}}})
