@@ -44,7 +44,7 @@ def verify(root: Path, *, tolerance: float = rerun.TOLERANCE, against: Sequence[
     return [
         answered("fresh", "Are the committed results up to date with code and parameters?", lambda: _fresh(root)),
         answered("published", "Are the published files those that the stages made?", lambda: published.published(root)),
-        answered("tables", "Does Table 1 follow from metrics.json?", lambda: numbers.tables(root)),
+        answered("tables", "Do the tables follow from metrics.json?", lambda: numbers.tables(root)),
         answered("readme", "Does every number on the start page trace to a file?", lambda: numbers.start_page(root)),
         answered("claims", "Which claims hold, computed now?", lambda: numbers.verdicts(root)),
         answered(
