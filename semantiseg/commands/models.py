@@ -118,15 +118,23 @@ def ask_baseline(
 @baselines.command("run")
 @click.argument("name")
 @click.option("--boxes", "protocol", help="oracle_target, oracle_parent or grounder_MODEL; none for text.")
+@click.option("--composed", is_flag=True, help="Ask for the nouns of each sentence, combined as its program says.")
 @click.option("--nsd-tolerance-mm", type=click.FloatRange(min=0), default=2.0, show_default=True)
 @click.pass_obj
-def run_baseline(weights: Path | None, name: str, protocol: str | None, nsd_tolerance_mm: float) -> None:
+def run_baseline(
+    weights: Path | None, name: str, protocol: str | None, composed: bool, nsd_tolerance_mm: float
+) -> None:
     """Ask baseline (or installed model) NAME every test prompt; results go to data/baselines/ROW."""
     from semantiseg.evaluation.baseline import evaluate_row
     from semantiseg.models.baselines.catalogue import weights_root
 
     written = evaluate_row(
-        name, protocol=protocol, weights=weights_root(weights), data=ROOT / "data", nsd_tolerance_mm=nsd_tolerance_mm
+        name,
+        protocol=protocol,
+        composed=composed,
+        weights=weights_root(weights),
+        data=ROOT / "data",
+        nsd_tolerance_mm=nsd_tolerance_mm,
     )
     click.echo(f"{written}: results.parquet, masks.parquet")
 

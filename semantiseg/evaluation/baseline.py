@@ -13,6 +13,7 @@ from semantiseg.models import registry
 from semantiseg.models.baselines import boxes, catalogue, contamination
 from semantiseg.models.baselines.baseline import Baseline
 from semantiseg.models.baselines.row import ORACLE_PARENT, ORACLE_TARGET, grounded_by, prompting, row_name
+from semantiseg.models.compose import compose
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.plugins import open_plugin
 from semantiseg.models.protocol import PromptedSegmenter
@@ -87,6 +88,7 @@ def evaluate_row(
     data: Path,
     nsd_tolerance_mm: float,
     threads: int = 1,
+    composed: bool = False,
 ) -> Path:
     """Ask a baseline every test prompt; writes `results.parquet` and `masks.parquet` into `data/baselines/ROW`.
 
@@ -101,6 +103,7 @@ def evaluate_row(
         data: the pipeline's data folder.
         nsd_tolerance_mm: tolerance of the normalised surface Dice.
         threads: PyTorch threads.
+        composed: ask a model that reads text for the nouns of its sentences (`models/compose.py`).
 
     Returns:
         The folder written.
@@ -110,9 +113,11 @@ def evaluate_row(
     torch.set_num_threads(threads)
     drawn = None if protocol is None else open_protocol(protocol, weights=weights, models=data / "models")
     segmenter = by_protocol(open_model(name, weights=weights), name=name, protocol=protocol)
+    if composed:
+        segmenter = compose(segmenter)
     prompts = read_prompts(data)
     features = data / "text" / "features.h5"
-    row = row_name(name, protocol)
+    row = row_name(name, protocol, composed=composed)
     with VolumeStore(data / "volumes") as store:
         results, masks = predict(
             segmenter,

@@ -11,7 +11,7 @@ from semantiseg.errors import DataError
 from semantiseg.evaluation.baseline import read_prompts
 from semantiseg.models.baselines import catalogue
 from semantiseg.models.baselines.contamination import clean as clean_prompts
-from semantiseg.models.baselines.row import label, prompting
+from semantiseg.models.baselines.row import label, members, prompting
 from semantiseg.report import style, table1
 
 RESAMPLES = 2000
@@ -31,7 +31,7 @@ def absent_rows(weights: Path, *, asked: Iterable[str] = ()) -> list[dict[str, s
         weights: folder of all weights.
         asked: names of rows with results.
     """
-    done = {row.partition("@")[0] for row in asked}
+    done = {members(row)[0] for row in asked}
     statuses = [catalogue.look(name, weights) for name in catalogue.CATALOGUE if name not in done]
     return [
         {
@@ -56,7 +56,7 @@ def description(row: str, results: pd.DataFrame, *, origins: Collection[str]) ->
     seen = [f"{shares[flag]:.0%} {words}" for flag, words in _SEEN.items() if flag in shares]
     weights = "installed model" if label(row) is None else "official weights"
     return {
-        "label": label(row) or row.partition("@")[0],
+        "label": label(row) or members(row)[0],
         "origin": "; ".join([f"{weights}, asked about {style.origin_name(sorted(origins))}", *seen]),
         "prompting": prompting(row),
     }

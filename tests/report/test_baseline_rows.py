@@ -12,7 +12,7 @@ import tiny_project
 from click.testing import CliRunner
 
 from semantiseg.cli import main
-from semantiseg.errors import DataError
+from semantiseg.errors import DataError, ModelError
 from semantiseg.evaluation.baseline import evaluate_row
 from semantiseg.models.baselines import catalogue
 from semantiseg.models.baselines.formula import fill
@@ -58,7 +58,8 @@ def test_the_guides_model_of_ten_lines_gets_its_row_from_the_command_line(projec
     asked = call("run", "threshold", project=project)
     assert asked.exit_code == 0, asked.output
     found = pd.read_parquet(project / "data" / "baselines" / "threshold" / "results.parquet")
-    assert (found["contamination"] == "clean").all() and found["dice"].between(0, 1).all() and found["dice"].max() > 0
+    assert (found["contamination"] == "clean").all() and found["dice"].between(0, 1).all()
+    assert (found["predicted_mm2"] > 0).all()
     table = call("table", "mine", project=project).output
     row = next(line for line in table.splitlines() if line.startswith("| threshold"))
     assert "installed model, asked about phantoms" in row and "| text |" in row
@@ -92,6 +93,17 @@ def test_each_protocol_is_a_row_and_its_boxes_are_its_own(project, sam_med2d):
     assert "sam_med2d" not in frame.index
     assert frame.loc["SAM-Med2D", "origin"] == "printed in the paper; asked here in rows of its own"
     assert "not run here" in frame.loc["BiomedParse", "origin"]
+
+
+def test_a_model_that_reads_text_also_gets_its_composed_row(project, sam_med2d):
+    places = {"weights": project / "weights", "data": project / "data", "nsd_tolerance_mm": 1.0}
+    plain = evaluate_row("threshold", protocol=None, **places)
+    composed = evaluate_row("threshold", protocol=None, composed=True, **places)
+    assert composed.name == "threshold+composed"
+    areas = [pd.read_parquet(folder / "results.parquet").set_index("prompt_id") for folder in (plain, composed)]
+    assert (areas[0]["predicted_mm2"] != areas[1]["predicted_mm2"]).any()  # "without" and "right" are done, not said
+    with pytest.raises(ModelError, match="compose"):
+        evaluate_row("sam_med2d", protocol="oracle_target", composed=True, **places)
 
 
 def test_every_absent_baseline_has_a_row_without_a_number_that_says_so(cohort, results, tmp_path):

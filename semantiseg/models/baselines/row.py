@@ -22,6 +22,7 @@ _CLOSED_VOCABULARY = ("imis_net",)
 ORACLE_TARGET = "oracle_target"
 ORACLE_PARENT = "oracle_parent"
 _GROUNDED = "grounder_"
+_COMPOSED = "+composed"
 
 
 def grounded_by(grounder: str) -> str:
@@ -29,9 +30,10 @@ def grounded_by(grounder: str) -> str:
     return f"{_GROUNDED}{grounder}"
 
 
-def row_name(model: str, protocol: str | None) -> str:
-    """Name of a row, of its results folder and of the column `model`; no protocol for a model that reads text."""
-    return model if protocol is None else f"{model}@{protocol}"
+def row_name(model: str, protocol: str | None, *, composed: bool = False) -> str:
+    """Name of a row, of its results folder and of the column `model`; no protocol for a model that reads text, which
+    may be asked through its sentences' programs instead (`models/compose.py`)."""
+    return f"{model}{_COMPOSED * composed}" + ("" if protocol is None else f"@{protocol}")
 
 
 def prompting(row: str) -> str:
@@ -41,6 +43,8 @@ def prompting(row: str) -> str:
         ParameterError: a protocol that does not exist.
     """
     model, at, protocol = row.partition("@")
+    if model.endswith(_COMPOSED):
+        return f"{prompting(model.removesuffix(_COMPOSED))}, composed: its sentences' nouns"
     if not at:
         return "text, passed around its closed vocabulary" if model in _CLOSED_VOCABULARY else "text"
     if protocol == ORACLE_TARGET:
@@ -57,9 +61,10 @@ def prompting(row: str) -> str:
 def members(row: str) -> tuple[str, ...]:
     """The models behind a row: the one it is named for, and the one that drew its boxes, if one did."""
     model, _, protocol = row.partition("@")
+    model = model.removesuffix(_COMPOSED)
     return (model, protocol.removeprefix(_GROUNDED)) if protocol.startswith(_GROUNDED) else (model,)
 
 
 def label(row: str) -> str | None:
     """A baseline's label; None for a row of another model."""
-    return BASELINES.get(row.partition("@")[0])
+    return BASELINES.get(members(row)[0])

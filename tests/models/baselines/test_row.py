@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from semantiseg.errors import ParameterError
-from semantiseg.models.baselines.row import grounded_by, label, prompting, row_name
+from semantiseg.models.baselines.row import grounded_by, label, members, prompting, row_name
 
 
 def test_a_row_says_how_it_was_prompted():
@@ -25,3 +25,10 @@ def test_a_protocol_that_does_not_exist_is_refused(protocol):
 def test_rows_of_one_baseline_share_its_label_and_other_models_have_none():
     assert label("medsam@oracle_target") == label("medsam@oracle_parent") == "MedSAM"
     assert label("gated") is None
+
+
+def test_a_composed_row_is_a_row_of_its_own_of_the_same_model():
+    row = row_name("biomedparse", None, composed=True)
+    assert row != "biomedparse" and label(row) == "BiomedParse v1" and members(row) == ("biomedparse",)
+    assert prompting(row) == "text, composed: its sentences' nouns"
+    assert members("sam@grounder_biomedparse") == ("sam", "biomedparse")
