@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,7 +76,9 @@ def prepare(
     partial.mkdir(parents=True)
     try:
         rows = _prepare_all(cases, partial, spacing_mm=spacing_mm, workers=workers or os.cpu_count() or 1)
+        same = duplicated_patients(rows)
         for row in rows:
+            row["patient_id"] = same.get(row["patient_id"], row["patient_id"])
             row["split"] = splits[row["patient_id"]]
         write_manifest(partial, rows)
         if volumes.exists():
@@ -84,6 +87,30 @@ def prepare(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return read_manifest(volumes)
+
+
+def duplicated_patients(rows: list[dict[str, Any]]) -> dict[str, str]:
+    """Patient ids that stand for a person with another id, because both have an image file of equal bytes.
+
+    BraTS 2024 GLI publishes some scans twice under different ids; in different splits they would leak. Each id is
+    mapped to the first of its group, and told in a warning.
+    """
+    groups: dict[str, str] = {}
+
+    def first(patient: str) -> str:
+        while groups.get(patient, patient) != patient:
+            patient = groups[patient]
+        return patient
+
+    owner: dict[str, str] = {}
+    for row in rows:
+        one, other = first(row["patient_id"]), first(owner.setdefault(row["sha256_image"], row["patient_id"]))
+        groups[max(one, other)] = min(one, other)
+    same = {patient: first(patient) for patient in groups if first(patient) != patient}
+    if same:
+        pairs = ", ".join(f"{patient} = {other}" for patient, other in sorted(same.items()))
+        warnings.warn(f"images of equal bytes under several patient ids, taken as one patient: {pairs}", stacklevel=2)
+    return same
 
 
 def _prepare_all(cases: list[SourceCase], folder: Path, *, spacing_mm: float, workers: int) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from semantiseg.data.prepare import prepare
+from semantiseg.data.prepare import duplicated_patients, prepare
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError, ParameterError
 
@@ -25,7 +25,9 @@ def raw(collection):
     ct = collection(labels={"1": "spleen", "2": "liver"})
     for patient in range(4):
         for index in range(2):
-            ct.add(f"P{patient}_{index}", patient=f"P{patient}")
+            image = np.random.default_rng(2 * patient + index).normal(-1000, 5, (12, 10, 6))
+            image[2:-2, 2:-2] += 1040
+            ct.add(f"P{patient}_{index}", image.astype(np.int16), patient=f"P{patient}")
     mr = collection(
         "Task05_Prostate", labels={"1": "PZ", "2": "TZ"}, modality={"0": "T2", "1": "ADC"}, origin="phantom"
     )
@@ -136,3 +138,25 @@ def test_all_real_slices_can_be_prepared(shared, tmp_path):
         "left_kidney",
         "liver_parenchyma",
     }
+
+
+def test_a_scan_published_twice_belongs_to_one_patient_and_one_split(collection, tmp_path):
+    task = collection()
+    rng = np.random.default_rng(0)
+    for number in range(8):
+        task.add(f"c{number}", rng.normal(40, 9, (12, 10, 6)).astype(np.int16))
+    copy = (task.folder / "imagesTr/c6.nii.gz").read_bytes()
+    (task.folder / "imagesTr/c2.nii.gz").write_bytes(copy)
+    with pytest.warns(UserWarning, match="taken as one patient: c6 = c2"):
+        manifest = prepare(tmp_path / "raw", tmp_path / "volumes", spacing_mm=1.0, test_share=0.4,
+                           validation_share=0.2, seed=0, workers=1)  # fmt: skip
+    twice = manifest.loc[["c2:CT", "c6:CT"]]
+    assert set(twice["patient_id"]) == {"c2"} and twice["split"].nunique() == 1
+    assert manifest["patient_id"].nunique() == 7
+
+
+def test_chains_of_equal_scans_are_one_patient():
+    rows = [{"patient_id": patient, "sha256_image": image} for patient, image in
+            [("d", "1"), ("b", "1"), ("b", "2"), ("c", "2"), ("a", "3"), ("c", "3"), ("e", "4")]]  # fmt: skip
+    with pytest.warns(UserWarning):
+        assert duplicated_patients(rows) == {"b": "a", "c": "a", "d": "a"}
