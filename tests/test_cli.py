@@ -42,6 +42,8 @@ def test_help_names_every_verb(call):
         "fresh",
         "compare-table",
         "publish",
+        "fetch",
+        "plan",
         "info",
     ):
         assert f"  {verb}" in answer.output
