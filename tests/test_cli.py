@@ -44,6 +44,8 @@ def test_help_names_every_verb(call):
         "compare-table",
         "publish",
         "segment",
+        "fetch",
+        "plan",
         "info",
     ):
         assert f"  {verb}" in answer.output
