@@ -11,6 +11,7 @@ import contextlib
 import datetime
 import json
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,9 @@ STAGING = Path("data/.staging")
 FAILED = Path("data/failed")
 RENDERED = Path("data/rendered")
 LOG = Path("logs/stages.jsonl")
+
+_LOCK_READINGS, _LOCK_SECONDS = 20, 0.25
+"""DVC writes dvc.lock in place, in some milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +55,7 @@ def load(name: str, *, root: Path) -> Stage:
         ParameterError: params.yaml as a whole is not valid.
     """
     check(read_yaml(root / "params.yaml"), origin="params.yaml")
-    try:
-        # DVC reads the names of stages from the working directory.
-        with contextlib.chdir(root), Repo() as repo:
-            declared = repo.stage.load_one("dvc.yaml", name)
-    except DvcException as error:
-        raise StageError(f"stage {name}: expected a stage of dvc.yaml, got: {error}. See `dvc stage list`.") from None
+    declared = _declared(name, root=root)
     listed = [dep.read_params(flatten=False) for dep in declared.deps if isinstance(dep, ParamsDependency)]
     deps = tuple(Path(dep.def_path) for dep in declared.deps if not isinstance(dep, ParamsDependency))
     outs = tuple(Path(out.def_path) for out in declared.outs)
@@ -69,6 +68,23 @@ def load(name: str, *, root: Path) -> Stage:
         )
     item = _item(name, matrix=read_yaml(root / "dvc.yaml")["stages"][name.partition("@")[0]].get("matrix", {}))
     return Stage(name, sources[0], rendered[0], deps, outs, item=item, listed=listed[0] if listed else {})
+
+
+def _declared(name: str, *, root: Path) -> Any:
+    """The stage as DVC reads it; read again while a lane beside this one is half through writing dvc.lock."""
+    readings = 0
+    while True:
+        try:
+            # DVC reads the names of stages from the working directory.
+            with contextlib.chdir(root), Repo() as repo:
+                return repo.stage.load_one("dvc.yaml", name)
+        except DvcException as error:
+            readings += 1
+            if "dvc.lock" not in str(error) or readings == _LOCK_READINGS:
+                raise StageError(
+                    f"stage {name}: expected a stage of dvc.yaml, got: {error}. See `dvc stage list`."
+                ) from None
+            time.sleep(_LOCK_SECONDS)
 
 
 def _item(name: str, *, matrix: Mapping[str, Any]) -> dict[str, str]:

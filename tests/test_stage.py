@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -158,6 +159,22 @@ def test_an_unknown_profile_key_stops_every_stage_naming_file_and_key(tiny):
 def test_an_unknown_stage_is_named_with_the_remedy(tiny):
     with pytest.raises(StageError, match="stage mkae.*dvc stage list"):
         stage.load("mkae", root=tiny())
+
+
+def test_a_lock_that_another_lane_is_half_through_writing_is_read_again(tiny):
+    lock = tiny / "dvc.lock"
+    lock.write_text("schema: '2.0'\nstages:\n  mak")
+    writer = threading.Timer(0.6, lock.unlink)
+    writer.start()
+    assert stage.load("make", root=tiny).source == Path("notebooks/01_make.ipynb")
+    writer.join()
+
+
+def test_a_lock_that_stays_broken_is_named(tiny, monkeypatch):
+    monkeypatch.setattr(stage, "_LOCK_SECONDS", 0.0)
+    (tiny / "dvc.lock").write_text("schema: '2.0'\nstages:\n  mak")
+    with pytest.raises(StageError, match="dvc.lock"):
+        stage.load("make", root=tiny)
 
 
 def test_a_module_that_no_dependency_covers_stops_the_stage(tiny):
