@@ -79,7 +79,7 @@ def draw(tiles: Mapping[tuple[int, str], Tile], *, model: str, origin: str) -> F
                 above = figure.add_axes((left, top - 0.27, 0.15, 0.19))
                 below = figure.add_axes((left + 0.16, top - 0.27, 0.15, 0.19))
                 tile = tiles.get((level, rank))
-                figure.text(left, top, f"L{level}, {rank}", fontsize=7, fontweight="bold", va="top")
+                figure.text(left + 0.235, top - 0.075, rank, fontsize=7, fontweight="bold", ha="center")
                 answer_picture.pair(
                     above,
                     below,
