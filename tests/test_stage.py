@@ -162,19 +162,21 @@ def test_an_unknown_stage_is_named_with_the_remedy(tiny):
 
 
 def test_a_lock_that_another_lane_is_half_through_writing_is_read_again(tiny):
-    lock = tiny / "dvc.lock"
+    root = tiny()
+    lock = root / "dvc.lock"
     lock.write_text("schema: '2.0'\nstages:\n  mak")
     writer = threading.Timer(0.6, lock.unlink)
     writer.start()
-    assert stage.load("make", root=tiny).source == Path("notebooks/01_make.ipynb")
+    assert stage.load("make", root=root).source == Path("notebooks/01_make.ipynb")
     writer.join()
 
 
 def test_a_lock_that_stays_broken_is_named(tiny, monkeypatch):
+    root = tiny()
     monkeypatch.setattr(stage, "_LOCK_SECONDS", 0.0)
-    (tiny / "dvc.lock").write_text("schema: '2.0'\nstages:\n  mak")
+    (root / "dvc.lock").write_text("schema: '2.0'\nstages:\n  mak")
     with pytest.raises(StageError, match="dvc.lock"):
-        stage.load("make", root=tiny)
+        stage.load("make", root=root)
 
 
 def test_a_module_that_no_dependency_covers_stops_the_stage(tiny):
