@@ -1,8 +1,6 @@
 """What BiomedParse v1 costs on one core at its official size, on weights by formula in a file as the official one.
 
-    python benchmarks/biomedparse.py PICTURE SENTENCE...
-
-asks one real picture instead and writes a mask a sentence: the path is proven, the masks mean nothing, and say so.
+Its rows are recorded with those of the other baselines (`baselines.py`).
 """
 
 from __future__ import annotations
@@ -19,14 +17,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, PngImagePlugin
 
 from semantiseg.errors import StageError
 from semantiseg.models.baselines.biomedparse import BiomedParse, JointBiomedParse
 from semantiseg.models.baselines.biomedparse.biomedparse import build
 from semantiseg.models.baselines.biomedparse.card import FILE, SIZE
-from semantiseg.models.baselines.formula import MEANINGLESS, formula_tensor
-from semantiseg.models.baselines.picture import read_picture
+from semantiseg.models.baselines.formula import formula_tensor
 
 PEAK_GIB = 6
 NINE_VS_ONE = 1.3
@@ -64,7 +60,7 @@ def write_weights(path: Path) -> None:
 
 def measured(folder: str) -> dict[str, float]:
     """What `measure` says in a process of its own: this one's memory is not the model's."""
-    command = [sys.executable, __file__, "--measure", folder]
+    command = [sys.executable, __file__, folder]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise StageError(f"benchmark biomedparse: expected a measurement, got:\n{done.stderr[-2000:]}")
@@ -94,26 +90,5 @@ def measure(folder: Path) -> dict[str, float]:
     return {name: round(value, 2) for name, value in found.items()}
 
 
-def show(path: Path, texts: list[str]) -> None:
-    """Ask a picture with formula weights; write one mask a sentence here, in the picture's geometry, marked as such."""
-    network = build()
-    for name, tensor in network.state_dict().items():
-        tensor.copy_(formula_tensor(name, tensor, seed=0))
-    probabilities = BiomedParse(network).ask(read_picture(path), texts=texts)
-    note = PngImagePlugin.PngInfo()
-    note.add_text("Comment", MEANINGLESS)
-    for text, map_ in zip(texts, probabilities, strict=True):
-        target = Path(f"{path.stem}_{text.replace(' ', '+')}_formula_weights.png")
-        Image.fromarray((map_ > 0.5).astype(np.uint8) * 255).save(target, pnginfo=note)
-        print(f"{target}: {map_.shape[0]} x {map_.shape[1]}, {(map_ > 0.5).mean():.1%} of the picture; {MEANINGLESS}")
-
-
-BENCHMARKS = (cost,)
-
-
 if __name__ == "__main__":
-    if sys.argv[1] == "--measure":
-        print(json.dumps(measure(Path(sys.argv[2]))))
-    else:
-        torch.set_num_threads(1)
-        show(Path(sys.argv[1]), sys.argv[2:])
+    print(json.dumps(measure(Path(sys.argv[1]))))

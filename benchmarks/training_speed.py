@@ -1,4 +1,4 @@
-"""How fast training and answering are: waiting for data, and what eight more prompts cost."""
+"""How much of a training step is spent waiting for its batch."""
 
 from __future__ import annotations
 
@@ -7,22 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from semantiseg import params
 from semantiseg.data.store import VolumeStore
 from semantiseg.models.features import TextFeatures
-from semantiseg.models.registry import build, start_from
+from semantiseg.models.registry import start_from
 from semantiseg.training.hardware import Hardware
 from semantiseg.training.optimisation import deterministic
 from semantiseg.training.progress import Progress
 from semantiseg.training.questions import Questions, read_questions
 
-WAIT_SHARE, NINE_AGAINST_ONE = 0.05, 1.3
+WAIT_SHARE = 0.05
 WARM_UP, STEPS = 60, 120
 """Optimiser steps before and while the waiting is timed: the first ones fill the cache of slices."""
-ROUNDS = 5
 
 
 def loader_wait(root: Path) -> Iterator[dict[str, Any]]:
@@ -55,44 +53,7 @@ def loader_wait(root: Path) -> Iterator[dict[str, Any]]:
     }
 
 
-def prompts_per_image(root: Path) -> Iterator[dict[str, Any]]:
-    """Seconds of nine prompts on one 352 x 352 image against one, full-size network, text features cached."""
-    with deterministic(1):
-        torch.manual_seed(0)
-        network = build("token", width="paper", image_size=352, text_width=768, sentence_width=512).eval()
-        image = np.random.default_rng(0).random((352, 352)).astype(np.float32)
-        texts = tuple(f"prompt {number}" for number in range(9))
-        features = _features(texts)
-        seconds: dict[int, list[float]] = {1: [], 9: []}
-        for _ in range(1 + ROUNDS):
-            for number, times in seconds.items():
-                started = time.perf_counter()
-                network.segment(image, texts[:number], features=features)
-                times.append(time.perf_counter() - started)
-    one, nine = (float(np.median(times[1:])) for times in seconds.values())
-    yield {
-        "name": "segment_9_vs_1_prompts",
-        "value": round(nine / one, 3),
-        "unit": "x",
-        "target": NINE_AGAINST_ONE,
-        "seconds_1": round(one, 3),
-    }
-
-
-def _features(texts: tuple[str, ...]) -> TextFeatures:
-    rng = np.random.default_rng(0)
-    words = 12 * len(texts)
-    return TextFeatures(
-        texts=texts,
-        offsets=np.arange(0, words + 1, 12),
-        tokens=rng.normal(size=(words, 768)).astype(np.float16),
-        ids=np.zeros(words, dtype=np.int32),
-        pooled=rng.normal(size=(len(texts), 512)).astype(np.float16),
-        static=rng.normal(size=(words, 768)).astype(np.float16),
-    )
-
-
-BENCHMARKS = (loader_wait, prompts_per_image)
+BENCHMARKS = (loader_wait,)
 
 
 if __name__ == "__main__":
