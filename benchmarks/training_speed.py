@@ -54,8 +54,3 @@ def loader_wait(root: Path) -> Iterator[dict[str, Any]]:
 
 
 BENCHMARKS = (loader_wait,)
-
-
-if __name__ == "__main__":
-    for benchmark in (loader_wait, prompts_per_image):
-        print(*benchmark(Path(__file__).resolve().parents[1]), sep="\n")
