@@ -17,6 +17,13 @@ def _markdown(name: str) -> Callable[[Path], str]:
     return lambda root: (root / "figures" / name).read_text(encoding="utf-8").strip()
 
 
+def _composition(root: Path) -> str:
+    """Plain and composed models on SemantiBench's core prompts: the rows of `composition.md` that speak of them."""
+    lines = _markdown("composition.md")(root).splitlines()
+    rows = [line for line in lines if line.startswith(("| Sentences ", "|---", "| SemantiBench core"))]
+    return "\n".join([lines[0], "", *rows])
+
+
 def _cost(root: Path) -> str:
     """What the committed demo run took, in one sentence."""
     run = json.loads((root / "benchmarks" / "demo_run.json").read_text(encoding="utf-8"))
@@ -31,6 +38,7 @@ def _cost(root: Path) -> str:
 
 BLOCKS: dict[str, Callable[[Path], str]] = {
     "table1": _markdown("table1.md"),
+    "composition": _composition,
     "claims": _markdown("claims.md"),
     "cost": _cost,
 }
