@@ -31,17 +31,25 @@ def _leaves(value: Any, place: str) -> Iterator[tuple[str, float | int]]:
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from _leaves(item, f"{place}.{key}" if place else str(key))
+    elif isinstance(value, list):
+        # A row of a list is named by its words, as its place may change; lists of words hold no numbers.
+        for row in (item for item in value if isinstance(item, Mapping)):
+            name = "_".join(item for _, item in sorted(row.items()) if isinstance(item, str))
+            yield from _leaves(row, f"{place}.{name}")
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield place, value
 
 
 def text(place: str, value: float | int) -> str:
-    """A number as it is quoted: counts whole with thousands, shares in per cent, PSS with three digits, others two."""
+    """A number as it is quoted: counts whole with thousands, shares in per cent, PSS with three digits, p values
+    with four, others two."""
     if isinstance(value, int):
         return f"{value:,}"
     if any(f".{name}" in place for name in _PERCENT):
         return f"{number(100 * value, digits=1)}%"
-    return number(value, digits=3 if ".pss." in place else 2)
+    if place.endswith((".p", ".p_holm")):
+        return number(value, digits=4)
+    return number(value, digits=3 if ".pss" in place else 2)
 
 
 def variables(metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -109,6 +109,8 @@ class TestVariables:
         def count(value: object) -> int:
             if isinstance(value, dict):
                 return sum(map(count, value.values()))
+            if isinstance(value, list):
+                return sum(count(row) for row in value if isinstance(row, dict))
             return isinstance(value, int | float) and not isinstance(value, bool)
 
         found = variables.variables(metrics)
@@ -117,6 +119,12 @@ class TestVariables:
         headline = metrics["models"]["scalar"]["core"]["l3"]
         assert found["ScalarCoreLThree"]["value"] == headline["value"]
         assert found["ScalarCoreLThreeLow"]["value"] == headline["low"]
+
+    def test_a_comparison_is_named_by_its_models_and_measure(self, metrics) -> None:
+        row = next(row for row in metrics["comparisons"] if row["measure"] == "l3")
+        name = "".join(part.capitalize() for part in (row["first"], "l", "three", row["second"]))
+        found = variables.variables(metrics)[f"Comparisons{name.replace('Lthree', 'LThree')}Difference"]
+        assert found["value"] == row["difference"]
 
     @pytest.mark.parametrize(
         ("place", "value", "text"),

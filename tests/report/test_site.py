@@ -22,7 +22,7 @@ SHOWN = ("07_table1", "08_teaser")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bare clone with two of the notebooks and one module a package: no data, no results."""
     root = tmp_path_factory.mktemp("clone")
-    for name in ("README.md", "mkdocs.yml", "LICENSE", "CITATION.cff", "claims.yaml"):
+    for name in ("README.md", "mkdocs.yml", *pages.LINKED):
         shutil.copyfile(ROOT / name, root / name)
     for name in ("docs", "figures"):
         shutil.copytree(ROOT / name, root / name)

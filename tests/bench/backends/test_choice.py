@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from semantiseg import cli
 from semantiseg.bench.backends.choice import asker_of
 from semantiseg.bench.build import make_candidates, verify_candidates
+from semantiseg.commands import collections
 from semantiseg.errors import ParameterError
 
 OPTIONS = {
@@ -25,7 +26,7 @@ def test_a_server_needs_address_and_model_and_unknown_names_are_refused(tmp_path
 
 
 def test_the_command_words_prompts_by_a_server_and_goes_on_from_kept_answers(volumes, server, tmp_path, monkeypatch):
-    monkeypatch.setattr(cli, "ROOT", tmp_path)
+    monkeypatch.setattr(collections, "ROOT", tmp_path)
     (tmp_path / "data").mkdir()
     (tmp_path / "data/volumes").symlink_to(volumes)
     bench = tmp_path / "data/bench"

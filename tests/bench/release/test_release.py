@@ -18,6 +18,7 @@ from semantiseg.bench.build import make_candidates, verify_candidates
 from semantiseg.bench.release.attach import attach
 from semantiseg.bench.release.licences import licence_of
 from semantiseg.bench.release.publication import release
+from semantiseg.commands import collections
 from semantiseg.data.prepare import prepare
 from semantiseg.errors import DataError
 
@@ -231,7 +232,7 @@ def test_a_target_that_is_not_the_released_one_is_reported(published, own_copy, 
 
 
 def test_the_commands_release_and_attach(place, own_copy, tmp_path, monkeypatch):
-    monkeypatch.setattr(cli, "ROOT", place)
+    monkeypatch.setattr(collections, "ROOT", place)
     out = tmp_path / "out"
     made = CliRunner().invoke(cli.main, ["bench", "release", str(out), "--date", "2026-01-31"], catch_exceptions=False)
     assert made.exit_code == 0 and "volumes.parquet: 12 rows" in made.output
