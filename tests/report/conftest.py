@@ -3,8 +3,9 @@ habits."""
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -171,3 +172,23 @@ def browser() -> Iterator[object]:
         opened = play.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="session")
+def save_tiny_model() -> Callable[[Path], None]:
+    """Writes a model of the smallest size, named as its folder, into the folder."""
+
+    def save(folder: Path) -> None:
+        import torch
+        from safetensors.torch import save_file
+
+        from semantiseg.models import registry
+
+        torch.manual_seed(0)
+        folder.mkdir(parents=True)
+        model = registry.build(folder.name, width="tiny", image_size=64, text_width=384)
+        save_file(model.state_dict(), folder / "model.safetensors")
+        config = {"model": folder.name, "width": "tiny", "image_size": 64, "text_width": 384}
+        (folder / "config.json").write_text(json.dumps(config))
+
+    return save

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import http.server
 import json
@@ -21,15 +22,18 @@ from semantiseg.bench.program import parse
 from semantiseg.conventions import radiological
 from semantiseg.errors import DataError
 from semantiseg.evaluation import runs
-from semantiseg.report.explorer import build, phrases, picture
+from semantiseg.models.text import write_features
+from semantiseg.report.explorer import build, gates, phrases, picture
 
 PAGE = "index.html"
 
 
 @pytest.fixture(scope="module")
-def explorer(tmp_path_factory: pytest.TempPathFactory, cohort) -> Path:
+def explorer(tmp_path_factory: pytest.TempPathFactory, cohort, save_tiny_model) -> Path:
     root = tmp_path_factory.mktemp("cohort")
     cohort.write(root, {"token": "truth", "scalar": "collapses"})
+    save_tiny_model(root / "data" / "models" / "token")
+    write_features(root / "data" / "text" / "features.h5", list(cohort.prompts["text"]))
     return build.build(root, root / "site" / "explorer").parent
 
 
@@ -73,6 +77,20 @@ def test_phrases_tell_which_words_say_which_part():
     said = {text[a:b]: role for a, b, role in phrases.spans(text, program, [Clause("density", "hypodense")])}
     assert said["hypodense"] == "clause:0" and said["excluding"] == "operation:minus"
     assert said["mass"] == "structure:kidney_tumour" and said["in"] == "operation:within"
+
+
+def test_a_gate_map_holds_the_means_of_its_parts_as_displayed():
+    gate = np.random.default_rng(0).random((10, 8)).astype(np.float32)
+    found = gates.encoded(gate)
+    values = np.frombuffer(base64.b64decode(found["values"]), np.uint8).reshape(found["height"], found["width"])
+    assert values.shape == (2, 2)
+    assert values[0, 1] == round(float(radiological(gate)[:5, 4:].mean()) * 255)
+
+
+def test_every_prompt_of_a_gated_model_has_its_map_and_others_have_none(explorer):
+    for item in received(explorer / "data" / "case01_CT.js")["prompts"]:
+        assert (item["answers"]["token"]["gate"]["height"], item["answers"]["token"]["gate"]["width"]) == (10, 12)
+        assert "gate" not in item["answers"]["scalar"]  # its results are here, its model is not
 
 
 def test_two_builds_give_the_same_bytes(explorer):
@@ -158,6 +176,15 @@ def test_choosing_scrolling_switching_and_a_link_that_restores_the_view(browser,
     assert again.locator("#prompt-text").inner_text() == text and pixels(again, "b") == picture_b
     assert again.locator("#level").input_value() == "3" and again.locator("#model-b").input_value() == "token"
     assert complaints == []
+
+
+def test_the_gate_map_is_shown_for_the_model_that_has_one(browser, explorer):
+    page = opened(browser, (explorer / PAGE).as_uri() + "#a=token&b=scalar")
+    before = pixels(page, "a"), pixels(page, "b")
+    page.locator("h1").click()
+    page.keyboard.press("g")
+    assert page.locator("#show-gate").is_checked()
+    assert pixels(page, "a") != before[0] and pixels(page, "b") == before[1]
 
 
 def test_the_list_is_walked_with_arrow_keys(browser, explorer):

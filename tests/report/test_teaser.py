@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
@@ -133,21 +132,7 @@ class TestDrawing:
         assert answer[rows, columns].sum() == answer.sum() and one.parent[rows, columns].sum() == one.parent.sum()
 
 
-def save_tiny_model(folder: Path) -> None:
-    import torch
-    from safetensors.torch import save_file
-
-    from semantiseg.models import registry
-
-    torch.manual_seed(0)
-    folder.mkdir(parents=True)
-    model = registry.build(folder.name, width="tiny", image_size=64, text_width=384)
-    save_file(model.state_dict(), folder / "model.safetensors")
-    config = {"model": folder.name, "width": "tiny", "image_size": 64, "text_width": 384}
-    (folder / "config.json").write_text(json.dumps(config))
-
-
-def test_the_figure_is_made_from_the_stages_files(cohort, tmp_path: Path) -> None:
+def test_the_figure_is_made_from_the_stages_files(cohort, save_tiny_model, tmp_path: Path) -> None:
     from semantiseg.models.text import write_features
 
     cohort.write(tmp_path, {"token": "truth", "scalar": "collapses"})

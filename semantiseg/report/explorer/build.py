@@ -23,6 +23,7 @@ from semantiseg.evaluation.sensitivity import join
 from semantiseg.report import style
 from semantiseg.report.explorer import picture
 from semantiseg.report.explorer.case import case_data
+from semantiseg.report.explorer.gates import gate_maps
 from semantiseg.report.table1 import read_results
 
 NEEDED = ("data/volumes/manifest.parquet", "data/bench/prompts.parquet", "data/results")
@@ -54,11 +55,12 @@ def build(root: Path, folder: Path) -> Path:
     shutil.copytree(Path(str(resources.files("semantiseg.report.explorer"))) / "static", folder)
     names = file_names(sorted(prompts["volume_id"].unique()))
     with VolumeStore(root / "data/volumes") as store:
+        gates = {model: gate_maps(root / "data", model, store, prompts) for model in models}
         for volume_id, rows in prompts.groupby("volume_id", sort=True):
             picture.write_sheet(store.image(str(volume_id)), folder / f"data/{names[str(volume_id)]}.png")
-            content = case_data(store, str(volume_id), rows, answers)
+            content = case_data(store, str(volume_id), rows, answers, gates)
             _script(folder / f"data/{names[str(volume_id)]}.js", "case", str(volume_id), content)
-    _script(folder / "data/catalogue.js", "catalogue", "", catalogue(prompts, answers, names))
+    _script(folder / "data/catalogue.js", "catalogue", "", catalogue(prompts, answers, names, gates))
     return folder / "index.html"
 
 
@@ -73,7 +75,12 @@ def file_names(volume_ids: Sequence[str]) -> dict[str, str]:
     return names
 
 
-def catalogue(prompts: pd.DataFrame, answers: Mapping[str, pd.DataFrame], names: Mapping[str, str]) -> dict[str, Any]:
+def catalogue(
+    prompts: pd.DataFrame,
+    answers: Mapping[str, pd.DataFrame],
+    names: Mapping[str, str],
+    gates: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
     """What can be chosen: models, and for each volume how many prompts there are by structure, level and suite."""
     keys = ["structure", "level", "suite"]
     cases = []
@@ -87,6 +94,7 @@ def catalogue(prompts: pd.DataFrame, answers: Mapping[str, pd.DataFrame], names:
         )
     return {
         "models": [{"id": model, "label": style.MODEL_LABELS.get(model, model)} for model in answers],
+        "gated": any(gates.values()),
         "origin": style.origin_name(sorted(prompts["origin"].unique())),
         "cases": cases,
         "start": _start(prompts, answers),

@@ -30,7 +30,11 @@ class _Masks:
 
 
 def case_data(
-    store: VolumeStore, volume_id: str, prompts: pd.DataFrame, answers: Mapping[str, pd.DataFrame]
+    store: VolumeStore,
+    volume_id: str,
+    prompts: pd.DataFrame,
+    answers: Mapping[str, pd.DataFrame],
+    gates: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Everything that the explorer shows of one volume, as JSON types.
 
@@ -39,11 +43,12 @@ def case_data(
         volume_id: the volume.
         prompts: its rows of `prompts.parquet`.
         answers: model -> results joined with masks, indexed by `prompt_id`.
+        gates: model -> prompt id -> its gate's map (`gates.encoded`); empty where there is none.
     """
     labels = store.labels(volume_id)
     masks = _Masks()
     shown = [
-        _prompt(store, row, labels[row["slice"]], answers, masks)
+        _prompt(store, row, labels[row["slice"]], answers, gates, masks)
         for row in prompts.sort_values(["slice", "level", "suite", "prompt_id"]).to_dict("records")
     ]
     depth, height, width = labels.shape
@@ -67,7 +72,12 @@ def tree(program: Program) -> dict[str, Any]:
 
 
 def _prompt(
-    store: VolumeStore, row: Mapping[str, Any], labels: Any, answers: Mapping[str, pd.DataFrame], masks: _Masks
+    store: VolumeStore,
+    row: Mapping[str, Any],
+    labels: Any,
+    answers: Mapping[str, pd.DataFrame],
+    gates: Mapping[str, Mapping[str, Any]],
+    masks: _Masks,
 ) -> dict[str, Any]:
     volume_id = row["volume_id"]
     program, parent = parse(row["program"]), parse(row["parent"])
@@ -85,15 +95,18 @@ def _prompt(
         "evidence": json.loads(row["evidence"]),
         "target": masks.add(target),
         "parent": masks.add(dominant),
-        "answers": {model: _answer(table.loc[row["prompt_id"]], masks) for model, table in answers.items()},
+        "answers": {
+            model: _answer(table.loc[row["prompt_id"]], masks, gates.get(model, {}).get(row["prompt_id"]))
+            for model, table in answers.items()
+        },
     }
 
 
-def _answer(row: pd.Series, masks: _Masks) -> dict[str, Any]:
+def _answer(row: pd.Series, masks: _Masks, gate: Any) -> dict[str, Any]:
     mask = runs.decode(row["runs"], height=int(row["height"]), width=int(row["width"]))
     scores = {name: _number(row[name]) for name in SCORES}
     judged = {"collapsed": bool(row["collapsed"]), "differs": bool(row["parent_differs"])}
-    return {**scores, **judged, "mask": masks.add(mask)}
+    return {**scores, **judged, "mask": masks.add(mask)} | ({"gate": gate} if gate is not None else {})
 
 
 def _number(value: Any) -> float | None:
