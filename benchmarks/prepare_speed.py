@@ -64,7 +64,6 @@ def against_monai(root: Path) -> Iterator[dict[str, Any]]:
         "unit": "times",
         "target": TIMES_FASTER,
         "better": "higher",
-        "met": bool(seconds["monai"] / seconds["ours"] >= TIMES_FASTER),
         "seconds": {key: round(float(value), 2) for key, value in seconds.items()},
         "gzip_share": round(float(seconds["gzip"] / seconds["ours"]), 2),
     }
@@ -163,4 +162,4 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-BENCHMARKS = (against_monai,)
+BENCHMARKS = (against_monai, attributes)
