@@ -16,6 +16,7 @@ from semantiseg import document
 from semantiseg.artifact import lockfile, numbers, provenance, published, rerun, verify
 from semantiseg.artifact.check import Check, answered
 from semantiseg.errors import DataError
+from semantiseg.report import readme
 
 ROOT = tiny_project.ROOT
 PUBLIC = ("README.md", "dvc.lock", "dvc.yaml", "params.yaml", "claims.yaml", "requirements.lock", "pyproject.toml")
@@ -32,6 +33,8 @@ def copy(tmp_path: Path) -> Path:
     record = tmp_path / rerun.COMMITTED_RUN
     lock = hashlib.sha256((tmp_path / "dvc.lock").read_bytes()).hexdigest()
     record.write_text(json.dumps(json.loads(record.read_text()) | {"lock": lock, "complete": True}))
+    start = tmp_path / "README.md"
+    start.write_text(readme.fill(start.read_text(encoding="utf-8"), tmp_path), encoding="utf-8")
     return tmp_path
 
 
