@@ -8,7 +8,6 @@ measures one model and prints seconds as JSON.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -17,9 +16,9 @@ from typing import Any
 
 import biomedparse
 import numpy as np
+import own_process
 import torch
 
-from semantiseg.errors import StageError
 from semantiseg.models.baselines.ask_picture import BY_FORMULA
 
 SIZE = 1024
@@ -40,20 +39,12 @@ def cost(root: Path) -> Iterator[dict[str, Any]]:
             ratios["biomedparse_joint"] = row["value"]
         yield row
     for model in MODELS:
-        found = measured(model)
+        found = own_process.measured(__file__, model)
         ratios[model] = round((found["encode"] + found["nine"]) / (found["encode"] + found["one"]), 2)
     yield {
         "name": "baseline_9_vs_1_prompts", "value": max(ratios.values()), "unit": "x", "target": NINE_VS_ONE,
         "by_model": ratios,
     }  # fmt: skip
-
-
-def measured(model: str) -> dict[str, float]:
-    """What `measure` says in a process of its own, so that models do not share their memory."""
-    done = subprocess.run([sys.executable, __file__, model], capture_output=True, text=True)
-    if done.returncode:
-        raise StageError(f"benchmark baselines: expected a measurement of {model}, got:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 @torch.inference_mode()

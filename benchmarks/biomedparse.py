@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import own_process
 import torch
 
-from semantiseg.errors import StageError
 from semantiseg.models.baselines.biomedparse import BiomedParse, JointBiomedParse
 from semantiseg.models.baselines.biomedparse.biomedparse import build
 from semantiseg.models.baselines.biomedparse.card import FILE, SIZE
-from semantiseg.models.baselines.formula import formula_tensor
+from semantiseg.models.baselines.formula import fill
 
 PEAK_GIB = 6
 NINE_VS_ONE = 1.3
@@ -41,7 +40,7 @@ def cost(_: Path) -> Iterator[dict[str, Any]]:
     processor time of encoding and nine prompts asked one by one (and jointly) over that of encoding and one prompt."""
     with tempfile.TemporaryDirectory() as scratch:
         write_weights(Path(scratch) / FILE)
-        found = measured(scratch)
+        found = own_process.measured(__file__, scratch)
     yield {"name": "biomedparse_peak_gib", "value": found["peak_gib"], "unit": "GiB", "target": PEAK_GIB}
     one, jointly, apart = (found["encode"] + found[name] for name in ("one", "joint_9", "one_by_one_9"))
     yield {
@@ -52,19 +51,8 @@ def cost(_: Path) -> Iterator[dict[str, Any]]:
 
 def write_weights(path: Path) -> None:
     """A file of all official weights by formula, and of what the official file holds besides."""
-    network = build()
-    for name, tensor in network.state_dict().items():
-        tensor.copy_(formula_tensor(name, tensor, seed=0))
+    network = fill(build(), seed=0)
     torch.save(network.state_dict() | {UNREAD: torch.zeros(109_000_000)}, path)
-
-
-def measured(folder: str) -> dict[str, float]:
-    """What `measure` says in a process of its own: this one's memory is not the model's."""
-    command = [sys.executable, __file__, folder]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise StageError(f"benchmark biomedparse: expected a measurement, got:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 @torch.inference_mode()

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import tiny_project
+
+if TYPE_CHECKING:
+    from semantiseg.models.baselines.sam_med2d import SamMed2d
 
 
 @pytest.fixture
@@ -34,3 +39,18 @@ def tracked(root: Path) -> list[Path]:
     if answer.returncode:
         pytest.skip("not a Git checkout")
     return [Path(name) for name in answer.stdout.split("\0") if name and (root / name).is_file()]
+
+
+@pytest.fixture
+def sam_med2d(monkeypatch: pytest.MonkeyPatch) -> SamMed2d:
+    """SAM-Med2D as a small network of formula weights, in the catalogue's place."""
+    from semantiseg.models.baselines import catalogue
+    from semantiseg.models.baselines.formula import fill
+    from semantiseg.models.baselines.sam_med2d import SamMed2d
+    from semantiseg.models.baselines.sam_network import SamNetwork, SamSizes
+
+    sizes = SamSizes(image_size=256, patch=64, width=12, depth=1, heads=2, window=3, decoder_hidden=16)
+    model = SamMed2d(fill(SamNetwork(sizes, adapter=True), seed=0))
+    entry = replace(catalogue.CATALOGUE["sam_med2d"], open=lambda folder: model)
+    monkeypatch.setitem(catalogue.CATALOGUE, "sam_med2d", entry)
+    return model

@@ -7,6 +7,7 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
+from equal_programs import normal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -117,19 +118,6 @@ def test_label_numbers_are_names_only(labels, x):
 
 
 # Words
-
-
-def normal(program: Program) -> Program:
-    """One tree for programs that set algebra makes equal."""
-    if program.is_atom:
-        return program
-    parts = [normal(part) if isinstance(part, Program) else part for part in program.arguments]
-    if program.operation == "union":
-        parts.sort(key=str)
-    if program.operation == "minus" and parts[0].operation == "minus":
-        first, removed = parts[0].children
-        return normal(call("minus", first, call("union", removed, parts[1])))
-    return call(program.operation, *parts)
 
 
 @given(ANY)

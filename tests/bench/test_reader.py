@@ -5,13 +5,14 @@ import sys
 
 import numpy as np
 import pytest
+from equal_programs import normal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semantiseg.bench.clause import VALUES, Clause
 from semantiseg.bench.grammar import PARTS, render
 from semantiseg.bench.ontology import STRUCTURES
-from semantiseg.bench.program import Program, atom, call, parse
+from semantiseg.bench.program import atom, parse
 from semantiseg.bench.reader import read
 from semantiseg.bench.space import compositions, placements
 from semantiseg.errors import PromptError
@@ -20,19 +21,6 @@ ATOMS = [atom(key) for key in STRUCTURES]
 STRUCTURE_LIST = list(STRUCTURES.values())
 COMPOSITIONS = [program for _, program in compositions(STRUCTURE_LIST, lateral=True)] + placements(STRUCTURE_LIST)
 GRAMMAR_MODULES = ("grammar", "templates", "clause_words", "noun_phrase", "description", "forms")
-
-
-def normal(program: Program) -> Program:
-    """One tree for programs that set algebra makes equal: unions sorted, repeated exclusions joined."""
-    if program.is_atom:
-        return program
-    parts = [normal(part) if isinstance(part, Program) else part for part in program.arguments]
-    if program.operation == "union":
-        parts.sort(key=str)
-    if program.operation == "minus" and parts[0].operation == "minus":
-        first, removed = parts[0].children
-        return normal(call("minus", first, call("union", removed, parts[1])))
-    return call(program.operation, *parts)
 
 
 def clauses_of(modality: str, count: int, generator: np.random.Generator) -> tuple[Clause, ...]:

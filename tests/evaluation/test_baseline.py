@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import plugged
 import pytest
 
 from semantiseg.errors import DataError, ModelError, ParameterError
 from semantiseg.evaluation.baseline import by_protocol, evaluate_row, open_protocol
-from semantiseg.models.baselines import boxes, catalogue
-from semantiseg.models.baselines.formula import fill
-from semantiseg.models.baselines.sam_med2d import SamMed2d
-from semantiseg.models.baselines.sam_network import SamNetwork, SamSizes
+from semantiseg.models.baselines import boxes
 
 SOURCE = """
 from semantiseg.models.protocol import ModelCard
@@ -32,16 +27,6 @@ class Boxed(Reads):
 def installed(tmp_path, monkeypatch):
     with plugged.installed(tmp_path, monkeypatch, source=SOURCE, models={"reads": "Reads", "boxed": "Boxed"}):
         yield
-
-
-@pytest.fixture
-def sam_med2d(monkeypatch):
-    """SAM-Med2D as a small network, in the catalogue's place."""
-    sizes = SamSizes(image_size=256, patch=64, width=12, depth=1, heads=2, window=3, decoder_hidden=16)
-    model = SamMed2d(fill(SamNetwork(sizes, adapter=True), seed=0))
-    entry = replace(catalogue.CATALOGUE["sam_med2d"], open=lambda folder: model)
-    monkeypatch.setitem(catalogue.CATALOGUE, "sam_med2d", entry)
-    return model
 
 
 def test_protocols_by_name(tmp_path):

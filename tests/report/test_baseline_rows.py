@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import pandas as pd
 import plugged
@@ -15,9 +14,6 @@ from semantiseg.cli import main
 from semantiseg.errors import DataError, ModelError
 from semantiseg.evaluation.baseline import evaluate_row
 from semantiseg.models.baselines import catalogue
-from semantiseg.models.baselines.formula import fill
-from semantiseg.models.baselines.sam_med2d import SamMed2d
-from semantiseg.models.baselines.sam_network import SamNetwork, SamSizes
 from semantiseg.report import table1
 from semantiseg.report.baseline_rows import absent_rows, description, on_clean_cases, write_table
 
@@ -34,15 +30,6 @@ def project(cohort, tmp_path, monkeypatch):
     cohort.write(tmp_path, {"token": "truth", "late": "collapses"})
     with plugged.installed(tmp_path, monkeypatch, source=guide(), models={"threshold": "Threshold"}):
         yield tmp_path
-
-
-@pytest.fixture
-def sam_med2d(monkeypatch):
-    """SAM-Med2D as a small network of formula weights, in the catalogue's place."""
-    sizes = SamSizes(image_size=256, patch=64, width=12, depth=1, heads=2, window=3, decoder_hidden=16)
-    model = SamMed2d(fill(SamNetwork(sizes, adapter=True), seed=0))
-    entry = replace(catalogue.CATALOGUE["sam_med2d"], open=lambda folder: model)
-    monkeypatch.setitem(catalogue.CATALOGUE, "sam_med2d", entry)
 
 
 def call(*arguments, project):

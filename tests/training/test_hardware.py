@@ -3,47 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import small_training
 import torch
 from safetensors.torch import load_file
-from tiny_project import ROOT
 
 from semantiseg.errors import ParameterError
-from semantiseg.params import Train
 from semantiseg.training import step
 from semantiseg.training.hardware import Hardware
-from semantiseg.training.loop import train
 from semantiseg.training.optimisation import OutOfMemoryError
 from semantiseg.training.synchronised import SynchronisedBatchNorm2d, synchronise
 
-PARAMETERS = {
-    "steps": 20, "images_per_step": 4, "prompts_per_image": 3, "learning_rate": 0.003, "weight_decay": 0.05,
-    "dice_weight": 1.0, "location_weight": 0.5, "reading_weight": 0.05, "dhn_weight": 1.0, "dhn_gamma": 2.0,
-    "dhn_negatives": True, "augmentation": 0.5,
-}  # fmt: skip
-
-
-def run(project: Path, out: Path, hardware: Hardware, **change) -> pd.DataFrame:
-    return train(
-        model="token",
-        volumes=project / "volumes",
-        training=project / "training.parquet",
-        features=project / "features.h5",
-        streams=project / "pretrained",
-        out=out,
-        parameters=Train(**(PARAMETERS | change)),
-        seed=0,
-        threads=1,
-        hardware=hardware,
-    )
+PARAMETERS = small_training.PARAMETERS | {"steps": 20, "images_per_step": 4}
+run = partial(small_training.run, parameters=PARAMETERS)
 
 
 def differences(one: Path, two: Path) -> tuple[float, float]:
@@ -60,11 +38,8 @@ def test_two_gloo_processes_give_the_parameters_of_one_with_the_same_step(projec
         "hardware": {"devices": 2, "augment": "position"},
     }  # fmt: skip
     (tmp_path / "arguments.json").write_text(json.dumps(arguments))
-    answer = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-         ROOT / "tests/training/train_process.py", tmp_path / "arguments.json"],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    answer = small_training.run_apart(tmp_path / "arguments.json", *launcher)
     assert answer.returncode == 0, answer.stderr[-3000:]
     run(project, tmp_path / "one", Hardware(augment="position"))
     largest, typical = differences(tmp_path / "one", tmp_path / "two")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
+import small_training
 import torch
 from safetensors.torch import load_file
 
@@ -14,30 +16,11 @@ from semantiseg.data.store import VolumeStore
 from semantiseg.errors import PromptError
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.registry import load
-from semantiseg.params import Train
 from semantiseg.training import learner, progress
-from semantiseg.training.loop import train
 from semantiseg.training.optimisation import NonFiniteLossError, cosine
 
-TINY = Train(
-    steps=3, images_per_step=2, prompts_per_image=3, learning_rate=0.003, weight_decay=0.05,
-    dice_weight=1.0, location_weight=0.5, reading_weight=0.05,
-    dhn_weight=1.0, dhn_gamma=2.0, dhn_negatives=True, augmentation=0.5,
-)  # fmt: skip
-
-
-def run(project, out, *, model="token", seed=0, training=None, **change) -> pd.DataFrame:
-    return train(
-        model=model,
-        volumes=project / "volumes",
-        training=training or project / "training.parquet",
-        features=project / "features.h5",
-        streams=project / "pretrained",
-        out=out,
-        parameters=TINY.model_copy(update=change),
-        seed=seed,
-        threads=1,
-    )
+PARAMETERS = small_training.PARAMETERS | {"steps": 3, "images_per_step": 2}
+run = partial(small_training.run, parameters=PARAMETERS)
 
 
 @pytest.mark.parametrize("model", ["token", "box"])

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import random
 import signal
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+import small_training
 import torch
-from tiny_project import ROOT
 
 from semantiseg.errors import ModelError
-from semantiseg.params import Train
 from semantiseg.training import learner
 from semantiseg.training.checkpoint import Checkpoint
 from semantiseg.training.hardware import Hardware
-from semantiseg.training.loop import train
 from semantiseg.training.optimisation import NonFiniteLossError
 
-PARAMETERS = {
-    "steps": 9, "images_per_step": 2, "prompts_per_image": 3, "learning_rate": 0.003, "weight_decay": 0.05,
-    "dice_weight": 1.0, "location_weight": 0.5, "reading_weight": 0.05, "dhn_weight": 1.0, "dhn_gamma": 2.0,
-    "dhn_negatives": True, "augmentation": 0.5,
-}  # fmt: skip
+PARAMETERS = small_training.PARAMETERS | {"steps": 9, "images_per_step": 2}
+run = partial(small_training.run, parameters=PARAMETERS)
 
 
 def start(project: Path, folder: Path, **given) -> int:
@@ -35,26 +28,7 @@ def start(project: Path, folder: Path, **given) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     arguments = {"project": str(project), "out": str(folder / "out"), "model": "token", "parameters": PARAMETERS}
     (folder / "arguments.json").write_text(json.dumps(arguments | given))
-    return subprocess.run(
-        [sys.executable, ROOT / "tests/training/train_process.py", folder / "arguments.json"],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}, capture_output=True, check=False,
-    ).returncode  # fmt: skip
-
-
-def run(project: Path, out: Path, *, checkpoint: Checkpoint | None = None, hardware: Hardware | None = None, **change):
-    return train(
-        model="token",
-        volumes=project / "volumes",
-        training=project / "training.parquet",
-        features=project / "features.h5",
-        streams=project / "pretrained",
-        out=out,
-        parameters=Train(**(PARAMETERS | change)),
-        seed=0,
-        threads=1,
-        hardware=hardware or Hardware(),
-        checkpoint=checkpoint,
-    )
+    return small_training.run_apart(folder / "arguments.json").returncode
 
 
 def test_killed_at_a_random_step_and_resumed_it_ends_with_the_bytes_of_an_unbroken_one(project, tmp_path):

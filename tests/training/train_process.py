@@ -8,10 +8,10 @@ import signal
 import sys
 from pathlib import Path
 
-from semantiseg.params import Train
+import small_training
+
 from semantiseg.training.checkpoint import Checkpoint
 from semantiseg.training.hardware import Hardware
-from semantiseg.training.loop import train
 from semantiseg.training.progress import Progress
 
 
@@ -32,16 +32,12 @@ if __name__ == "__main__":
     project = Path(given["project"])
     if given.get("kill_after"):
         kill_after(given["kill_after"])
-    train(
+    small_training.run(
+        project,
+        Path(given["out"]),
+        Hardware(**given.get("hardware", {})),
+        parameters=given["parameters"],
         model=given["model"],
-        volumes=project / "volumes",
-        training=project / "training.parquet",
-        features=project / "features.h5",
-        streams=project / given.get("streams", "pretrained"),
-        out=Path(given["out"]),
-        parameters=Train(**given["parameters"]),
-        seed=0,
-        threads=1,
-        hardware=Hardware(**given.get("hardware", {})),
+        streams=given.get("streams", "pretrained"),
         checkpoint=Checkpoint(Path(given["checkpoint"]), every=given["every"]) if "checkpoint" in given else None,
     )
