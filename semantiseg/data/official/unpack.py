@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from semantiseg import files
 from semantiseg.data.official.space import require_space
@@ -31,7 +32,7 @@ def unpack_tar(archive: Path, folder: Path, *, wanted: Callable[[PurePosixPath],
         chosen = [member for member in members if member.isfile() and wanted(_inner(member.name))]
         require_space(folder.parent, sum(member.size for member in chosen), purpose=f"unpacking {archive.name}")
         for member in chosen:
-            opened.extract(member.replace(name=_inner(member.name).as_posix(), deep=False), partial, filter="data")
+            _copy(opened.extractfile(member), partial / _inner(member.name))
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
@@ -52,10 +53,7 @@ def unpack_zip(archive: Path, folder: Path, *, wanted: Callable[[PurePosixPath],
         chosen = [item for item in opened.infolist() if not item.is_dir() and wanted(PurePosixPath(item.filename))]
         require_space(folder.parent, sum(item.file_size for item in chosen), purpose=f"unpacking {archive.name}")
         for item in chosen:
-            target = staging.joinpath(*PurePosixPath(item.filename).parts[-2:])
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with opened.open(item) as source, target.open("wb") as sink:
-                shutil.copyfileobj(source, sink, 1 << 20)
+            _copy(opened.open(item), staging.joinpath(*PurePosixPath(item.filename).parts[-2:]))
     unpacked = []
     for path in sorted(path for path in partial.rglob("*") if path.is_file()):
         target = folder / path.relative_to(partial)
@@ -81,6 +79,18 @@ def _whole(archive: Path, folder: Path) -> Iterator[Path]:
         ) from None
     finally:
         files.remove(partial)
+
+
+def _copy(member: IO[bytes] | None, target: Path) -> None:
+    """Write the content of an archive's plain file, and nothing else of it: no owner, mode or time.
+
+    `tarfile`'s own safe extraction came with Python 3.11.4; copying needs none.
+    """
+    if member is None:
+        raise tarfile.ReadError(f"{target.name} is no file")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with member as source, target.open("wb") as sink:
+        shutil.copyfileobj(source, sink, 1 << 20)
 
 
 def _inner(name: str) -> PurePosixPath:
