@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
@@ -54,12 +53,6 @@ def broken(site: Path, *, skip: tuple[str, ...] = ()) -> list[str]:
         found += [f"{name}: {link}" for link in page.links if not _leads(path, link, site, pages)]
         found += [f"{name}: {link}" for link in page.loads if not _loads(path, link)]
     return found
-
-
-def outgoing(site: Path) -> Iterator[str]:
-    """Links to other hosts, which only a reader with a network can follow."""
-    for path in sorted(site.rglob("*.html")):
-        yield from (link for link in read(path).links if urlsplit(link).scheme in ("http", "https"))
 
 
 def _loads(path: Path, link: str) -> bool:
