@@ -17,7 +17,7 @@ from ruamel.yaml.error import YAMLError
 
 from semantiseg.errors import ParameterError
 
-MODELS = ("token", "scalar", "channel", "none", "bag_of_words", "box")
+MODELS = ("token", "scalar", "channel", "none", "bag_of_words", "from_scratch", "box")
 """Models that the pipeline can train; `models/registry.py` says what each is made of."""
 
 
@@ -65,7 +65,7 @@ class Pretrain(Section):
     """The text-free warm-up of the image streams, which all trained models start from."""
 
     image_size: int = Field(ge=32, multiple_of=32, description="rows and columns of the network's input, in pixels")
-    width: Literal["small", "tiny", "paper", "paper_tiny"] = Field(
+    width: Literal["small", "small_pixels", "small_semantic", "tiny", "paper", "paper_tiny"] = Field(
         description="preset of encoder sizes in models/registry.py; the last two start from published weights"
     )
     steps: int = Field(ge=1, description="optimiser steps")

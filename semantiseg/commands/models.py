@@ -35,13 +35,18 @@ def train(model: str, **hardware: Any) -> None:
 @click.command()
 @click.option("--output", type=click.Path(path_type=Path), default=Path("ablation"), show_default=True)
 @click.option("--seed", "seeds", type=int, multiple=True, default=(0, 1, 2), show_default=True, help="Repeatable.")
+@click.option("--variant", "names", multiple=True, help="Only this one [all]. Repeatable.")
 @click.option("--steps", type=click.IntRange(min=1), help="Optimiser steps of each training [params.yaml].")
-def ablation(output: Path, seeds: tuple[int, ...], steps: int | None) -> None:
+@click.option("--lanes", type=click.IntRange(min=1), default=1, show_default=True, help="Trainings side by side.")
+def ablation(output: Path, seeds: tuple[int, ...], names: tuple[str, ...], steps: int | None, lanes: int) -> None:
     """Train and score the default with one thing changed at a time (hours); goes on where it was cut off."""
-    from semantiseg.report.ablation import run
+    import pandas as pd
 
-    run(ROOT, output, seeds=seeds, steps=steps)
-    click.echo((output / "ablation.md").read_text(encoding="utf-8"))
+    from semantiseg.report.ablation import run
+    from semantiseg.report.ablation_text import report
+
+    table = run(ROOT, output, seeds=seeds, names=names, steps=steps, lanes=lanes)
+    click.echo(report(table, pd.read_csv(output / "curves.csv")))
 
 
 @click.command()

@@ -95,3 +95,19 @@ class FrequencyEncoder(FeaturePyramid):
             x = stage(x)
             seen.append(x)
         return self.pyramid(seen)
+
+
+class NoFrequency(nn.Module):
+    """The second stream switched off: maps of the same shapes, zero everywhere. Only an ablation wants it."""
+
+    def __init__(self, *, stem_stride: int, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.stem_stride, self.channels = stem_stride, tuple(channels)
+
+    def forward(self, bands: Tensor) -> list[Tensor]:
+        """As `FrequencyEncoder`."""
+        rows, columns = (size // self.stem_stride for size in bands.shape[-2:])
+        return [
+            bands.new_zeros(len(bands), width, rows >> number, columns >> number)
+            for number, width in enumerate(self.channels)
+        ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -20,9 +20,16 @@ ABSENT = -1e4
 READERS = 4
 """Learned queries that read a sentence's words."""
 
-Reading = Literal["contextual", "bag_of_words", "none"]
-"""How a model reads a sentence: the encoder's contextual tokens, the bare multiset of its word pieces, or not at
-all."""
+Reading = Literal["contextual", "bag_of_words", "from_scratch", "none"]
+"""How a model reads a sentence: the encoder's contextual tokens, the bare multiset of its word pieces, the word pieces'
+numbers (`ScratchProjection` learns what they mean), or not at all."""
+
+VOCABULARY = 30522
+"""Word pieces of BERT's tokenizers, MiniLM's and BiomedCLIP's alike."""
+SCRATCH_WIDTH, SCRATCH_HEADS = 96, 4
+"""Of the text encoder that is trained with the model."""
+LONGEST = 512
+"""Positions of that encoder."""
 
 
 @dataclass(frozen=True)
@@ -38,23 +45,28 @@ class PromptBatch:
     """Sentence embeddings, `[P, F]`; F is E for most encoders."""
     boxes: Tensor
     """Boxes `[P, 4]` = (top, left, bottom, right) as fractions of the model's frame; all zero means no box."""
+    ids: Tensor
+    """Numbers of the word pieces, `[P, T]` int64; 0 where `mask` is False."""
 
     def __len__(self) -> int:
         return len(self.tokens)
 
 
-def _read(feature: TextFeature, reading: Reading) -> tuple[NDArray, NDArray]:
-    """Token features `[T, 2E]` and sentence embedding `[F]` as a model of this reading sees them.
+def _read(feature: TextFeature, reading: Reading) -> tuple[NDArray, NDArray, NDArray]:
+    """Token features `[T, 2E]`, sentence embedding `[F]` and ids `[T]` as a model of this reading sees them.
 
     In context "left" and "right" are nearly the same (cosine 0.8 in MiniLM); by themselves they are not (0.5).
     """
     if reading == "contextual":
-        return np.concatenate([feature.tokens, feature.static], axis=1), feature.pooled
+        return np.concatenate([feature.tokens, feature.static], axis=1), feature.pooled, feature.ids
     if reading == "bag_of_words":
         # Sorted by word-piece id: two orders of the same words are the same array, bit by bit.
-        static = feature.static[np.argsort(feature.ids, kind="stable")]
-        return np.concatenate([np.zeros_like(static), static], axis=1), static.astype(np.float32).mean(axis=0)
-    return np.zeros((1, 2 * feature.tokens.shape[1]), dtype=np.float16), np.zeros_like(feature.pooled)
+        order = np.argsort(feature.ids, kind="stable")
+        static = feature.static[order]
+        tokens = np.concatenate([np.zeros_like(static), static], axis=1)
+        return tokens, static.astype(np.float32).mean(axis=0), feature.ids[order]
+    ids = feature.ids if reading == "from_scratch" else np.zeros(1, dtype=np.int32)
+    return np.zeros((len(ids), 2 * feature.tokens.shape[1]), dtype=np.float16), np.zeros_like(feature.pooled), ids
 
 
 def collate(
@@ -75,15 +87,16 @@ def collate(
     if boxes is not None and np.shape(boxes) != (len(features), 4):
         raise ModelError(f"boxes: expected [{len(features)}, 4], one for each prompt, got {list(np.shape(boxes))}.")
     read = [_read(feature, reading) for feature in features]
-    longest = max(len(tokens) for tokens, _ in read)
+    longest = max(len(words) for _, _, words in read)
     tokens = np.zeros((len(read), longest, read[0][0].shape[1]), dtype=np.float32)
-    mask = np.zeros((len(read), longest), dtype=bool)
-    for row, (values, _) in enumerate(read):
+    mask, ids = np.zeros((len(read), longest), dtype=bool), np.zeros((len(read), longest), dtype=np.int64)
+    for row, (values, _, words) in enumerate(read):
         tokens[row, : len(values)] = values
-        mask[row, : len(values)] = True
-    pooled = np.stack([embedding for _, embedding in read]).astype(np.float32)
+        mask[row, : len(words)] = True
+        ids[row, : len(words)] = words
+    pooled = np.stack([embedding for _, embedding, _ in read]).astype(np.float32)
     corners = np.zeros((len(read), 4), dtype=np.float32) if boxes is None else np.asarray(boxes, dtype=np.float32)
-    return PromptBatch(*map(torch.from_numpy, (tokens, mask, pooled, corners)))
+    return PromptBatch(*map(torch.from_numpy, (tokens, mask, pooled, corners, ids)))
 
 
 class PromptProjection(nn.Module):
@@ -124,5 +137,32 @@ class PromptProjection(nn.Module):
         pooled = self.norm(self.sentence(prompts.pooled) + found)
         mask = torch.cat([torch.ones_like(prompts.mask[:, :1]), prompts.mask], dim=1)
         return PromptBatch(
-            tokens=torch.cat([pooled[:, None], tokens], dim=1), mask=mask, pooled=pooled, boxes=prompts.boxes
-        )
+            tokens=torch.cat([pooled[:, None], tokens], dim=1), mask=mask, pooled=pooled, boxes=prompts.boxes,
+            ids=prompts.ids,
+        )  # fmt: skip
+
+
+class ScratchProjection(PromptProjection):
+    """The same behind a text encoder that knows nothing at first: word pieces, positions, one transformer layer.
+
+    It takes the place of the frozen encoder's features: in context, by themselves, and their mean as the sentence.
+    """
+
+    def __init__(self, *, width: int, dropout: float) -> None:
+        super().__init__(text_width=SCRATCH_WIDTH, sentence_width=SCRATCH_WIDTH, width=width, dropout=dropout)
+        self.words = nn.Embedding(VOCABULARY, SCRATCH_WIDTH)
+        self.places = nn.Embedding(LONGEST, SCRATCH_WIDTH)
+        self.context = nn.TransformerEncoderLayer(
+            SCRATCH_WIDTH, SCRATCH_HEADS, dim_feedforward=2 * SCRATCH_WIDTH, dropout=0.0, activation="gelu",
+            batch_first=True, norm_first=True,
+        )  # fmt: skip
+
+    def forward(self, prompts: PromptBatch) -> PromptBatch:
+        """As `PromptProjection`, from `ids` and `mask` alone."""
+        alone = self.words(prompts.ids)
+        places = self.places(torch.arange(alone.shape[1], device=alone.device))
+        tokens = self.context(alone + places, src_key_padding_mask=~prompts.mask)
+        shown = prompts.mask[..., None].to(tokens.dtype)
+        sentence = (tokens * shown).sum(dim=1) / shown.sum(dim=1)
+        features = torch.cat([tokens, alone], dim=2) * shown
+        return super().forward(replace(prompts, tokens=features, pooled=sentence))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,12 +18,13 @@ from semantiseg.errors import ModelError
 from semantiseg.models.biomedclip import BiomedCLIPImageEncoder
 from semantiseg.models.box import BoxGate
 from semantiseg.models.convnext import ConvNeXtEncoder
-from semantiseg.models.frequency import FrequencyEncoder
+from semantiseg.models.frequency import FrequencyEncoder, NoFrequency
 from semantiseg.models.gate import ChannelGate, NoGate, ScalarGate, TokenGate
-from semantiseg.models.prompts import PromptProjection, Reading
+from semantiseg.models.prompts import PromptProjection, Reading, ScratchProjection
 from semantiseg.models.segmenter import Segmenter
 from semantiseg.models.semantic import SemanticEncoder
 from semantiseg.models.streams import ImageStreams
+from semantiseg.models.wavelet import HaarTransform, Pixels
 from semantiseg.models.weights import load_checked
 
 GateName = Literal["none", "scalar", "channel", "token", "box"]
@@ -43,6 +44,7 @@ RECIPES: Mapping[str, Recipe] = {
     "channel": Recipe(gate="channel", reading="contextual"),
     "none": Recipe(gate="none", reading="contextual"),
     "bag_of_words": Recipe(gate="token", reading="bag_of_words"),
+    "from_scratch": Recipe(gate="token", reading="from_scratch"),
     "box": Recipe(gate="box", reading="none"),
 }
 
@@ -68,14 +70,20 @@ class Sizes:
     other three are gated."""
     gate_heads: tuple[int, int, int]
     text_dropout: float
+    second_stream: Literal["haar", "pixels", "none"] = "haar"
+    """What the frequency stream is given: the paper's bands, or what an ablation puts in their place."""
 
+
+_SMALL = Sizes(
+    patch_size=16, vit_width=96, vit_layers=2, vit_heads=4, semantic_channels=96, stem_stride=1,
+    depths=(1, 1, 2, 2), dims=(32, 64, 96, 128), kernel_sizes=(3, 3, 3, 3), channels=(16, 32, 64, 96),
+    gate_heads=(2, 3, 4), text_dropout=0.1,
+)  # fmt: skip
 
 WIDTHS: Mapping[str, Sizes] = {
-    "small": Sizes(
-        patch_size=16, vit_width=96, vit_layers=2, vit_heads=4, semantic_channels=96, stem_stride=1,
-        depths=(1, 1, 2, 2), dims=(32, 64, 96, 128), kernel_sizes=(3, 3, 3, 3), channels=(16, 32, 64, 96),
-        gate_heads=(2, 3, 4), text_dropout=0.1,
-    ),
+    "small": _SMALL,
+    "small_pixels": replace(_SMALL, second_stream="pixels"),
+    "small_semantic": replace(_SMALL, second_stream="none"),
     "tiny": Sizes(
         patch_size=16, vit_width=32, vit_layers=1, vit_heads=2, semantic_channels=32, stem_stride=1,
         depths=(1, 1, 1, 1), dims=(8, 16, 16, 32), kernel_sizes=(3, 3, 3, 3), channels=(8, 16, 16, 32),
@@ -152,10 +160,17 @@ def build_streams(*, width: str, image_size: int) -> ImageStreams:
             image_size=image_size, patch_size=sizes.patch_size, width=sizes.vit_width,
             layers=sizes.vit_layers, heads=sizes.vit_heads, channels=sizes.semantic_channels,
         ),
-        frequency=FrequencyEncoder(
-            depths=sizes.depths, dims=sizes.dims, kernel_sizes=sizes.kernel_sizes, stem_stride=sizes.stem_stride,
-            channels=sizes.channels,
-        ),
+        frequency=_second_stream(sizes),
+        wavelet=Pixels() if sizes.second_stream == "pixels" else HaarTransform(),
+    )  # fmt: skip
+
+
+def _second_stream(sizes: Sizes) -> FrequencyEncoder | NoFrequency:
+    if sizes.second_stream == "none":
+        return NoFrequency(stem_stride=sizes.stem_stride, channels=sizes.channels)
+    return FrequencyEncoder(
+        depths=sizes.depths, dims=sizes.dims, kernel_sizes=sizes.kernel_sizes, stem_stride=sizes.stem_stride,
+        channels=sizes.channels,
     )  # fmt: skip
 
 
@@ -171,9 +186,7 @@ def _full_streams(sizes: FullSizes, *, image_size: int) -> ImageStreams:
     )
 
 
-def build(
-    model: str, *, width: str, image_size: int, text_width: int, sentence_width: int | None = None
-) -> Segmenter:
+def build(model: str, *, width: str, image_size: int, text_width: int, sentence_width: int | None = None) -> Segmenter:
     """Build a model with fresh random weights (from torch's global generator).
 
     Args:
@@ -198,17 +211,21 @@ def build(
             _gate(recipe.gate, channels=channels, heads=heads, width=sizes.semantic_channels)
             for channels, heads in zip(sizes.channels[1:], sizes.gate_heads, strict=True)
         ]
+    projection = PromptProjection(
+        text_width=text_width,
+        sentence_width=sentence_width or text_width,
+        width=sizes.semantic_channels,
+        dropout=sizes.text_dropout,
+    )
+    if recipe.reading == "from_scratch":  # beside the common draws, as the gates are
+        with torch.random.fork_rng(devices=[]):
+            projection = ScratchProjection(width=sizes.semantic_channels, dropout=sizes.text_dropout)
     return Segmenter(
         width=width,
         reading=recipe.reading,
         needs_box=recipe.gate == "box",
         streams=streams,
-        projection=PromptProjection(
-            text_width=text_width,
-            sentence_width=sentence_width or text_width,
-            width=sizes.semantic_channels,
-            dropout=sizes.text_dropout,
-        ),
+        projection=projection,
         gates=gates,
     )
 

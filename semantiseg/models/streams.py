@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from semantiseg.errors import ModelError
 from semantiseg.models.biomedclip import BiomedCLIPImageEncoder
 from semantiseg.models.convnext import ConvNeXtEncoder
-from semantiseg.models.frequency import FrequencyEncoder
+from semantiseg.models.frequency import FrequencyEncoder, NoFrequency
 from semantiseg.models.gate import StageFeatures
 from semantiseg.models.semantic import SemanticEncoder
-from semantiseg.models.wavelet import HaarTransform
+from semantiseg.models.wavelet import HaarTransform, Pixels
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,19 @@ class ImageStreams(nn.Module):
         *,
         image_size: int,
         semantic: SemanticEncoder | BiomedCLIPImageEncoder,
-        frequency: FrequencyEncoder | ConvNeXtEncoder,
+        frequency: FrequencyEncoder | ConvNeXtEncoder | NoFrequency,
+        wavelet: HaarTransform | Pixels | None = None,
     ) -> None:
+        """
+        Args:
+            image_size: S.
+            semantic: stream 1.
+            frequency: stream 2.
+            wavelet: what stream 2 is given; None is the Haar transform, Eq. 1.
+        """
         super().__init__()
         self.image_size = image_size
-        self.wavelet = HaarTransform()
+        self.wavelet = wavelet or HaarTransform()
         self.semantic, self.frequency = semantic, frequency
         self.lateral = nn.ModuleList(nn.Conv2d(semantic.channels, channels, 1) for channels in self.channels)
 

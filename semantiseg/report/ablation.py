@@ -1,114 +1,132 @@
 """What cures semantic collapse and what does not: one thing changed at a time, several seeds, learning curves.
 
-Every variant is trained from the same streams on the same steps as the default and asked the same test prompts. Each
+Every variant is trained on the same steps as the default and asked the same test prompts, plainly and composed. Each
 run is kept in a folder of its own, so an ablation that was cut off goes on where it stood.
+
+    out/streams/WIDTH           streams warmed up for variants that change them
+    out/runs/VARIANT-SEED       model, results.parquet, composed.parquet; complete when scores.json is there
+    out/runs.csv, curves.csv    a row a run; a row a run and validated step
+    out/record.json             steps, inputs, machine: what the numbers belong to
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import json
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from semantiseg import params
-from semantiseg.evaluation.predict import evaluate_model
-from semantiseg.evaluation.sensitivity import join, suite_of
+from semantiseg import files, measure, params
+from semantiseg.data.cluster import for_each
+from semantiseg.data.store import VolumeStore
+from semantiseg.errors import DataError, ParameterError
+from semantiseg.evaluation.predict import evaluate_model, predict
+from semantiseg.evaluation.sensitivity import HEADLINE, join, suite_of
+from semantiseg.models.compose import READERS, Composed
+from semantiseg.models.features import TextFeatures
+from semantiseg.models.registry import load
 from semantiseg.params import Parameters
-from semantiseg.report import ablation_text
+from semantiseg.report.ablation_variants import VARIANTS, Variant, variant
 from semantiseg.training.loop import train
+from semantiseg.training.pretrain import pretrain
 
-DEFAULT = "default"
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One change to the default."""
-
-    name: str
-    factor: str
-    """What kind of thing it changes."""
-    model: str = "token"
-    loss: Mapping[str, float | bool] = field(default_factory=dict)
-    """Changes to the `train` section."""
-    phrasings: int | None = None
-    """Surface forms kept of each training question; None keeps all."""
-
-
-VARIANTS = (
-    Variant(DEFAULT, "default"),
-    Variant("scalar_gate", "gate", model="scalar"),
-    Variant("channel_gate", "gate", model="channel"),
-    Variant("no_gate", "gate", model="none"),
-    Variant("bag_of_words", "text", model="bag_of_words"),
-    Variant("two_phrasings", "phrasing variety", phrasings=2),
-    Variant("printed_dhn", "loss", loss={"dhn_negatives": False}),
-    Variant("cross_entropy", "loss", loss={"dhn_gamma": 0.0}),
-)
+INPUTS = ("volumes", "bench/prompts.parquet", "bench/training.parquet", "text/features.h5", "pretrained")
+"""Below `data/`: what a run reads."""
 
 
 def run(
-    root: Path, out: Path, *, seeds: Sequence[int], variants: Sequence[Variant] = VARIANTS, steps: int | None = None
+    root: Path,
+    out: Path,
+    *,
+    seeds: Sequence[int],
+    names: Sequence[str] = (),
+    steps: int | None = None,
+    lanes: int = 1,
 ) -> pd.DataFrame:
-    """Train and score every variant with every seed; write `ablation.csv`, `curves.csv`, `ablation.md` and the figure.
+    """Train and score every variant with every seed, then `collect`.
 
     Args:
         root: project folder whose stages up to `pretrain` and `encode` have run.
-        out: folder to write; runs that it holds already are not repeated.
-        seeds: of weights, order and deformations.
-        variants: the first is what the others are compared with.
-        steps: optimiser steps; None takes those of params.yaml.
+        out: folder to write; complete runs that it holds are not repeated.
+        seeds: of weights, order and deformations. All variants of a seed run before the next seed.
+        names: of variants; none means all.
+        steps: optimiser steps of the default; None takes those of params.yaml.
+        lanes: runs side by side.
 
     Returns:
-        One row a run: `variant`, `factor`, `seed`, mean Dice `l1`, `l2`, `l3` and `pss` on core prompts (unseen
-        phrasings, test patients), `l1_seen`, `l3_seen` of the suite `phrasing`, `collapse` (share of level 3 answers
-        nearer to the parent).
+        See `collect`.
 
     Raises:
+        ParameterError: an unknown variant, or a folder whose runs had other steps.
         DataError, ModelError, NonFiniteLossError: see the modules called.
     """
+    unknown = sorted(set(names) - {item.name for item in VARIANTS})
+    if unknown:
+        raise ParameterError(f"ablation: expected variants among {[item.name for item in VARIANTS]}, got {unknown}.")
+    chosen = [item for item in VARIANTS if not names or item.name in names]
     parameters = params.load(root / "params.yaml")
     if steps is not None:
         parameters = parameters.model_copy(update={"train": parameters.train.model_copy(update={"steps": steps})})
+    _keep_record(root, out, parameters)
+    for width in sorted({item.width for item in chosen if item.width is not None}):
+        _warm_up(root, out, width, parameters)
+    calls = [((root, out, item.name), {"seed": seed, "parameters": parameters}) for seed in seeds for item in chosen]
+    for _ in for_each(run_one, calls, workers=lanes):
+        pass
+    return collect(out)
+
+
+def collect(out: Path) -> pd.DataFrame:
+    """Write `runs.csv` and `curves.csv` of the complete runs in `out`.
+
+    Returns:
+        One row a run: `variant`, `factor`, `seed`, `steps`, `seconds` of training; mean Dice `l1`, `l2`, `l3`, `pss`
+        and `collapse` (share of level 3 answers nearer to the parent) on core prompts (unseen phrasings, test
+        patients); `l1_seen`, `l3_seen` of the suite `phrasing`; `l3_composed`, `pss_composed`, `collapse_composed`
+        where the sentence was read to a program and the model asked its nouns.
+    """
     rows, curves = [], []
-    for variant in variants:
-        for seed in seeds:
-            folder = out / "runs" / f"{variant.name}-{seed}"
-            if not (folder / "results.parquet").is_file():
-                _run_one(root, folder, variant, seed=seed, parameters=parameters)
-            label = {"variant": variant.name, "factor": variant.factor, "seed": seed}
-            rows.append(label | _scores(root, folder))
-            curves.append(pd.read_csv(folder / "model/curve.csv").assign(**label))
+    for item in VARIANTS:
+        for path in sorted((out / "runs").glob(f"{item.name}-*/scores.json")):
+            name, _, seed = path.parent.name.rpartition("-")
+            if name != item.name:
+                continue
+            label = {"variant": item.name, "factor": item.factor, "seed": int(seed)}
+            rows.append(label | json.loads(path.read_text(encoding="utf-8")))
+            curves.append(pd.read_csv(path.parent / "model/curve.csv").assign(**label))
+    if not rows:
+        raise DataError(f"{out}: expected complete runs, got none. Run `semantiseg ablation` first.")
     table, curve = pd.DataFrame(rows), pd.concat(curves, ignore_index=True)
-    table.to_csv(out / "ablation.csv", index=False, float_format="%.6f", lineterminator="\n")
+    table.to_csv(out / "runs.csv", index=False, float_format="%.6f", lineterminator="\n")
     curve.to_csv(out / "curves.csv", index=False, float_format="%.6f", lineterminator="\n")
-    (out / "ablation.md").write_text(ablation_text.report(table, curve), encoding="utf-8")
-    ablation_text.draw(curve, out / "ablation")
     return table
 
 
-def _run_one(root: Path, folder: Path, variant: Variant, *, seed: int, parameters: Parameters) -> None:
-    data = root / "data"
-    training = data / "bench/training.parquet"
+def run_one(root: Path, out: Path, name: str, *, seed: int, parameters: Parameters) -> None:
+    """One run, unless it is complete."""
+    item, folder, data = variant(name), out / "runs" / f"{name}-{seed}", root / "data"
+    if (folder / "scores.json").is_file():
+        return
     folder.mkdir(parents=True, exist_ok=True)
-    if variant.phrasings is not None:
-        table = pd.read_parquet(training)
-        training = folder / "training.parquet"
-        table.assign(texts=[list(texts)[: variant.phrasings] for texts in table["texts"]]).to_parquet(training)
-    features = data / "text/features.h5"
+    training = _training(data / "bench/training.parquet", folder, item)
+    features, started = data / "text/features.h5", time.perf_counter()
+    wanted = parameters.train.model_copy(update=dict(item.loss) | {"steps": parameters.train.steps * item.longer})
     train(
-        model=variant.model,
+        model=item.model,
         volumes=data / "volumes",
         training=training,
         features=features,
-        streams=data / "pretrained",
+        streams=data / "pretrained" if item.width is None else out / "streams" / item.width,
         out=folder / "model",
-        parameters=parameters.train.model_copy(update=dict(variant.loss)),
+        parameters=wanted,
         seed=seed,
         threads=parameters.threads,
     )
+    seconds = time.perf_counter() - started
     evaluate_model(
         folder / "model",
         volumes=data / "volumes",
@@ -118,18 +136,90 @@ def _run_one(root: Path, folder: Path, variant: Variant, *, seed: int, parameter
         nsd_tolerance_mm=parameters.evaluate.nsd_tolerance_mm,
         threads=parameters.threads,
     )
+    _compose(data, folder, nsd_tolerance_mm=parameters.evaluate.nsd_tolerance_mm)
+    scores = {"steps": wanted.steps, "seconds": round(seconds, 1)} | _scores(data, folder)
+    files.write(folder / "scores.json", json.dumps(scores, indent=2) + "\n")
 
 
-def _scores(root: Path, folder: Path) -> dict[str, float]:
-    prompts = pd.read_parquet(root / "data/bench/prompts.parquet")
+def _training(table: Path, folder: Path, item: Variant) -> Path:
+    """The training questions, with fewer phrasings where the variant wants that."""
+    if item.phrasings is None:
+        return table
+    questions = pd.read_parquet(table)
+    kept = [list(texts)[: item.phrasings] for texts in questions["texts"]]
+    questions.assign(texts=kept).to_parquet(folder / "training.parquet")
+    return folder / "training.parquet"
+
+
+def _warm_up(root: Path, out: Path, width: str, parameters: Parameters) -> None:
+    """Streams of another preset, warmed up as the pipeline's own were: same seed, same steps."""
+    folder = out / "streams" / width
+    if not (folder / "config.json").is_file():
+        pretrain(
+            volumes=root / "data/volumes",
+            training=root / "data/bench/training.parquet",
+            out=folder,
+            parameters=parameters.pretrain.model_copy(update={"width": width}),
+            seed=parameters.seed,
+        )
+
+
+def _compose(data: Path, folder: Path, *, nsd_tolerance_mm: float) -> None:
+    """Ask the core prompts once more, by their nouns."""
+    prompts = pd.read_parquet(data / "bench/prompts.parquet")
+    core = suite_of(prompts, "core", phrasing=HEADLINE)
+    with VolumeStore(data / "volumes") as store:
+        found, _ = predict(
+            Composed(load(folder / "model"), read=READERS["strict"]),
+            model="composed",
+            store=store,
+            prompts=core,
+            features=TextFeatures.load(data / "text/features.h5"),
+            nsd_tolerance_mm=nsd_tolerance_mm,
+        )
+    found.to_parquet(folder / "composed.parquet", index=False)
+
+
+def _scores(data: Path, folder: Path) -> dict[str, float]:
+    prompts = pd.read_parquet(data / "bench/prompts.parquet")
     answers = join(prompts, pd.read_parquet(folder / "results.parquet"), origin=str(folder))
-    core = suite_of(answers, "core").groupby("level")["dice"].mean()
+    core = suite_of(answers, "core", phrasing=HEADLINE)
     seen = suite_of(answers, "phrasing", phrasing="seen").groupby("level")["dice"].mean()
-    nested = answers[(answers["suite"] == "core") & (answers["level"] == 3) & answers["parent_differs"]]
-    scores = {f"l{level}": float(core.get(level, np.nan)) for level in (1, 2, 3)}
-    return scores | {
-        "pss": (scores["l1"] - scores["l3"]) / scores["l1"] if scores["l1"] else np.nan,
+    about = core[["prompt_id", "level", "parent_differs"]]
+    composed = pd.read_parquet(folder / "composed.parquet")[["prompt_id", "dice", "collapsed"]].merge(about)
+    return {
+        **_summary(core),
         "l1_seen": float(seen.get(1, np.nan)),
         "l3_seen": float(seen.get(3, np.nan)),
+        **{f"{key}_composed": value for key, value in _summary(composed).items() if key != "l2"},
+    }
+
+
+def _summary(asked: pd.DataFrame) -> dict[str, float]:
+    dice = asked.groupby("level")["dice"].mean()
+    scores = {f"l{level}": float(dice.get(level, np.nan)) for level in (1, 2, 3)}
+    nested = asked[(asked["level"] == 3) & asked["parent_differs"]]
+    return scores | {
+        "pss": (scores["l1"] - scores["l3"]) / scores["l1"] if scores["l1"] else np.nan,
         "collapse": float(nested["collapsed"].mean()),
     }
+
+
+def _keep_record(root: Path, out: Path, parameters: Parameters) -> None:
+    """Write what the runs belong to; a folder of other runs is refused."""
+    record: dict[str, Any] = {
+        "parameters": parameters.model_dump(include={"seed", "threads", "train", "pretrain", "evaluate", "profile"}),
+        "inputs": {name: files.fingerprint(root / "data" / name) for name in INPUTS},
+    }
+    absent = [name for name, value in record["inputs"].items() if value is None]
+    if absent:
+        raise DataError(f"{root / 'data'}: expected {absent}, got nothing. Run `semantiseg reproduce` first.")
+    path = out / "record.json"
+    if path.is_file():
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if {key: kept[key] for key in record} != record:
+            raise ParameterError(
+                f"{path}: expected the same parameters and inputs as now, got others. Use another folder."
+            )
+        return
+    files.write(path, json.dumps(record | measure.machine(), indent=2, sort_keys=True) + "\n")

@@ -1,82 +1,80 @@
-"""An ablation in words, a table and a figure."""
+"""An ablation in words and a table."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 import pandas as pd
 
-from semantiseg.report import style
+from semantiseg.report.ablation_variants import DEFAULT, variant
 
 COLUMNS = {
-    "l1": "L1", "l2": "L2", "l3": "L3", "pss": "PSS", "l1_seen": "L1, seen", "l3_seen": "L3, seen",
-    "collapse": "collapse rate",
+    "l1": "L1", "l3": "L3", "pss": "PSS", "collapse": "collapse rate", "l3_seen": "L3, seen",
+    "l3_composed": "L3 composed", "collapse_composed": "collapse rate composed",
 }  # fmt: skip
 NEAR = 0.95
 """Share of its last validation Dice at level 3 from which on a training counts as nearly done."""
+AGAINST = {"scalar_two_phrasings": "scalar_gate", "scalar_longer": "scalar_gate"}
+"""Variants that change two things are compared with the one that changes the first of them."""
 
 
 def report(table: pd.DataFrame, curves: pd.DataFrame) -> str:
-    """Markdown: means over seeds with the least and the greatest, and what they say."""
-    seeds = table["seed"].nunique()
-    lines = [
-        f"Test patients, unseen phrasings unless said; mean over {seeds} seeds (least to greatest).",
-        "",
-        "| variant | changes | " + " | ".join(COLUMNS.values()) + " | steps to near its end |",
-        "|---" * (len(COLUMNS) + 3) + "|",
-    ]
+    """Markdown: means over seeds with the least and the greatest, and what they say.
+
+    Args:
+        table, curves: what `ablation.collect` writes: `runs.csv`, `curves.csv`.
+    """
+    head = ("variant", "changes", "what it is", "seeds", *COLUMNS.values(), "steps to near its end")
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for name, rows in table.groupby("variant", sort=False):
-        cells = [f"{rows[key].mean():.2f} ({rows[key].min():.2f} to {rows[key].max():.2f})" for key in COLUMNS]
-        speed = _steps_to_near(curves[curves["variant"] == name])
-        lines.append(f"| {name} | {rows['factor'].iloc[0]} | " + " | ".join([*cells, f"{speed:.0f}"]) + " |")
+        item = variant(str(name))
+        steps, speed = rows["steps"].iloc[0], steps_to_near(curves[curves["variant"] == name])
+        cells = [item.name, item.factor, item.says, str(len(rows)), *(_spread(rows[key]) for key in COLUMNS)]
+        lines.append(f"| {' | '.join([*cells, f'{speed:.0f} of {steps}'])} |")
     return "\n".join([*lines, "", *findings(table)]) + "\n"
 
 
 def findings(table: pd.DataFrame) -> list[str]:
-    """A sentence a variant: is it better or worse at level 3 than the first one in every seed, or can they not be told
-    apart?"""
-    first = table["variant"].iloc[0]
-    reference = table[table["variant"] == first]["l3"]
+    """A sentence a variant: is it better or worse at level 3 than what it is compared with in every seed, or can they
+    not be told apart? And one on composition, which every variant was given."""
     sentences = []
     for name, rows in table.groupby("variant", sort=False):
-        if name == first:
+        against = AGAINST.get(str(name), DEFAULT)
+        reference = table[table["variant"] == against]
+        if name == against or not len(reference):
             continue
-        if rows["l3"].max() < reference.min():
-            verdict = "is worse: its best seed stays below the worst of"
-        elif rows["l3"].min() > reference.max():
-            verdict = "is better: its worst seed stays above the best of"
-        else:
-            verdict = "cannot be told apart from"
-        change = rows["l3"].mean() - reference.mean()
-        sentences.append(f"- {name} ({rows['factor'].iloc[0]}) {verdict} {first} at level 3 ({change:+.2f} Dice).")
+        verdict, change = _verdict(rows["l3"], reference["l3"]), rows["l3"].mean() - reference["l3"].mean()
+        item = variant(str(name))
+        sentences.append(f"- {name} ({item.factor}: {item.says}) {verdict} {against} at level 3 ({change:+.2f} Dice).")
+    if "l3_composed" in table:
+        gain = table["l3_composed"] - table["l3"]
+        sentences.append(
+            f"- Composition raises level 3 in {int((gain > 0).sum())} of {len(table)} runs, by {gain.mean():.2f} Dice "
+            f"in the mean ({gain.min():+.2f} to {gain.max():+.2f}); the collapse rate falls from "
+            f"{table['collapse'].mean():.0%} to {table['collapse_composed'].mean():.0%}."
+        )
     return sentences
 
 
-def draw(curves: pd.DataFrame, stem: Path) -> list[Path]:
-    """Validation Dice against steps, levels 1 and 3, a line a variant (mean over seeds), a band from least to
-    greatest."""
-    with style.applied():
-        figure, axes = plt.subplots(1, 2, figsize=(7, 2.8), sharey=True)
-        for axis, level in zip(axes, (1, 3), strict=True):
-            for number, (name, rows) in enumerate(curves.groupby("variant", sort=False)):
-                by_step = rows.groupby("step")[f"dice_l{level}"]
-                line = axis.plot(by_step.mean(), color=f"C{number % 10}", linestyle=("-", "--")[number % 2], label=name)
-                axis.fill_between(
-                    by_step.min().index, by_step.min(), by_step.max(), color=line[0].get_color(), alpha=0.12, lw=0
-                )
-            axis.set(xlabel="step", ylabel="validation Dice", title=f"L{level}", ylim=(0, 1))
-        axes[1].legend(loc="lower right", fontsize=6)
-        figure.tight_layout()
-    written = style.save(figure, stem)
-    plt.close(figure)
-    return written
-
-
-def _steps_to_near(curves: pd.DataFrame) -> float:
+def steps_to_near(curves: pd.DataFrame) -> float:
     """Mean over seeds of the first validated step that reaches `NEAR` of the last validation Dice at level 3."""
     reached = []
     for _, rows in curves.groupby("seed"):
         rows = rows.sort_values("step")
         reached.append(rows["step"][rows["dice_l3"] >= NEAR * rows["dice_l3"].iloc[-1]].min())
     return float(pd.Series(reached).mean())
+
+
+def _verdict(values: pd.Series, reference: pd.Series) -> str:
+    if min(len(values), len(reference)) < 2:
+        return "was run too seldom to be compared with"
+    if values.max() < reference.min():
+        return "is worse: its best seed stays below the worst of"
+    if values.min() > reference.max():
+        return "is better: its worst seed stays above the best of"
+    return "cannot be told apart from"
+
+
+def _spread(values: Sequence[float] | pd.Series) -> str:
+    values = pd.Series(values)
+    return f"{values.mean():.2f} ({values.min():.2f} to {values.max():.2f})"

@@ -47,7 +47,11 @@ def printed_gate_suppresses(*, metrics: Metrics) -> Finding:
     for weight in gate.parameters():
         weight.data = draw(*weight.shape)
     prompts = PromptBatch(
-        tokens=draw(64, 1, 8), mask=torch.ones(64, 1, dtype=torch.bool), pooled=draw(64, 8), boxes=torch.zeros(64, 4)
+        tokens=draw(64, 1, 8),
+        mask=torch.ones(64, 1, dtype=torch.bool),
+        pooled=draw(64, 8),
+        boxes=torch.zeros(64, 4),
+        ids=torch.zeros(64, 1, dtype=torch.int64),
     )
     stage = StageFeatures(semantic=draw(1, 4, 6, 6), frequency=draw(1, 4, 6, 6), context=draw(1, 8))
     owner, state = torch.zeros(64, dtype=torch.int64), torch.zeros(64, 4, 6, 6)

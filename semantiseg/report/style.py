@@ -31,6 +31,7 @@ MODEL_LABELS = {
     "channel": "SemantiSeg, channel gate",
     "none": "Frequency fusion, no gate",
     "bag_of_words": "Token gate, bag of words",
+    "from_scratch": "Token gate, text encoder from scratch",
     "box": "Box only, no text",
 }
 MODEL_COLOURS = {
@@ -39,6 +40,7 @@ MODEL_COLOURS = {
     "channel": VERMILION,
     "none": GREEN,
     "bag_of_words": PURPLE,
+    "from_scratch": SKY,
     "box": GREY,
 }
 

@@ -92,4 +92,5 @@ def _prompts(number: int, *, words: int, sentence: int) -> PromptBatch:
         mask=torch.ones(number, words, dtype=torch.bool),
         pooled=torch.randn(number, sentence),
         boxes=torch.zeros(number, 4),
+        ids=torch.zeros(number, words, dtype=torch.int64),
     )

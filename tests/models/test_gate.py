@@ -34,6 +34,7 @@ def prompts() -> PromptBatch:
         mask=mask,
         pooled=torch.randn(P, D, generator=generator),
         boxes=torch.zeros(P, 4),
+        ids=torch.zeros(P, T, dtype=torch.int64),
     )
 
 
@@ -124,6 +125,7 @@ def test_token_gate_gives_padded_tokens_no_weight_at_all(stage, prompts):
         mask=prompts.mask,
         pooled=prompts.pooled,
         boxes=prompts.boxes,
+        ids=prompts.ids,
     )
     assert torch.equal(gate(stage, OWNER, prompts, STATE)[0], gate(stage, OWNER, noisy, STATE)[0])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ import torch
 from semantiseg.errors import ModelError
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.prompts import PromptBatch, collate
-from semantiseg.models.registry import RECIPES, build
+from semantiseg.models.registry import RECIPES, build, build_streams
 from semantiseg.models.segmenter import Segmenter
 
 S, E = 32, 12
@@ -92,10 +94,36 @@ def test_word_order_cannot_matter_to_the_bag_of_words(image):
     assert not np.array_equal(answers[0], answers[1])
 
 
-@pytest.mark.parametrize("name", ["token", "scalar", "none"])
+@pytest.mark.parametrize("name", ["token", "scalar", "none", "from_scratch"])
 def test_word_order_can_matter_to_models_that_read_sentences(name, image):
     answers = ask(small(name), image).probabilities
     assert not np.array_equal(answers[0], answers[2])
+
+
+def test_a_text_encoder_from_scratch_sees_word_numbers_and_none_of_the_frozen_encoders_features(image):
+    model, features = small("from_scratch"), word_features()
+    blind = replace(
+        features,
+        tokens=np.zeros_like(features.tokens),
+        static=np.zeros_like(features.static),
+        pooled=np.ones_like(features.pooled),
+    )
+    known = model.segment(image, list(TEXTS), features=features).probabilities
+    assert np.array_equal(model.segment(image, list(TEXTS), features=blind).probabilities, known)
+    renamed = replace(features, ids=features.ids + 1)
+    assert not np.array_equal(model.segment(image, list(TEXTS), features=renamed).probabilities, known)
+
+
+@pytest.mark.parametrize("width", ["small_pixels", "small_semantic"])
+def test_ablated_second_streams_have_the_shapes_of_the_paper_s(width):
+    torch.manual_seed(0)
+    full, ablated = (build_streams(width=name, image_size=64).eval() for name in ("small", width))
+    images = torch.rand(2, 1, 64, 64)
+    theirs, ours = full(images), ablated(images)
+    assert theirs.detail.shape == ours.detail.shape
+    assert [part.frequency.shape for part in theirs.stages] == [part.frequency.shape for part in ours.stages]
+    zero = [not bool(part.frequency.any()) for part in ours.stages]
+    assert all(zero) if width == "small_semantic" else not any(zero)
 
 
 def test_the_box_model_never_sees_text_and_does_see_its_box(image):

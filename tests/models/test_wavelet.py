@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semantiseg.models.wavelet import HaarTransform
+from semantiseg.models.wavelet import HaarTransform, Pixels
 
 
 @settings(max_examples=20, deadline=None)
@@ -29,3 +29,12 @@ def test_energy_is_kept():
 def test_a_flat_image_has_no_detail():
     bands = HaarTransform()(torch.full((1, 3, 8, 8), 0.5))
     assert bands[:, 3:].abs().max() < 1e-6 and torch.allclose(bands[:, :3], torch.ones(1))
+
+
+def test_the_bands_are_an_invertible_map_of_the_pixels_that_stand_in_for_them():
+    images = torch.rand(1, 3, 16, 16, dtype=torch.float64)
+    bands, pixels = HaarTransform().double()(images), Pixels()(images)
+    ours, theirs = (maps.flatten(2)[0] for maps in (pixels, bands))
+    transform = torch.linalg.lstsq(ours.T, theirs.T).solution
+    torch.testing.assert_close(ours.T @ transform, theirs.T)
+    torch.testing.assert_close(transform.T @ transform, torch.eye(12, dtype=torch.float64))
