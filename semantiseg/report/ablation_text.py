@@ -18,40 +18,45 @@ AGAINST = {"scalar_two_phrasings": "scalar_gate", "scalar_longer": "scalar_gate"
 """Variants that change two things are compared with the one that changes the first of them."""
 
 
-def report(table: pd.DataFrame, curves: pd.DataFrame) -> str:
-    """Markdown: means over seeds with the least and the greatest, and what they say.
+def report(runs: pd.DataFrame, curves: pd.DataFrame) -> str:
+    """Table and findings, as Markdown; arguments as in `table`."""
+    return "\n".join([table(runs, curves), *findings(runs)]) + "\n"
+
+
+def table(runs: pd.DataFrame, curves: pd.DataFrame) -> str:
+    """A Markdown row a variant: means over seeds with the least and the greatest.
 
     Args:
-        table, curves: what `ablation.collect` writes: `runs.csv`, `curves.csv`.
+        runs, curves: what `ablation.collect` writes: `runs.csv`, `curves.csv`.
     """
     head = ("variant", "changes", "what it is", "seeds", *COLUMNS.values(), "steps to near its end")
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
-    for name, rows in table.groupby("variant", sort=False):
+    for name, rows in runs.groupby("variant", sort=False):
         item = variant(str(name))
         steps, speed = rows["steps"].iloc[0], steps_to_near(curves[curves["variant"] == name])
         cells = [item.name, item.factor, item.says, str(len(rows)), *(_spread(rows[key]) for key in COLUMNS)]
         lines.append(f"| {' | '.join([*cells, f'{speed:.0f} of {steps}'])} |")
-    return "\n".join([*lines, "", *findings(table)]) + "\n"
+    return "\n".join(lines) + "\n"
 
 
-def findings(table: pd.DataFrame) -> list[str]:
+def findings(runs: pd.DataFrame) -> list[str]:
     """A sentence a variant: is it better or worse at level 3 than what it is compared with in every seed, or can they
     not be told apart? And one on composition, which every variant was given."""
     sentences = []
-    for name, rows in table.groupby("variant", sort=False):
+    for name, rows in runs.groupby("variant", sort=False):
         against = AGAINST.get(str(name), DEFAULT)
-        reference = table[table["variant"] == against]
+        reference = runs[runs["variant"] == against]
         if name == against or not len(reference):
             continue
         verdict, change = _verdict(rows["l3"], reference["l3"]), rows["l3"].mean() - reference["l3"].mean()
         item = variant(str(name))
         sentences.append(f"- {name} ({item.factor}: {item.says}) {verdict} {against} at level 3 ({change:+.2f} Dice).")
-    if "l3_composed" in table:
-        gain = table["l3_composed"] - table["l3"]
+    if "l3_composed" in runs:
+        gain = runs["l3_composed"] - runs["l3"]
         sentences.append(
-            f"- Composition raises level 3 in {int((gain > 0).sum())} of {len(table)} runs, by {gain.mean():.2f} Dice "
+            f"- Composition raises level 3 in {int((gain > 0).sum())} of {len(runs)} runs, by {gain.mean():.2f} Dice "
             f"in the mean ({gain.min():+.2f} to {gain.max():+.2f}); the collapse rate falls from "
-            f"{table['collapse'].mean():.0%} to {table['collapse_composed'].mean():.0%}."
+            f"{runs['collapse'].mean():.0%} to {runs['collapse_composed'].mean():.0%}."
         )
     return sentences
 

@@ -12,7 +12,7 @@ from semantiseg import params
 from semantiseg.errors import DataError, ParameterError
 from semantiseg.models.registry import RECIPES
 from semantiseg.params import Train, profile_text
-from semantiseg.report import ablation, ablation_figure
+from semantiseg.report import ablation, ablation_figure, ablation_record
 from semantiseg.report.ablation import collect, run, run_one
 from semantiseg.report.ablation_text import findings, report
 from semantiseg.report.ablation_variants import VARIANTS
@@ -198,3 +198,16 @@ def test_the_figure_shows_every_variant_and_the_mean_of_its_seeds():
     plain = ends.containers[1].lines[0].get_xdata()
     assert np.asarray(plain) == pytest.approx([0.8, 0.55])
     assert learning.lines[0].get_ydata() == pytest.approx([0.15, 0.535, 0.8])
+
+
+def test_a_record_says_whether_its_data_are_those_here(place, tmp_path, asked):
+    out = tmp_path / "out"
+    run(place, out, seeds=[1, 2], names=["default"], steps=10)
+    runs, curves = ablation_record.read(out)
+    assert len(runs) == 2 and len(curves) == 4
+    said = ablation_record.provenance(out, data=place / "data")
+    assert "2 trainings" in said and "byte by byte" in said and "--steps 10" in said
+    (place / "data/pretrained/file").write_text("another")
+    assert "other data than those here (pretrained)" in ablation_record.provenance(out, data=place / "data")
+    with pytest.raises(DataError, match="Run `semantiseg ablation`"):
+        ablation_record.read(tmp_path)
