@@ -21,8 +21,9 @@ from semantiseg.data.window import midline as body_midline
 from semantiseg.errors import ModelError, PromptError
 from semantiseg.models.combine import combine, credible
 from semantiseg.models.features import TextFeature, TextFeatures
+from semantiseg.models.protocol import ModelCard, PromptedSegmenter
 from semantiseg.models.segmenter import Answer
-from semantiseg.models.volume import SliceSegmenter, segment_volume
+from semantiseg.models.volume import segment_volume
 
 Read = Callable[[str], Program]
 """Sentence -> program; raises `PromptError` for what it cannot read. The door for a language model."""
@@ -114,7 +115,7 @@ class Composed:
 
     def __init__(
         self,
-        segmenter: SliceSegmenter,
+        segmenter: PromptedSegmenter,
         *,
         read: Read = read_program,
         encode: Callable[[Sequence[str]], TextFeatures] | None = None,
@@ -127,6 +128,11 @@ class Composed:
             )
         self.segmenter, self.read, self.peak, self.tally = segmenter, read, peak, Tally()
         self._encode, self._encoded = encode, None
+
+    @property
+    def card(self) -> ModelCard:
+        """The wrapped model's."""
+        return self.segmenter.card
 
     def segment(
         self,
@@ -206,7 +212,7 @@ class Composed:
         return self._encoded
 
 
-def compose(segmenter: SliceSegmenter, *, read: Read = read_program, peak: float = PEAK) -> Composed:
+def compose(segmenter: PromptedSegmenter, *, read: Read = read_program, peak: float = PEAK) -> Composed:
     """Wrap a model so that it answers sentences through their programs; see `Composed`."""
     return Composed(segmenter, read=read, peak=peak)
 
