@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,16 @@ from semantiseg.models.segmenter import Answer
 from semantiseg.models.volume import segment_volume
 
 Read = Callable[[str], Program]
-"""Sentence -> program; raises `PromptError` for what it cannot read. The door for a language model."""
+"""Sentence -> program; raises `PromptError` for what it cannot read. `models/asked.py` is a language model's."""
+
+
+@runtime_checkable
+class ReadsAhead(Protocol):
+    """A reader that reads many sentences faster together than one by one."""
+
+    def read_ahead(self, texts: Sequence[str]) -> None:
+        """Read sentences that will be asked for."""
+
 
 PEAK = 0.9
 """Least highest probability of a component of an atom (`combine.credible`). Chosen among 0.5 to 0.95 on the demo's
@@ -164,6 +174,10 @@ class Composed:
             raise ModelError("boxes: expected no boxes: this model reads text, got boxes.")
         if not len(texts):
             raise ModelError("prompts: expected at least one, got none. Ask something.")
+        for text in texts:
+            _check_sentence(text)
+        if isinstance(self.read, ReadsAhead):
+            self.read.read_ahead(texts)
         programs = [self.program(text) for text in texts]
         wanted = list(dict.fromkeys(atom for program in programs if program for atom in atoms(program)))
         plain = [text for text, program in zip(texts, programs, strict=True) if program is None]
@@ -184,8 +198,7 @@ class Composed:
         Raises:
             PromptError: the prompt is empty.
         """
-        if not isinstance(text, str) or not text.strip():
-            raise PromptError(f"prompt: expected a sentence, got {text!r}. Write what to segment, such as 'liver'.")
+        _check_sentence(text)
         try:
             program = self.read(text)
         except PromptError as error:
@@ -210,6 +223,11 @@ class Composed:
                 self._encode = encode_texts
             self._encoded = self._encode([item.names[0] for item in STRUCTURES.values()])
         return self._encoded
+
+
+def _check_sentence(text: object) -> None:
+    if not isinstance(text, str) or not text.strip():
+        raise PromptError(f"prompt: expected a sentence, got {text!r}. Write what to segment, such as 'liver'.")
 
 
 def compose(segmenter: PromptedSegmenter, *, read: Read = read_program, peak: float = PEAK) -> Composed:
