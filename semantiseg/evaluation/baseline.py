@@ -18,7 +18,7 @@ from semantiseg.models import registry
 from semantiseg.models.baselines import boxes, catalogue, contamination
 from semantiseg.models.baselines.baseline import Baseline
 from semantiseg.models.baselines.row import ORACLE_PARENT, ORACLE_TARGET, grounded_by, prompting, row_name
-from semantiseg.models.compose import Composed, compose
+from semantiseg.models.compose import Composed, Tally, compose
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.plugins import open_plugin
 from semantiseg.models.protocol import PromptedSegmenter
@@ -140,13 +140,17 @@ def evaluate_row(
         )
     flags = contamination.flag(prompts, row).set_axis(prompts["prompt_id"])
     results["contamination"] = results["prompt_id"].map(flags)
-    output = data / "baselines" / row
+    tally = segmenter.tally if isinstance(segmenter, Composed) else None
+    return _write(data / "baselines" / row, results, masks, tally)
+
+
+def _write(output: Path, results: pd.DataFrame, masks: pd.DataFrame, tally: Tally | None) -> Path:
     output.mkdir(parents=True, exist_ok=True)
     results.to_parquet(output / "results.parquet", index=False)
     masks.to_parquet(output / "masks.parquet", index=False)
-    if isinstance(segmenter, Composed):
-        tally = json.dumps(asdict(segmenter.tally), indent=1, sort_keys=True, ensure_ascii=False)
-        (output / "reading.json").write_text(tally + "\n", encoding="utf-8")
+    if tally is not None:
+        counted = json.dumps(asdict(tally), indent=1, sort_keys=True, ensure_ascii=False)
+        (output / "reading.json").write_text(counted + "\n", encoding="utf-8")
     return output
 
 
