@@ -39,7 +39,6 @@ def test_the_local_model_reads_a_sentence_much_like_an_example():
     import torch
 
     torch.set_num_threads(1)
-    keys = ("kidney", "kidney_tumour", "kidney_cyst")
     backend = local_model.LocalModelBackend(temperature=0.0, longest_text=24)
-    said = backend.answer(ProgramQuestion("please segment the kidney on the left side", keys))
-    assert program_of(said.text, keys=keys) == parse("side(organ(kidney), left)")
+    question = ProgramQuestion("please segment the kidney on the left side")
+    assert program_of(backend.answer(question).text, keys=question.keys) == parse("side(organ(kidney), left)")
