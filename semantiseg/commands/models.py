@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from semantiseg.commands.reading import reader_options
 from semantiseg.commands.root import ROOT
 
 
@@ -56,16 +57,16 @@ def ablation(output: Path, seeds: tuple[int, ...], names: tuple[str, ...], steps
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="NIfTI file for the masks.")
 @click.option("--overlay", type=click.Path(path_type=Path), help="Picture (PNG) of the masks over the image.")
 @click.option("--compose", is_flag=True, help="Read the sentence to a program and ask the model its nouns.")
-@click.option("--reader", type=click.Choice(["strict", "lenient"]), default="strict", show_default=True)
 @click.option("--modality", type=click.Choice(["CT", "MR"]), help="Told from the values if not given.")
 @click.option("--site", type=click.Choice(["abdomen", "lung"]), default="abdomen", show_default=True, help="CT window.")
 @click.option("--channel", type=int, help="Of a 4D image, counted from 0.")
 @click.option("--spacing-mm", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True)
-def segment(image: Path, sentences: tuple[str, ...], compose: bool, reader: str, **options: Any) -> None:
+@reader_options("compose")
+def segment(image: Path, sentences: tuple[str, ...], **options: Any) -> None:
     """Mark what each SENTENCE asks for in a NIfTI IMAGE; write the masks in the image's geometry."""
     from semantiseg.report.segment import segment_file
 
-    for marked in segment_file(image, sentences, reader=reader if compose else None, **options):
+    for marked in segment_file(image, sentences, **options):
         click.echo(f"{marked.text}: {marked}")
 
 
@@ -126,22 +127,14 @@ def ask_baseline(
 @click.option("--composed", is_flag=True, help="Ask for the nouns of each sentence, combined as its program says.")
 @click.option("--nsd-tolerance-mm", type=click.FloatRange(min=0), default=2.0, show_default=True)
 @click.pass_obj
-def run_baseline(
-    weights: Path | None, name: str, protocol: str | None, composed: bool, nsd_tolerance_mm: float
-) -> None:
+@reader_options("composed")
+def run_baseline(weights: Path | None, name: str, **options: Any) -> None:
     """Ask baseline (or installed model) NAME every test prompt; results go to data/baselines/ROW."""
     from semantiseg.evaluation.baseline import evaluate_row
     from semantiseg.models.baselines.catalogue import weights_root
 
-    written = evaluate_row(
-        name,
-        protocol=protocol,
-        composed=composed,
-        weights=weights_root(weights),
-        data=ROOT / "data",
-        nsd_tolerance_mm=nsd_tolerance_mm,
-    )
-    click.echo(f"{written}: results.parquet, masks.parquet")
+    written = evaluate_row(name, weights=weights_root(weights), data=ROOT / "data", **options)
+    click.echo(f"{written}: results.parquet, masks.parquet{', reading.json' if options['reader'] else ''}")
 
 
 @baselines.command("table")

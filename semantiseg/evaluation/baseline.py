@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from semantiseg.bench.ontology import STRUCTURES, available
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError, ModelError, ParameterError
 from semantiseg.evaluation.predict import predict
@@ -13,10 +18,11 @@ from semantiseg.models import registry
 from semantiseg.models.baselines import boxes, catalogue, contamination
 from semantiseg.models.baselines.baseline import Baseline
 from semantiseg.models.baselines.row import ORACLE_PARENT, ORACLE_TARGET, grounded_by, prompting, row_name
-from semantiseg.models.compose import compose
+from semantiseg.models.compose import Composed, Tally, compose
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.plugins import open_plugin
 from semantiseg.models.protocol import PromptedSegmenter
+from semantiseg.models.readers import open_reader
 
 
 def open_model(name: str, *, weights: Path) -> PromptedSegmenter:
@@ -88,9 +94,11 @@ def evaluate_row(
     data: Path,
     nsd_tolerance_mm: float,
     threads: int = 1,
-    composed: bool = False,
+    reader: str | None = None,
+    asking: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Ask a baseline every test prompt; writes `results.parquet` and `masks.parquet` into `data/baselines/ROW`.
+    """Ask a baseline every test prompt; writes `results.parquet` and `masks.parquet` into `data/baselines/ROW`, and
+    for a composed one `reading.json`: how many sentences were read, and why others were not.
 
     Not into `data/results`: that folder belongs to the pipeline, which removes what none of its stages makes.
 
@@ -103,7 +111,9 @@ def evaluate_row(
         data: the pipeline's data folder.
         nsd_tolerance_mm: tolerance of the normalised surface Dice.
         threads: PyTorch threads.
-        composed: ask a model that reads text for the nouns of its sentences (`models/compose.py`).
+        reader: name of who reads the sentences whose nouns a model that reads text is asked (`models/readers.py`);
+            None to ask it the sentences as they stand.
+        asking: how a reader's language model is asked, see `open_reader`.
 
     Returns:
         The folder written.
@@ -113,12 +123,12 @@ def evaluate_row(
     torch.set_num_threads(threads)
     drawn = None if protocol is None else open_protocol(protocol, weights=weights, models=data / "models")
     segmenter = by_protocol(open_model(name, weights=weights), name=name, protocol=protocol)
-    if composed:
-        segmenter = compose(segmenter)
     prompts = read_prompts(data)
     features = data / "text" / "features.h5"
-    row = row_name(name, protocol, composed=composed)
+    row = row_name(name, protocol, reader=reader)
     with VolumeStore(data / "volumes") as store:
+        if reader is not None:
+            segmenter = compose(segmenter, read=open_reader(reader, keys=askable(store), **asking or {}))
         results, masks = predict(
             segmenter,
             model=row,
@@ -130,8 +140,25 @@ def evaluate_row(
         )
     flags = contamination.flag(prompts, row).set_axis(prompts["prompt_id"])
     results["contamination"] = results["prompt_id"].map(flags)
-    output = data / "baselines" / row
+    tally = segmenter.tally if isinstance(segmenter, Composed) else None
+    return _write(data / "baselines" / row, results, masks, tally)
+
+
+def _write(output: Path, results: pd.DataFrame, masks: pd.DataFrame, tally: Tally | None) -> Path:
     output.mkdir(parents=True, exist_ok=True)
     results.to_parquet(output / "results.parquet", index=False)
     masks.to_parquet(output / "masks.parquet", index=False)
+    if tally is not None:
+        counted = json.dumps(asdict(tally), indent=1, sort_keys=True, ensure_ascii=False)
+        (output / "reading.json").write_text(counted + "\n", encoding="utf-8")
     return output
+
+
+def askable(store: VolumeStore) -> tuple[str, ...]:
+    """Keys of the structures that the volumes' collections label, in ontology order."""
+    found = {
+        item.key
+        for volume_id, channel in store.manifest["channel"].items()
+        for item in available(store.structures(str(volume_id)).values(), channel=channel)
+    }
+    return tuple(key for key in STRUCTURES if key in found)

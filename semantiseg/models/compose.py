@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +22,21 @@ from semantiseg.data.window import midline as body_midline
 from semantiseg.errors import ModelError, PromptError
 from semantiseg.models.combine import combine, credible
 from semantiseg.models.features import TextFeature, TextFeatures
+from semantiseg.models.protocol import ModelCard, PromptedSegmenter
 from semantiseg.models.segmenter import Answer
-from semantiseg.models.volume import SliceSegmenter, segment_volume
+from semantiseg.models.volume import segment_volume
 
 Read = Callable[[str], Program]
-"""Sentence -> program; raises `PromptError` for what it cannot read. The door for a language model."""
+"""Sentence -> program; raises `PromptError` for what it cannot read. `models/asked.py` is a language model's."""
+
+
+@runtime_checkable
+class ReadsAhead(Protocol):
+    """A reader that reads many sentences faster together than one by one."""
+
+    def read_ahead(self, texts: Sequence[str]) -> None:
+        """Read sentences that will be asked for."""
+
 
 PEAK = 0.9
 """Least highest probability of a component of an atom (`combine.credible`). Chosen among 0.5 to 0.95 on the demo's
@@ -114,7 +125,7 @@ class Composed:
 
     def __init__(
         self,
-        segmenter: SliceSegmenter,
+        segmenter: PromptedSegmenter,
         *,
         read: Read = read_program,
         encode: Callable[[Sequence[str]], TextFeatures] | None = None,
@@ -127,6 +138,11 @@ class Composed:
             )
         self.segmenter, self.read, self.peak, self.tally = segmenter, read, peak, Tally()
         self._encode, self._encoded = encode, None
+
+    @property
+    def card(self) -> ModelCard:
+        """The wrapped model's."""
+        return self.segmenter.card
 
     def segment(
         self,
@@ -158,6 +174,10 @@ class Composed:
             raise ModelError("boxes: expected no boxes: this model reads text, got boxes.")
         if not len(texts):
             raise ModelError("prompts: expected at least one, got none. Ask something.")
+        for text in texts:
+            _check_sentence(text)
+        if isinstance(self.read, ReadsAhead):
+            self.read.read_ahead(texts)
         programs = [self.program(text) for text in texts]
         wanted = list(dict.fromkeys(atom for program in programs if program for atom in atoms(program)))
         plain = [text for text, program in zip(texts, programs, strict=True) if program is None]
@@ -178,8 +198,7 @@ class Composed:
         Raises:
             PromptError: the prompt is empty.
         """
-        if not isinstance(text, str) or not text.strip():
-            raise PromptError(f"prompt: expected a sentence, got {text!r}. Write what to segment, such as 'liver'.")
+        _check_sentence(text)
         try:
             program = self.read(text)
         except PromptError as error:
@@ -206,7 +225,12 @@ class Composed:
         return self._encoded
 
 
-def compose(segmenter: SliceSegmenter, *, read: Read = read_program, peak: float = PEAK) -> Composed:
+def _check_sentence(text: object) -> None:
+    if not isinstance(text, str) or not text.strip():
+        raise PromptError(f"prompt: expected a sentence, got {text!r}. Write what to segment, such as 'liver'.")
+
+
+def compose(segmenter: PromptedSegmenter, *, read: Read = read_program, peak: float = PEAK) -> Composed:
     """Wrap a model so that it answers sentences through their programs; see `Composed`."""
     return Composed(segmenter, read=read, peak=peak)
 

@@ -38,7 +38,7 @@ class ModelCard:
 
 
 class PromptedSegmenter(Protocol):
-    """All that scoring asks of a model (docs/bring_your_model.md)."""
+    """All that scoring, composing and whole volumes ask of a model (docs/bring_a_model.md)."""
 
     @property
     def card(self) -> ModelCard:

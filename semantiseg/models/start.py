@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
 from semantiseg.errors import ModelError
 from semantiseg.models.biomedclip import MEAN, STD, read_biomedclip
@@ -41,26 +40,6 @@ def starting_streams(
     if imagenet is not None:
         load_imagenet(streams.frequency, imagenet)
     return streams, {"semantic": "biomedclip", "frequency": "random" if imagenet is None else "imagenet"}
-
-
-def write_start(
-    out: Path, *, width: str, image_size: int, biomedclip: str | Path, imagenet: Path | None, seed: int
-) -> dict[str, object]:
-    """Write the streams that `registry.start_from` reads: `model.safetensors`, `config.json`.
-
-    Args and errors: see `starting_streams`.
-
-    Returns:
-        What config.json says.
-    """
-    streams, origin = starting_streams(
-        width=width, image_size=image_size, biomedclip=biomedclip, imagenet=imagenet, seed=seed
-    )
-    out.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.contiguous() for name, value in streams.state_dict().items()}, out / "model.safetensors")
-    config = {"width": width, "image_size": image_size, "seed": seed} | origin
-    (out / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    return config
 
 
 def _check_colours(folder: Path) -> None:

@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semantiseg.errors import ModelError
 from semantiseg.models.features import TextFeatures
+from semantiseg.models.protocol import PromptedSegmenter
 from semantiseg.models.segmenter import Answer
 
 
-class SliceSegmenter(Protocol):
-    """What takes part in the benchmark (docs/bring_a_model.md)."""
-
-    needs_box: bool
-
-    def segment(
-        self,
-        image: NDArray[np.floating],
-        texts: Sequence[str],
-        *,
-        features: TextFeatures | None = None,
-        boxes: NDArray[np.floating] | None = None,
-    ) -> Answer:
-        """Answer P prompts about one slice `[H, W]`."""
-
-
 def segment_volume(
-    segmenter: SliceSegmenter,
+    segmenter: PromptedSegmenter,
     image: NDArray[np.floating],
     texts: Sequence[str],
     *,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from semantiseg.errors import DataError, ModelError, PromptError
 from semantiseg.report.overlay import draw_overlay
 
 if TYPE_CHECKING:
-    from semantiseg.models.compose import Composed
+    from semantiseg.models.compose import Composed, Read
     from semantiseg.models.segmenter import Segmenter
 
 THRESHOLD = 0.5
@@ -55,6 +55,7 @@ def segment_file(
     out: Path,
     overlay: Path | None = None,
     reader: str | None = None,
+    asking: Mapping[str, Any] | None = None,
     modality: Modality | None = None,
     site: Site = "abdomen",
     channel: int | None = None,
@@ -68,14 +69,19 @@ def segment_file(
         model: folder of a trained model (`config.json`, `model.safetensors`).
         out: NIfTI file to write; one mask has the image's shape, several stand along the fourth axis.
         overlay: picture to write, or None.
-        reader: key of `models.compose.READERS` to compose the model, None to ask it the sentence as it stands.
+        reader: name of who reads the sentences (`models/readers.py`) to compose the model, None to ask it the
+            sentence as it stands.
+        asking: how a reader's language model is asked, see `open_reader`.
         modality, site, channel, spacing_mm: see `data.scan.read_scan`.
 
     Raises:
         PromptError: no sentence, an empty one, or one that is longer than the text encoder's context.
         DataError: the image cannot be used, or the output is no NIfTI name.
         ModelError: weights are missing, partial or pickled, or the model reads no text.
+        ParameterError: an unknown reader, or a server without address or model.
+        BackendError: a reader's language model cannot answer.
     """
+    from semantiseg.models.readers import open_reader
     from semantiseg.models.text import tokenize
 
     if not texts:
@@ -83,9 +89,10 @@ def segment_file(
     if not str(out).endswith((".nii", ".nii.gz")):  # before minutes of work
         raise DataError(f"{out}: expected a name that ends in .nii or .nii.gz, got another. Rename the output.")
     tokenize(texts)
+    read = None if reader is None else open_reader(reader, **asking or {})
     network = load_model(model)
     scan = read_scan(image, modality=modality, site=site, channel=channel, spacing_mm=spacing_mm)
-    soft, heard = _ask(network, scan, texts, reader)
+    soft, heard = _ask(network, scan, texts, read)
     masks = np.stack([scan.in_file_order(values) > THRESHOLD for values in soft])
     write_masks(out, masks, scan)
     marked = [_marked(*item, scan) for item in zip(texts, heard, masks, soft, strict=True)]
@@ -120,16 +127,14 @@ def load_model(folder: Path) -> Segmenter:
 
 
 def _ask(
-    network: Segmenter, scan: Scan, texts: Sequence[str], reader: str | None
+    network: Segmenter, scan: Scan, texts: Sequence[str], read: Read | None
 ) -> tuple[NDArray[np.float32], list[str]]:
     """Probabilities `[P, D, H, W]`, and how each sentence was read."""
-    from semantiseg.models.compose import READERS, Composed
+    from semantiseg.models.compose import Composed
 
-    if reader is None:
+    if read is None:
         return network.segment(scan.image, texts).probabilities, [""] * len(texts)
-    if reader not in READERS:
-        raise PromptError(f"reader: expected one of {sorted(READERS)}, got {reader!r}. Choose one of these.")
-    composed = Composed(network, read=READERS[reader])
+    composed = Composed(network, read=read)
     soft = composed.segment(scan.image, texts, midline=scan.midline).probabilities
     return soft, [_heard(composed, text) for text in texts]
 

@@ -9,12 +9,12 @@ import pytest
 import timm
 import torch
 from clip_folder import write_clip_folder
+from full_size_start import write_start
 from safetensors.torch import load_file, save_file
 
 from semantiseg.errors import ModelError
 from semantiseg.models.biomedclip_text import BiomedCLIPText
 from semantiseg.models.registry import FULL, RECIPES, build, load, start_from
-from semantiseg.models.start import write_start
 from semantiseg.models.text import encode_texts
 
 TEXTS = ("kidney", "mass in the right kidney", "liver")

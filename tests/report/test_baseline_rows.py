@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 
+import loopback_server
 import pandas as pd
 import plugged
 import pytest
@@ -85,12 +87,36 @@ def test_each_protocol_is_a_row_and_its_boxes_are_its_own(project, sam_med2d):
 def test_a_model_that_reads_text_also_gets_its_composed_row(project, sam_med2d):
     places = {"weights": project / "weights", "data": project / "data", "nsd_tolerance_mm": 1.0}
     plain = evaluate_row("threshold", protocol=None, **places)
-    composed = evaluate_row("threshold", protocol=None, composed=True, **places)
+    composed = evaluate_row("threshold", protocol=None, reader="strict", **places)
     assert composed.name == "threshold+composed"
     areas = [pd.read_parquet(folder / "results.parquet").set_index("prompt_id") for folder in (plain, composed)]
     assert (areas[0]["predicted_mm2"] != areas[1]["predicted_mm2"]).any()  # "without" and "right" are done, not said
     with pytest.raises(ModelError, match="compose"):
-        evaluate_row("sam_med2d", protocol="oracle_target", composed=True, **places)
+        evaluate_row("sam_med2d", protocol="oracle_target", reader="strict", **places)
+
+
+def test_a_language_model_s_reading_makes_a_row_of_its_own_that_says_what_was_not_read(project):
+    prompts = pd.read_parquet(project / "data/bench/prompts.parquet")
+    texts = sorted(prompts.query("split == 'test'")["text"].unique())
+
+    def answer(body: dict) -> dict:
+        asked = body["messages"][-1]["content"].removeprefix("Sentence: ")
+        return loopback_server.completion("hm" if asked == texts[0] else json.dumps({"program": "organ(kidney)"}))
+
+    with loopback_server.serve() as server:
+        server.default = answer
+        reader = ["--reader", "server", "--base-url", server.url, "--reader-model", "tiny"]
+        found = call("run", "threshold", "--composed", *reader, project=project)
+        assert found.exit_code == 0, found.output
+        assert len(server.asked) == len(texts) and (project / "answers").is_dir()
+        rules = server.asked[0]["messages"][0]["content"]
+    assert "organ(kidney)" in rules and "organ(spleen)" not in rules  # only what the collections label
+    row = project / "data/baselines/threshold+composed_server"
+    assert set(pd.read_parquet(row / "results.parquet")["model"]) == {row.name}
+    tally = json.loads((row / "reading.json").read_text(encoding="utf-8"))
+    assert tally["composed"] > 0 and tally["fallbacks"] > 0 and list(tally["reasons"]) == texts[:1]
+    table = call("table", "mine", project=project).output
+    assert "text, composed: its sentences' nouns, reader server" in table
 
 
 def test_every_absent_baseline_has_a_row_without_a_number_that_says_so(cohort, results, tmp_path):

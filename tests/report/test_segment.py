@@ -6,6 +6,7 @@ import json
 import pickle
 from pathlib import Path
 
+import loopback_server
 import nibabel as nib
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from matplotlib.image import imread
 from safetensors.torch import load_file, save_file
 
 from semantiseg.cli import main
-from semantiseg.errors import DataError, ModelError, PromptError
+from semantiseg.errors import DataError, ModelError, ParameterError, PromptError
 from semantiseg.models import registry
 from semantiseg.report.overlay import best_slice, draw_overlay
 from semantiseg.report.segment import load_model, segment_file
@@ -85,8 +86,35 @@ def test_a_composed_answer_says_how_it_was_read(scan, model, tmp_path):
         segment_file(scan, [t], model=model, out=tmp_path / "c.nii.gz", reader="strict")[0] for t in ("liver", texts[0])
     )
     assert part.millilitres <= whole.millilitres
-    with pytest.raises(PromptError, match="strict"):
+    with pytest.raises(ParameterError, match="strict"):
         segment_file(scan, texts, model=model, out=tmp_path / "a.nii.gz", reader="clever")
+
+
+def test_a_language_model_reads_what_the_lexicon_does_not(scan, model, tmp_path):
+    text, program = "hepatic parenchyma sans the wibbly focus", "minus(organ(liver), lesion(liver_tumour))"
+    command = ["segment", str(scan), text, "--model", str(model), "--answers", str(tmp_path / "answers"), "--compose"]
+    with loopback_server.serve() as server:
+        asked = ["--reader", "server", "--base-url", server.url, "--reader-model", "tiny"]
+
+        def call(*options: str) -> str:
+            answer = CliRunner().invoke(main, [*command, *asked, "--out", str(tmp_path / "mask.nii.gz"), *options])
+            assert answer.exit_code == 0, answer.output
+            return answer.output
+
+        server.default = lambda body: loopback_server.completion(json.dumps({"program": program}))
+        first = call()
+        assert f"read as {program}" in first
+        assert call() == first and len(server.asked) == 1  # answers are kept
+        server.default = lambda body: loopback_server.completion("hm")
+        assert "not read, asked as it stands (answer: expected JSON" in call("--structured", "none")
+
+
+def test_a_language_model_that_cannot_be_asked_is_named_before_any_work(scan, tmp_path):
+    command = ["segment", str(scan), "liver", "--model", str(tmp_path / "none"), "--out", str(tmp_path / "m.nii.gz")]
+    nowhere = CliRunner().invoke(main, [*command, "--compose", "--reader", "server"])
+    assert nowhere.exit_code == 1 and "--base-url" in nowhere.output
+    unused = CliRunner().invoke(main, [*command, "--reader", "server"])
+    assert unused.exit_code == 1 and "--reader server: expected --compose" in unused.output
 
 
 def test_millilitres_are_those_of_the_written_mask(scan, model, tmp_path):

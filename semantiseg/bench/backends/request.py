@@ -24,6 +24,11 @@ ANSWER_SCHEMA: dict[str, Any] = {
 }
 """JSON schema of an answer."""
 
+_EXAMPLES = (
+    ("the patient's right kidney with the renal cyst left out of it", "segment the right kidney without its cyst"),
+    ("the largest single (liver tumour)", "outline the biggest tumour of the liver"),
+)
+
 RULES = (
     "You word requests to a medical image segmentation model as radiologists would. Every sentence must ask for "
     "exactly the given target: keep side, organ, exclusion and selection, add nothing, leave nothing out. Left and "
@@ -46,6 +51,19 @@ class Question(Protocol):
 
     def messages(self) -> list[dict[str, str]]:
         """The question as a chat."""
+
+
+class ByExample(Question, Protocol):
+    """A question that a model too small for rules and JSON can be asked: it is shown examples and answers in lines."""
+
+    count: int
+    """Lines asked for."""
+
+    def shown(self) -> list[dict[str, str]]:
+        """The question as a chat of examples."""
+
+    def put_together(self, lines: list[str]) -> str:
+        """The answer that the lines stand for, as JSON of `schema`."""
 
 
 class _Answer(BaseModel):
@@ -88,6 +106,20 @@ class Request:
         """The request as a chat."""
         return [{"role": "system", "content": RULES}, {"role": "user", "content": self.description()}]
 
+    def shown(self) -> list[dict[str, str]]:
+        """The request by example, which so small a model follows better than rules."""
+        said = [f"{clause.attribute} {clause.value.replace('_', '-')}" for clause in from_json(self.clauses)]
+        target = ", ".join([explain(parse(self.program)), *said])
+        chat = [{"role": "system", "content": "You turn a target into one short request of a radiologist."}]
+        for one, answer in _EXAMPLES:
+            chat.append({"role": "user", "content": f"Target: {one}"})
+            chat.append({"role": "assistant", "content": answer})
+        return [*chat, {"role": "user", "content": f"Target: {target}"}]
+
+    def put_together(self, lines: list[str]) -> str:
+        """The answer that plain lines stand for."""
+        return write_answer(lines)
+
     def meaning(self) -> list[str]:
         """What is meant, in plain words."""
         return [
@@ -114,16 +146,19 @@ def read_answer(text: str, *, finished: bool = True) -> list[str]:
     """
     if not finished:
         raise PromptError("answer: expected a whole one, got one cut at its longest length.")
-    # Models like to fence JSON, whatever they are told.
-    body = text.strip().removeprefix("```json").removeprefix("```").removesuffix("```").strip()
     try:
-        texts = [" ".join(item.split()) for item in _Answer.model_validate_json(body).texts]
+        texts = [" ".join(item.split()) for item in _Answer.model_validate_json(unfenced(text)).texts]
     except ValidationError as error:
         problem = error.errors()[0]["msg"]
         raise PromptError(f'answer: expected JSON {{"texts": [...]}}, got {text[:80]!r}: {problem}.') from None
     if wrong := [item for item in texts if not 0 < len(item) <= LONGEST_TEXT]:
         raise PromptError(f"answer: expected texts of 1 to {LONGEST_TEXT} characters, got {len(wrong[0])}.")
     return texts
+
+
+def unfenced(text: str) -> str:
+    """The JSON of an answer without the fence that models like to put around it, whatever they are told."""
+    return text.strip().removeprefix("```json").removeprefix("```").removesuffix("```").strip()
 
 
 def write_answer(texts: list[str]) -> str:

@@ -8,14 +8,12 @@ from urllib.parse import urlsplit
 
 import openai
 
-from semantiseg.bench.backends.backend import BackendError, Reply, TransientError
+from semantiseg.bench.backends.backend import KEY_VARIABLE, BackendError, Reply, TransientError
 from semantiseg.bench.backends.request import Question
 from semantiseg.errors import ParameterError
 
 Structured = Literal["json_schema", "json_object", "none"]
 """How the server is told to answer in JSON; not every server knows every way."""
-KEY_VARIABLE = "SEMANTISEG_LLM_KEY"
-"""Environment variable that the key is read from, unless another one is named."""
 
 _AGAIN = frozenset({408, 409, 425, 429})
 

@@ -23,6 +23,7 @@ ORACLE_TARGET = "oracle_target"
 ORACLE_PARENT = "oracle_parent"
 _GROUNDED = "grounder_"
 _COMPOSED = "+composed"
+_DEFAULT_READER = "strict"
 
 
 def grounded_by(grounder: str) -> str:
@@ -30,10 +31,12 @@ def grounded_by(grounder: str) -> str:
     return f"{_GROUNDED}{grounder}"
 
 
-def row_name(model: str, protocol: str | None, *, composed: bool = False) -> str:
+def row_name(model: str, protocol: str | None, *, reader: str | None = None) -> str:
     """Name of a row, of its results folder and of the column `model`; no protocol for a model that reads text, which
-    may be asked through its sentences' programs instead (`models/compose.py`)."""
-    return f"{model}{_COMPOSED * composed}" + ("" if protocol is None else f"@{protocol}")
+    may be asked through its sentences' programs instead, as a reader of `models/readers.py` reads them. Who reads
+    decides the row's score, so every reader but the strict one, the default, is named."""
+    composed = "" if reader is None else _COMPOSED if reader == _DEFAULT_READER else f"{_COMPOSED}_{reader}"
+    return f"{model}{composed}" + ("" if protocol is None else f"@{protocol}")
 
 
 def prompting(row: str) -> str:
@@ -43,8 +46,9 @@ def prompting(row: str) -> str:
         ParameterError: a protocol that does not exist.
     """
     model, at, protocol = row.partition("@")
-    if model.endswith(_COMPOSED):
-        return f"{prompting(model.removesuffix(_COMPOSED))}, composed: its sentences' nouns"
+    model, composed, reader = model.partition(_COMPOSED)
+    if composed:
+        return f"{prompting(model)}, composed: its sentences' nouns{reader.replace('_', ', reader ')}"
     if not at:
         return "text, passed around its closed vocabulary" if model in _CLOSED_VOCABULARY else "text"
     if protocol == ORACLE_TARGET:
@@ -61,7 +65,7 @@ def prompting(row: str) -> str:
 def members(row: str) -> tuple[str, ...]:
     """The models behind a row: the one it is named for, and the one that drew its boxes, if one did."""
     model, _, protocol = row.partition("@")
-    model = model.removesuffix(_COMPOSED)
+    model = model.partition(_COMPOSED)[0]
     return (model, protocol.removeprefix(_GROUNDED)) if protocol.startswith(_GROUNDED) else (model,)
 
 

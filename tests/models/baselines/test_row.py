@@ -28,7 +28,13 @@ def test_rows_of_one_baseline_share_its_label_and_other_models_have_none():
 
 
 def test_a_composed_row_is_a_row_of_its_own_of_the_same_model():
-    row = row_name("biomedparse", None, composed=True)
+    row = row_name("biomedparse", None, reader="strict")
     assert row != "biomedparse" and label(row) == "BiomedParse v1" and members(row) == ("biomedparse",)
     assert prompting(row) == "text, composed: its sentences' nouns"
+
+
+def test_who_read_the_sentences_makes_another_row():
+    row = row_name("biomedparse", None, reader="server")
+    assert row != row_name("biomedparse", None, reader="strict") and members(row) == ("biomedparse",)
+    assert prompting(row) == "text, composed: its sentences' nouns, reader server"
     assert members("sam@grounder_biomedparse") == ("sam", "biomedparse")
