@@ -171,9 +171,7 @@ def _full_streams(sizes: FullSizes, *, image_size: int) -> ImageStreams:
     )
 
 
-def build(
-    model: str, *, width: str, image_size: int, text_width: int, sentence_width: int | None = None
-) -> Segmenter:
+def build(model: str, *, width: str, image_size: int, text_width: int, sentence_width: int | None = None) -> Segmenter:
     """Build a model with fresh random weights (from torch's global generator).
 
     Args:
