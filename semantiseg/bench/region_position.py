@@ -49,7 +49,8 @@ def nearest(region: Region, others: Mapping[str, NDArray[np.integer]], *, spacin
 
     Formula: least distance between the centres of two voxels, one of each, less one voxel: 0 where they touch. The
     structure's key is the value if the second nearest is at least `CLEAR_MM` farther, with what is beyond as margin; so
-    of structures that lie in one another (a tumour's core and its rim) none is named.
+    of structures that lie in one another (a tumour's core and its rim) none is named. Without a second the margin is
+    `CLEAR_MM`.
 
     Args:
         others: structure -> `surface` of it; nothing is yielded if there is none.
@@ -59,7 +60,7 @@ def nearest(region: Region, others: Mapping[str, NDArray[np.integer]], *, spacin
     own = surface(region.mask) + [part.start for part in region.box]
     gaps = sorted((float(_closest(own, points)) - 1, key) for key, points in others.items())
     number, key = max(gaps[0][0], 0.0) * spacing_mm, gaps[0][1]
-    lead = (gaps[1][0] * spacing_mm - number - CLEAR_MM) if len(gaps) > 1 else number + CLEAR_MM
+    lead = gaps[1][0] * spacing_mm - number - CLEAR_MM if len(gaps) > 1 else CLEAR_MM
     yield Measurement("nearest structure", number, "mm", key if lead >= 0 else None, max(lead, 0.0))
 
 
