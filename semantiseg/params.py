@@ -48,8 +48,10 @@ class Prepare(Section):
 
 
 class Prompts(Section):
-    """What is asked of each volume."""
+    """Which volumes are asked about, and what is asked of each."""
 
+    volumes_drawn: int = Field(ge=0, description="channel-volumes that the benchmark is drawn from, 0 for all present")
+    volumes_per_task: int = Field(ge=0, description="most channel-volumes of a collection's task, 0 for no cap")
     minimum_pixels: int = Field(ge=1, description="smallest target on the asked slice, in pixels of the prepared grid")
     slices_per_volume: int = Field(ge=1, description="axial slices of a training volume that are asked about")
     texts_per_question: int = Field(ge=1, description="surface forms drawn for each training question")

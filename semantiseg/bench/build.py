@@ -11,7 +11,10 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
+from semantiseg.bench.account import COLUMNS as ACCOUNT_COLUMNS
+from semantiseg.bench.account import account
 from semantiseg.bench.candidates import Plan, plan_volume
+from semantiseg.bench.draw import draw_volumes
 from semantiseg.bench.export import (
     PROMPT_COLUMNS,
     REJECTED_COLUMNS,
@@ -19,6 +22,7 @@ from semantiseg.bench.export import (
     write_croissant,
     write_table,
 )
+from semantiseg.bench.goals import COLUMNS as PLANNED_COLUMNS
 from semantiseg.bench.scene import views_of
 from semantiseg.bench.training_questions import training_rows
 from semantiseg.bench.verification import Verdict, verify_case
@@ -28,31 +32,42 @@ from semantiseg.errors import DataError
 
 PROMPT_ORDER = ("volume_id", "suite", "group", "level", "slice", "program", "phrasing", "text")
 TRAINING_ORDER = ("volume_id", "slice", "level", "program", "clauses")
+PLANNED_ORDER = ("volume_id", "suite", "level")
+ACCOUNT_ORDER = ("collection", "suite", "level")
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """What stage prompts makes: candidate prompts, training questions, and volumes without nine core prompts."""
+    """What stage prompts makes: candidate prompts, training questions, volumes without nine core prompts, and what was
+    wanted and planned of every drawn volume (`goals.COLUMNS`)."""
 
     prompts: pd.DataFrame
     training: pd.DataFrame
     shortfalls: pd.DataFrame
+    planned: pd.DataFrame
+
+    @property
+    def drawn(self) -> list[str]:
+        """The drawn volumes, sorted."""
+        return sorted(self.planned["volume_id"].unique())
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What stage verify makes: accepted prompts, rejected ones with reasons, accepted training questions."""
+    """What stage verify makes: accepted prompts, rejected ones with reasons, accepted training questions, and the
+    account of all that was wanted (`account.COLUMNS`)."""
 
     prompts: pd.DataFrame
     rejected: pd.DataFrame
     training: pd.DataFrame
+    account: pd.DataFrame
 
 
 def make_candidates(
     volumes: Path, out: Path, *, minimum_pixels: int, slices_per_volume: int, texts_per_question: int, seed: int,
-    workers: int | None = None,
+    volumes_drawn: int = 0, volumes_per_task: int = 0, workers: int | None = None,
 ) -> Candidates:  # fmt: skip
-    """Plan every volume; write `candidates.parquet` and `training_candidates.parquet` into `out`.
+    """Draw volumes and plan each of them; write `candidates`, `training_candidates` and `planned` (Parquet) into `out`.
 
     Args:
         volumes: folder of prepared volumes.
@@ -60,32 +75,43 @@ def make_candidates(
         minimum_pixels: smallest target on the asked slice.
         slices_per_volume: slices of a training volume that are asked about.
         texts_per_question: training texts drawn for each training question.
-        seed: of all choices and words; the bytes written do not depend on the number of workers.
+        seed: of all choices and words; the bytes written do not depend on the number of workers. What is planned of a
+            volume does not depend on which others are drawn.
+        volumes_drawn: volumes asked about, 0 for all that are present.
+        volumes_per_task: most of one collection, 0 for no cap.
         workers: processes; all cores by default.
 
     Raises:
         DataError: there are no prepared volumes.
     """
+    drawn: dict[str, dict[str, list[str]]] = {case_id: {"drawn": []} for case_id in _cases(volumes)}
+    with VolumeStore(volumes) as store:
+        chosen = draw_volumes(store.manifest, volumes_drawn or None, seed=seed, cap=volumes_per_task or None)
+        for case_id, volume_id in zip(store.manifest.loc[chosen, "case_id"], chosen, strict=True):
+            drawn[case_id]["drawn"].append(volume_id)
     plans = _by_case(
-        volumes, _plan_case, workers=workers, minimum_pixels=minimum_pixels, slices_per_volume=slices_per_volume,
-        texts_per_question=texts_per_question, seed=seed,
+        volumes, _plan_case, workers=workers, shares=drawn, minimum_pixels=minimum_pixels,
+        slices_per_volume=slices_per_volume, texts_per_question=texts_per_question, seed=seed,
     )  # fmt: skip
     prompts = [row for plan, _ in plans for row in plan.rows]
     training = [row for _, rows in plans for row in rows]
     shortfalls = [plan.shortfall for plan, _ in plans if plan.shortfall]
+    goals = [row for plan, _ in plans for row in plan.goals]
     return Candidates(
         write_table(prompts, out / "candidates.parquet", columns=PROMPT_COLUMNS, sort=PROMPT_ORDER),
         write_table(training, out / "training_candidates.parquet", columns=TRAINING_COLUMNS, sort=TRAINING_ORDER),
         pd.DataFrame(shortfalls, columns=["volume_id", "asked", "expected", "reason"]),
+        write_table(goals, out / "planned.parquet", columns=PLANNED_COLUMNS, sort=PLANNED_ORDER),
     )
 
 
 def verify_candidates(volumes: Path, candidates: Path, out: Path, *, seed: int, workers: int | None = None) -> Bench:
-    """Verify every candidate; write `prompts`, `rejected`, `training` (Parquet) and `croissant.json` into `out`.
+    """Verify every candidate; write `prompts`, `rejected`, `training`, `account` (Parquet) and `croissant.json` into
+    `out`.
 
     Args:
         volumes: folder of prepared volumes.
-        candidates: folder with `candidates.parquet` and `training_candidates.parquet`.
+        candidates: folder with what `make_candidates` wrote.
         out: folder to write to.
         seed: of the words drawn anew for rejected prompts.
         workers: processes; all cores by default.
@@ -95,25 +121,38 @@ def verify_candidates(volumes: Path, candidates: Path, out: Path, *, seed: int, 
     """
     files = {"prompts": "candidates.parquet", "training": "training_candidates.parquet"}
     shares = _shares(volumes, {key: _read(candidates / name) for key, name in files.items()})
+    planned = _read(candidates / "planned.parquet")
     verdicts: list[Verdict] = _by_case(volumes, verify_case, workers=workers, shares=shares, seed=seed)
+    with VolumeStore(volumes) as store:
+        manifest = store.manifest
+    prompts = write_table([row for verdict in verdicts for row in verdict.prompts], out / "prompts.parquet",
+                          columns=PROMPT_COLUMNS, sort=PROMPT_ORDER)  # fmt: skip
+    rejected = write_table([row for verdict in verdicts for row in verdict.rejected], out / "rejected.parquet",
+                           columns=REJECTED_COLUMNS, sort=(*PROMPT_ORDER, "reason"))  # fmt: skip
+    sums = account(manifest, planned, prompts, rejected)
     bench = Bench(
-        write_table([row for verdict in verdicts for row in verdict.prompts], out / "prompts.parquet",
-                    columns=PROMPT_COLUMNS, sort=PROMPT_ORDER),
-        write_table([row for verdict in verdicts for row in verdict.rejected], out / "rejected.parquet",
-                    columns=REJECTED_COLUMNS, sort=(*PROMPT_ORDER, "reason")),
+        prompts,
+        rejected,
         write_table([row for verdict in verdicts for row in verdict.training], out / "training.parquet",
                     columns=TRAINING_COLUMNS, sort=TRAINING_ORDER),
+        write_table(sums, out / "account.parquet", columns=ACCOUNT_COLUMNS, sort=ACCOUNT_ORDER),
     )  # fmt: skip
-    tables = {"prompts": PROMPT_COLUMNS, "rejected": REJECTED_COLUMNS, "training": TRAINING_COLUMNS}
+    tables = {
+        "prompts": PROMPT_COLUMNS, "rejected": REJECTED_COLUMNS, "training": TRAINING_COLUMNS,
+        "account": ACCOUNT_COLUMNS,
+    }  # fmt: skip
     write_croissant(out, tables=tables, origins=bench.prompts.groupby("collection")["origin"].first().to_dict())
     return bench
 
 
 def _plan_case(
-    volumes: Path, case_id: str, *, minimum_pixels: int, slices_per_volume: int, texts_per_question: int, seed: int
-) -> list[tuple[Plan, list[dict[str, Any]]]]:
+    volumes: Path, case_id: str, *, drawn: list[str], minimum_pixels: int, slices_per_volume: int,
+    texts_per_question: int, seed: int,
+) -> list[tuple[Plan, list[dict[str, Any]]]]:  # fmt: skip
+    if not drawn:
+        return []
     with VolumeStore(volumes) as store:
-        views = views_of(store, case_id)
+        views = [view for view in views_of(store, case_id) if view.volume_id in drawn]
     planned = []
     for view in views:
         plan = plan_volume(view, minimum_pixels=minimum_pixels, seed=seed)

@@ -11,6 +11,7 @@ import numpy as np
 from semantiseg.bench import probes
 from semantiseg.bench.core import PER_LEVEL, best_slices, choose_core, core_options
 from semantiseg.bench.feasible import Asked
+from semantiseg.bench.goals import core_goals, goal
 from semantiseg.bench.program import Program
 from semantiseg.bench.prompt import group_id, prompt_row, word, wordable
 from semantiseg.bench.question import Question
@@ -27,14 +28,24 @@ PARAPHRASED_SHARE = 0.3
 """Share of the test volumes with a paraphrase group."""
 PARAPHRASES = 5
 """Texts of a paraphrase group."""
+WANTED = {
+    "phrasing": PER_LEVEL * len(LEVELS) * len(PHRASINGS), "triple": len(LEVELS), "paraphrase": PARAPHRASES,
+    "counterfactual": 2, "absent": 1,
+}  # fmt: skip
+"""Probe suite -> prompts wanted of a test volume; a paraphrase group only of the share above."""
 
 
 @dataclass
 class Plan:
-    """Candidate rows of one volume, and the shortfall of its core if there is one."""
+    """Candidate rows of one volume, the shortfall of its core if there is one, and its goals (`goals.COLUMNS`)."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     shortfall: dict[str, Any] | None = None
+    goals: list[dict[str, Any]] = field(default_factory=list)
+
+    def count(self, suite: str, *, level: int | None = None) -> int:
+        """Rows of a suite, of all levels or of one."""
+        return sum(row["suite"] == suite and level in (None, row["level"]) for row in self.rows)
 
 
 def plan_volume(view: View, *, minimum_pixels: int, seed: int) -> Plan:
@@ -76,6 +87,8 @@ def plan_core(
             "expected": PER_LEVEL * len(LEVELS),
             "reason": reason,
         }
+    found = {level: sum(option.level == level for option in options) for level in LEVELS}
+    plan.goals += core_goals(view, found, {level: plan.count("core", level=level) for level in LEVELS})
     return plan, core
 
 
@@ -89,26 +102,30 @@ def _add_probes(plan: Plan, view: View, space: list, core: list[Question], *, mi
     asked_again = [(question, part) for question in core for part in PHRASINGS]
     questions, parts = [question for question, _ in asked_again], [part for _, part in asked_again]
     _add(plan, view, questions, suite="phrasing", parts=parts, rng=rng("phrasing texts"))
+    short = {"core": WANTED["phrasing"] - len(asked_again), "words": len(asked_again) - plan.count("phrasing")}
+    plan.goals.append(goal(view, "phrasing", 0, WANTED["phrasing"], short))
+    paraphrase = rng("paraphrase")
     suites: dict[str, Callable[[np.random.Generator], list[Question]]] = {
         "triple": lambda draw: probes.triple(view, space, draw, minimum_pixels=minimum_pixels),
         "counterfactual": lambda draw: probes.counterfactual(view, space, draw, minimum_pixels=minimum_pixels),
         "absent": lambda draw: probes.absent(view, draw),
-        "paraphrase": lambda draw: _paraphrased(core, draw),
     }
+    if paraphrase.random() < PARAPHRASED_SHARE:
+        suites["paraphrase"] = lambda _: _paraphrased(core, paraphrase)
     for suite, questions_of in suites.items():
         questions = questions_of(rng(suite))
         if questions and all(wordable(question, "unseen") for question in questions):
             group = group_id(view, suite, questions[0]) if suite != "absent" else ""
             parts = ["unseen"] * len(questions)
             _add(plan, view, questions, suite=suite, parts=parts, rng=rng(f"{suite} texts"), group=group, whole=True)
+        code = "channel" if not view.structures else "words" if questions else suite
+        plan.goals.append(goal(view, suite, 0, WANTED[suite], {code: WANTED[suite] - plan.count(suite)}))
 
 
 def _paraphrased(core: list[Question], rng: np.random.Generator) -> list[Question]:
-    """One composed core question of some volumes, to be put into five texts."""
+    """One composed core question, to be put into five texts."""
     composed = [question for question in core if question.level == 3]
-    if not composed or rng.random() >= PARAPHRASED_SHARE:
-        return []
-    return [composed[int(rng.integers(len(composed)))]] * PARAPHRASES
+    return [composed[int(rng.integers(len(composed)))]] * PARAPHRASES if composed else []
 
 
 def _add(

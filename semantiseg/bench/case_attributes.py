@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,19 @@ from numpy.typing import NDArray
 from semantiseg.bench import region_attributes as measured
 from semantiseg.bench.attributes import Measurement
 from semantiseg.bench.ontology import STRUCTURES, Structure, available, structure
-from semantiseg.bench.region_attributes import Region
+from semantiseg.bench.region_attributes import Region, Surroundings
+from semantiseg.bench.region_position import nearest, place, surface
 from semantiseg.bench.space import PAIRED
 from semantiseg.conventions import LabelArray, Mask
 from semantiseg.data.cluster import for_each
 from semantiseg.data.store import VolumeStore
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 COLUMNS = ("volume_id", "structure", "region", "attribute", "number", "unit", "value", "margin")
+CASES_AT_ONCE = 8
+"""Cases that a worker takes at a time: it reads the manifest once for all of them, which costs as much as a case."""
 
 
 def case_attributes(
@@ -37,88 +43,147 @@ def case_attributes(
         Rows of `COLUMNS`; `region` counts from 1, the largest.
     """
     first = facts[next(iter(images))]
-    spacing_mm, box = float(first["spacing_mm"]), _box(labels, margin_mm=measured.SHELL_MM[1] / first["spacing_mm"])
-    cut = labels[box]
-    shapes: dict[str, tuple[list[Region], list[list[Measurement]]]] = {}
+    case = _Case(labels, structures, first)
+    shapes: dict[str, list[list[Measurement]]] = {}
+    around: dict[str, list[Surroundings]] = {}
+    proportions = list(_proportions(case))
     rows: list[dict[str, Any]] = []
     for volume_id, image in images.items():
-        row = facts[volume_id]
+        row, cut = facts[volume_id], image[case.box]
         for item in available(set(structures.values()), channel=row["channel"]):
             if item.key not in shapes:
-                found = measured.regions(_mask(item.leaves, cut, structures), spacing_mm=spacing_mm)
-                shapes[item.key] = (
-                    found,
-                    list(_shape(found, item, cut, structures, row, column=row["midline"] - box[2].start)),
-                )
-            found, shown = shapes[item.key]
-            for number, (region, shape) in enumerate(zip(found, shown, strict=True), start=1):
-                all_of = [*shape, *_intensity(image[box], region, item, cut, structures, row)]
+                shapes[item.key] = list(_shape(case, item, lateral=bool(row["lateral"])))
+                around[item.key] = _surroundings(case, item)
+            for number, (shape, where) in enumerate(zip(shapes[item.key], around[item.key], strict=True), start=1):
                 name = {"volume_id": volume_id, "structure": item.key, "region": number}
-                rows += [name | asdict(one) for one in all_of]
-        rows += _proportions(volume_id, cut, structures, spacing_mm)
+                rows += [name | asdict(one) for one in (*shape, *_intensity(cut, where, row))]
+        rows += [
+            {"volume_id": volume_id, "structure": "brain_tumour", "region": 0} | asdict(one) for one in proportions
+        ]
     return rows
 
 
-def write_attributes(volumes: Path, path: Path, *, workers: int = 1) -> int:
-    """Measure all cases of a folder of prepared volumes and store the rows as Parquet; returns how many there are."""
+def write_attributes(
+    volumes: Path, path: Path, *, only: Collection[str] | None = None, workers: int | None = None
+) -> pd.DataFrame:
+    """Measure the cases of a folder of prepared volumes and store the rows as Parquet; equal volumes, equal bytes.
+
+    Args:
+        volumes: folder of prepared volumes.
+        path: file to write.
+        only: `volume_id`s to measure; all by default.
+        workers: processes; all cores by default.
+    """
     import pandas as pd
 
     with VolumeStore(volumes) as store:
-        cases = sorted(store.manifest["case_id"].unique())
-    found = for_each(_stored, [((volumes, case_id), {}) for case_id in cases], workers=workers)
+        chosen = store.manifest if only is None else store.manifest.loc[sorted(only)]
+    cases = [list(rows) for _, rows in chosen.groupby("case_id").groups.items()]
+    chunks = [cases[start : start + CASES_AT_ONCE] for start in range(0, len(cases), CASES_AT_ONCE)]
+    found = for_each(_stored, [((volumes, chunk), {}) for chunk in chunks], workers=workers)
     table = pd.DataFrame([row for rows in found for row in rows], columns=list(COLUMNS))
     path.parent.mkdir(parents=True, exist_ok=True)
     table.to_parquet(path, index=False)
-    return len(table)
+    return table
 
 
-def _stored(volumes: Path, case_id: str) -> list[dict[str, Any]]:
+def _stored(volumes: Path, cases: list[list[str]]) -> list[dict[str, Any]]:
+    """Rows of some cases, each given by its volumes."""
+    rows: list[dict[str, Any]] = []
     with VolumeStore(volumes) as store:
-        rows = store.manifest[store.manifest["case_id"] == case_id]
-        facts = {volume_id: row.to_dict() for volume_id, row in rows.iterrows()}
-        images = {volume_id: store.image(volume_id) for volume_id in facts}
-        first = next(iter(facts))
-        return case_attributes(store.labels(first), images, structures=store.structures(first), facts=facts)
+        for volume_ids in cases:
+            facts = {volume_id: store.manifest.loc[volume_id].to_dict() for volume_id in volume_ids}
+            images = {volume_id: store.image(volume_id) for volume_id in volume_ids}
+            first = volume_ids[0]
+            rows += case_attributes(store.labels(first), images, structures=store.structures(first), facts=facts)
+    return rows
 
 
-def _shape(
-    found: list[Region],
-    item: Structure,
-    cut: LabelArray,
-    structures: dict[int, str],
-    row: dict[str, Any],
-    *,
-    column: float,
-) -> Iterator[list[Measurement]]:
-    spacing_mm, slice_mm = float(row["spacing_mm"]), float(row["source_spacing_mm"][2])
-    homes: list[Region] = []
-    if item.parent in PAIRED:
-        homes = measured.regions(_mask(structure(item.parent).leaves, cut, structures), spacing_mm=spacing_mm)
+class _Case:
+    """A case's label map, cut to what is labelled and 10 mm around it; masks and regions are found once.
+
+    Args:
+        labels: `[D, H, W]`, the whole volume.
+        structures: label number -> leaf.
+        row: manifest row of any of its volumes.
+    """
+
+    def __init__(self, labels: LabelArray, structures: dict[int, str], row: dict[str, Any]) -> None:
+        self.spacing_mm, self.slice_mm = float(row["spacing_mm"]), float(row["source_spacing_mm"][2])
+        self.box = _box(labels, margin_mm=measured.SHELL_MM[1] / self.spacing_mm)
+        self.cut = labels[self.box]
+        self.midline = float(row["midline"]) - self.box[2].start
+        self.structures, self.leaves = structures, set(structures.values())
+        self._regions: dict[str, list[Region]] = {}
+        self._surfaces: dict[str, NDArray[np.integer]] = {}
+
+    def mask(self, *leaves: str) -> Mask:
+        """Where the label map says one of the leaves."""
+        table = np.zeros(256, dtype=bool)
+        table[[number for number, leaf in self.structures.items() if leaf in leaves]] = True
+        return table[self.cut]
+
+    def regions(self, item: Structure) -> list[Region]:
+        """Pieces of a structure, largest first; none if the collection does not label it as such."""
+        if item.key not in self._regions:
+            labelled = any(anchor in self.leaves for anchor in item.anchors)
+            self._regions[item.key] = (
+                measured.regions(self.mask(*item.leaves), spacing_mm=self.spacing_mm) if labelled else []
+            )
+        return self._regions[item.key]
+
+    def home(self, region: Region, item: Structure) -> Region | None:
+        """The piece of the structure's parent that holds the region."""
+        if item.parent is None:
+            return None
+        return next((home for home in self.regions(structure(item.parent)) if _inside(region, home)), None)
+
+    def neighbours(self, item: Structure) -> dict[str, NDArray[np.integer]]:
+        """Surfaces of the structures that share no label with this one, whatever the channel shows."""
+        found = {}
+        for other in STRUCTURES.values():
+            if not set(other.leaves) & set(item.leaves) and (pieces := self.regions(other)):
+                if other.key not in self._surfaces:
+                    self._surfaces[other.key] = np.concatenate(
+                        [surface(one.mask) + [part.start for part in one.box] for one in pieces]
+                    )
+                found[other.key] = self._surfaces[other.key]
+        return found
+
+
+def _shape(case: _Case, item: Structure, *, lateral: bool) -> Iterator[list[Measurement]]:
+    found, neighbours = case.regions(item), case.neighbours(item)
+    # The cut has a margin, so what touches its border touches the volume's.
     for region, rank in zip(found, measured.ranks(found), strict=True):
         shape = [rank, Measurement("count", float(len(found)), "", None, 0.0)]
-        shape += measured.geometry(region, spacing_mm=spacing_mm, slice_mm=slice_mm)
-        if row["lateral"]:
-            shape.append(measured.side(region, midline=column, spacing_mm=spacing_mm))
-        home = next((home for home in homes if _inside(region, home)), None)
-        if home is not None and (height := measured.pole(region, home, depth=len(cut))) is not None:
-            shape.append(height)
+        shape += measured.geometry(region, spacing_mm=case.spacing_mm, slice_mm=case.slice_mm)
+        if lateral:
+            shape.append(measured.side(region, midline=case.midline, spacing_mm=case.spacing_mm))
+        home = case.home(region, item)
+        if home is not None:
+            height = measured.pole(region, home, depth=len(case.cut)) if item.parent in PAIRED else None
+            shape += [height] if height is not None else []
+            shape += place(region, home, shape=case.cut.shape, lateral=lateral)
+        shape += nearest(region, neighbours, spacing_mm=case.spacing_mm)
         yield shape
 
 
-def _intensity(
-    image: NDArray[np.floating], region: Region, item: Structure, cut: LabelArray, structures: dict[int, str],
-    row: dict[str, Any],
-) -> Iterator[Measurement]:  # fmt: skip
-    parent = None
+def _surroundings(case: _Case, item: Structure) -> list[Surroundings]:
+    parent, others = None, case.cut > 0
     if item.parent is not None and structure(item.parent).kind == "organ":
-        parent = _mask(structure(item.parent).leaves, cut, structures)
+        parent = case.mask(*structure(item.parent).leaves)
         siblings = [one for one in STRUCTURES.values() if one.kind == "lesion" and one.parent == item.parent]
-        others = _mask([leaf for one in siblings for leaf in one.leaves], cut, structures)
-    else:
-        others = cut > 0
+        others = case.mask(*(leaf for one in siblings for leaf in one.leaves))
+    return [
+        measured.surroundings(region, parent, others=others, spacing_mm=case.spacing_mm, cored=item.kind == "lesion")
+        for region in case.regions(item)
+    ]
+
+
+def _intensity(image: NDArray[np.floating], around: Surroundings, row: dict[str, Any]) -> Iterator[Measurement]:
     hounsfield = row["modality"] == "CT" and row["window_low"] < 0
     unit = float(row["window_high"] - row["window_low"]) if hounsfield else 1.0
-    for one in measured.intensity(image, region, parent, others=others, spacing_mm=float(row["spacing_mm"]), unit=unit):
+    for one in measured.intensity(image, around, unit=unit):
         if hounsfield or one.unit != "HU":
             yield one
         else:
@@ -126,23 +191,13 @@ def _intensity(
             yield Measurement(one.attribute, one.number, "share of window", None, 0.0)
 
 
-def _proportions(
-    volume_id: str, cut: LabelArray, structures: dict[int, str], spacing_mm: float
-) -> list[dict[str, Any]]:
-    leaves = set(structures.values())
-    if "enhancing_tumour" not in leaves:
-        return []
-    parts = {leaf: _mask([leaf], cut, structures) for leaf in sorted(leaves - {"resection_cavity"})}
-    found = list(measured.proportions(parts, whole=np.logical_or.reduce(list(parts.values()))))
+def _proportions(case: _Case) -> Iterator[Measurement]:
+    if "enhancing_tumour" not in case.leaves:
+        return
+    parts = {leaf: case.mask(leaf) for leaf in sorted(case.leaves - {"resection_cavity"})}
+    yield from measured.proportions(parts, whole=np.logical_or.reduce(list(parts.values())))
     if "necrotic_core" in parts:
-        found += measured.rim(parts["enhancing_tumour"], parts["necrotic_core"], spacing_mm=spacing_mm)
-    return [{"volume_id": volume_id, "structure": "brain_tumour", "region": 0} | asdict(one) for one in found]
-
-
-def _mask(leaves: Any, labels: LabelArray, structures: dict[int, str]) -> Mask:
-    table = np.zeros(256, dtype=bool)
-    table[[number for number, leaf in structures.items() if leaf in set(leaves)]] = True
-    return table[labels]
+        yield from measured.rim(parts["enhancing_tumour"], parts["necrotic_core"], spacing_mm=case.spacing_mm)
 
 
 def _inside(region: Region, home: Region) -> bool:

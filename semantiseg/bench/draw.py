@@ -8,9 +8,10 @@ that reaches the total. Within a task the draw spreads over patients before it t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
+from semantiseg.conventions import SPLITS
 from semantiseg.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -40,15 +41,16 @@ def allocate(present: Mapping[str, int], total: int, *, cap: int | None = None) 
     return {task: given[task] for task in present}
 
 
-def draw_volumes(manifest: pd.DataFrame, total: int, *, seed: int, cap: int | None = None) -> list[str]:
+def draw_volumes(manifest: pd.DataFrame, total: int | None, *, seed: int, cap: int | None = None) -> list[str]:
     """Ids of the drawn volumes, sorted. A smaller draw of the same task is part of a larger one.
 
     Args:
         manifest: indexed by `volume_id`, with `collection` and `patient_id` (see docs/architecture.md).
-        total, cap: see `allocate`.
+        total, cap: see `allocate`; None for all that there are.
         seed: of the order in which patients, and the volumes of a patient, are taken.
     """
-    wanted = allocate(manifest["collection"].value_counts().sort_index().to_dict(), total, cap=cap)
+    present = manifest["collection"].value_counts().sort_index().to_dict()
+    wanted = allocate(present, len(manifest) if total is None else total, cap=cap)
     drawn: list[str] = []
     for task, rows in manifest.groupby("collection"):
         turns: dict[str, int] = {}
@@ -59,6 +61,18 @@ def draw_volumes(manifest: pd.DataFrame, total: int, *, seed: int, cap: int | No
             order.append((turns[patient], _rank(seed, patient), volume_id))
         drawn += [volume_id for _, _, volume_id in sorted(order)[: wanted[task]]]
     return sorted(drawn)
+
+
+def drawn_of(manifest: pd.DataFrame, drawn: Collection[str]) -> pd.DataFrame:
+    """What the draw took from each task: volumes `present`, `drawn` and `left out`, patients of the drawn, and the
+    drawn volumes of each split."""
+    chosen = manifest.loc[sorted(drawn)]
+    table = manifest.groupby("collection").size().rename("present").to_frame()
+    table["drawn"] = chosen.groupby("collection").size()
+    table["left out"] = table["present"] - table["drawn"].fillna(0)
+    table["patients"] = chosen.groupby("collection")["patient_id"].nunique()
+    splits = chosen.groupby(["collection", "split"]).size().unstack("split").reindex(columns=list(SPLITS))
+    return table.join(splits).fillna(0).astype(int)
 
 
 def _rank(seed: int, name: str) -> bytes:

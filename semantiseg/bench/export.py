@@ -19,7 +19,9 @@ import pyarrow.parquet as pq
 from semantiseg.bench import prompt, training_questions
 from semantiseg.errors import DataError
 
-_INTEGERS = frozenset({"slice", "level", "target_pixels", "parent_pixels"})
+_INTEGERS = frozenset(
+    {"slice", "level", "target_pixels", "parent_pixels", "present", "drawn", "wanted", "planned", "made", "short"}
+)
 _LISTS = frozenset({"texts"})
 
 PROMPT_COLUMNS = prompt.COLUMNS
@@ -39,7 +41,7 @@ DESCRIPTIONS = {
     "slice": "axial slice of the prepared volume on which the prompt is asked, counted from inferior",
     "suite": "core, phrasing, triple, paraphrase, counterfactual or absent",
     "group": "shared by the prompts of one triple, paraphrase group or counterfactual pair; else empty",
-    "level": "1 name, 2 description, 3 composition",
+    "level": "1 name, 2 description, 3 composition; in sums 0 for a probe suite as a whole",
     "kind": "name, attribute, side, exclusion, distractor, spatial or instance",
     "structure": "which of the paper's structures the prompt counts under",
     "program": "program over the label map whose value on the slice is the target mask",
@@ -52,6 +54,13 @@ DESCRIPTIONS = {
     "parent_pixels": "pixels of the parent on the slice",
     "reason": "why the prompt was rejected",
     "texts": "training texts of the question",
+    "present": "channel-volumes of the collection",
+    "drawn": "channel-volumes of the collection that are asked about",
+    "wanted": "prompts that the drawn volumes were wanted to give",
+    "planned": "prompts planned before any text is verified",
+    "made": "prompts in the benchmark",
+    "short": "wanted and not made",
+    "reasons": "JSON: code of a reason -> prompts missing for it",
 }
 """Column -> what it holds."""
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from semantiseg.bench.candidates import PARAPHRASED_SHARE, PARAPHRASES, PHRASINGS
+from semantiseg.bench.candidates import PARAPHRASED_SHARE, WANTED
 from semantiseg.bench.core import PER_LEVEL
 from semantiseg.bench.draw import allocate
 from semantiseg.bench.ontology import available
+from semantiseg.bench.shortage import reason
 from semantiseg.bench.space import compositions
 from semantiseg.conventions import LEVELS
 from semantiseg.data.decathlon import says_sides
@@ -20,7 +21,7 @@ from semantiseg.data.labels import BRATS2024, DECATHLON, KITS23
 from semantiseg.data.official.registry import CHALLENGES, COLLECTIONS, DECATHLON_TASKS, KITS23_CASES
 from semantiseg.errors import ParameterError
 
-SUITES = ("phrasing", "triple", "paraphrase", "counterfactual", "absent")
+SUITES = tuple(WANTED)
 UNLABELLED = {"MSD": (887, 1701), "KiTS23": (110, 110)}
 """Family -> cases and channels that are published without masks; nothing can be asked of them."""
 
@@ -48,6 +49,7 @@ class TaskPlan:
         present, drawn: channel-volumes that there are, and that the draw takes.
         core: level -> core prompts at most.
         suites: probe suite -> prompts at most, on the test share of the drawn volumes.
+        short: reason (a code of `shortage.py`) -> core prompts of the drawn volumes that are certainly missing.
         notes: what the task cannot give, and why.
     """
 
@@ -58,6 +60,7 @@ class TaskPlan:
     drawn: int
     core: dict[int, int]
     suites: dict[str, int]
+    short: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -149,29 +152,37 @@ def _task(task: str, cases: int | None, present: int, drawn: int, profile: Profi
     """Counts of a task; the draw takes its channels equally often, up to one volume."""
     lateral = says_sides(task)
     channels = _channels(task)
-    core, suites = dict.fromkeys(LEVELS, 0), dict.fromkeys(SUITES, 0)
+    core, suites, short = dict.fromkeys(LEVELS, 0), dict.fromkeys(SUITES, 0), dict[str, int]()
     notes = [] if lateral else ["no prompt says left or right: a tight crop, or headers reported mirrored"]
     for position, channel in enumerate(channels):
         volumes = drawn // len(channels) + (position < drawn % len(channels))
         structures = available(_leaves(task), channel=channel)
         composed = compositions(structures, lateral=lateral)
         counts = {1: PER_LEVEL, 2: PER_LEVEL, 3: min(PER_LEVEL, 2 * len(composed))} if structures else {}
-        if not counts:
-            notes.append(f"nothing labelled can be seen on {channel}")
         # A volume gives equally many prompts of each level.
         each = min(counts.values(), default=0)
+        code = "composition" if structures else "channel"
+        if each < PER_LEVEL:
+            notes.append(reason(code, channel))
+            short[code] = short.get(code, 0) + volumes * (PER_LEVEL - each) * len(LEVELS)
         tested = round(volumes * profile.test_share)
         absent = len(structures) > 1 or (lateral and any(item.kind == "lesion" for item in structures))
         if structures and not absent and not position:
-            notes.append("no absent target: its only structure is there in every case")
+            notes.append(reason("absent", "no absent target"))
         for level in LEVELS:
             core[level] += volumes * each
-        given = (each * len(LEVELS) * len(PHRASINGS), 3, PARAPHRASED_SHARE * PARAPHRASES, 2, 1 if absent else 0)
-        for suite, count in zip(SUITES, given, strict=True):
+        given = WANTED | {
+            "phrasing": WANTED["phrasing"] * each / PER_LEVEL,
+            "paraphrase": WANTED["paraphrase"] * PARAPHRASED_SHARE,
+            "absent": WANTED["absent"] if absent else 0,
+        }
+        for suite, count in given.items():
             suites[suite] += round(tested * count) if each else 0
     if cases is None:
         notes.append("no published count could be confirmed; give yours with --cases")
-    return TaskPlan(task, cases, channels, present, drawn, core, suites, tuple(notes))
+    if drawn < present:
+        notes.append(reason("draw", f"{present - drawn:,} volumes"))
+    return TaskPlan(task, cases, channels, present, drawn, core, suites, short, tuple(notes))
 
 
 def _reasons(tasks: tuple[TaskPlan, ...], profile: Profile, total: int) -> Iterator[str]:
@@ -193,7 +204,9 @@ def _reasons(tasks: tuple[TaskPlan, ...], profile: Profile, total: int) -> Itera
         capped = [task.task for task in tasks if task.drawn < task.present]
         yield f"Left out {present - total:,} of {present:,}, from the largest tasks only: {', '.join(capped)}."
     yield f"Core prompts: at most {prompts:,} of {wanted:,}, {prompts // len(LEVELS):,} of each level."
+    missing = {code: sum(task.short.get(code, 0) for task in tasks) for task in tasks for code in task.short}
+    yield from (f"Certainly missing {count:,}, {reason(code)}." for code, count in sorted(missing.items()))
     yield (
         "At most: a volume whose targets are too small on every slice, or have nothing to describe, gives fewer; only "
-        "its image can tell, and the build says so volume by volume."
+        "its image can tell, and the account of the build (data/bench/account.parquet) counts it by the same reasons."
     )

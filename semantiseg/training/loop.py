@@ -140,9 +140,7 @@ def _validate(
     return {f"dice_l{level}": float(np.mean(values)) if values else float("nan") for level, values in scores.items()}
 
 
-def _write(
-    out: Path, network: Segmenter, features: TextFeatures, config: dict[str, Any], curve: pd.DataFrame
-) -> None:
+def _write(out: Path, network: Segmenter, features: TextFeatures, config: dict[str, Any], curve: pd.DataFrame) -> None:
     out.mkdir(parents=True, exist_ok=True)
     state = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
     save_file(state, out / "model.safetensors")

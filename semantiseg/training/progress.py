@@ -86,9 +86,7 @@ class Progress:
         """One optimiser step."""
         self._learner.prepare_training()
         number = self.step + 1
-        self._losses.append(
-            descend(self.fabric, self._wrapped, self._adamw, loaded, self._questions, step=number)
-        )
+        self._losses.append(descend(self.fabric, self._wrapped, self._adamw, loaded, self._questions, step=number))
         self._optimiser.schedule.step()
         self.step = number
 

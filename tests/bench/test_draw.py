@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semantiseg.bench.draw import allocate, draw_volumes
+from semantiseg.bench.draw import allocate, draw_volumes, drawn_of
 from semantiseg.errors import ParameterError
 
 counts = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(0, 50), min_size=1)
@@ -62,3 +62,20 @@ def test_the_draw_depends_on_the_seed_and_not_on_the_order_of_rows(manifest):
 def test_a_smaller_draw_is_part_of_a_larger_one(manifest):
     large = draw_volumes(manifest, 20, seed=1)
     assert set(draw_volumes(manifest, 12, seed=1)) < set(large) and len(large) == 20
+
+
+def test_without_a_total_all_are_drawn_up_to_the_cap(manifest):
+    assert draw_volumes(manifest, None, seed=1) == sorted(manifest.index)
+    drawn = draw_volumes(manifest, None, seed=1, cap=5)
+    assert manifest.loc[drawn].groupby("collection").size().to_dict() == {"GLI": 5, "KiTS": 3}
+
+
+def test_the_summary_of_a_draw_adds_up(manifest):
+    splits = ["train", "test", "validation", "train"]
+    manifest["split"] = [splits[number % 4] for number in range(len(manifest))]
+    drawn = [volume_id for volume_id in draw_volumes(manifest, 12, seed=1) if volume_id.startswith("g")]
+    found = drawn_of(manifest, drawn)
+    assert found["present"].to_dict() == {"GLI": 28, "KiTS": 3}
+    assert (found["drawn"] + found["left out"] == found["present"]).all() and found["drawn"].sum() == len(drawn)
+    assert (found[["train", "validation", "test"]].sum(axis=1) == found["drawn"]).all()
+    assert found.loc["KiTS", "patients"] == 0 and found.loc["GLI", "patients"] == 6

@@ -53,6 +53,7 @@ def test_croissant_names_every_file_with_its_hash_and_no_place_of_this_machine(f
     text = (folder / "croissant.json").read_text(encoding="utf-8")
     document = json.loads(text)
     assert [item["@id"] for item in document["distribution"]] == [
+        "account.parquet",
         "prompts.parquet",
         "rejected.parquet",
         "training.parquet",

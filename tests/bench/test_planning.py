@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import pytest
 from click.testing import CliRunner
+from ruamel.yaml import YAML
 
+from semantiseg import params
+from semantiseg.bench import planning
 from semantiseg.bench.core import PER_LEVEL
+from semantiseg.bench.ontology import available
 from semantiseg.bench.planning import lines, plan
+from semantiseg.bench.shortage import REASONS
 from semantiseg.cli import main
 from semantiseg.data.labels import BRATS2024, DECATHLON
 from semantiseg.data.official.registry import CHALLENGES, DECATHLON_TASKS
@@ -65,6 +70,28 @@ def test_mirrored_headers_and_crops_are_named():
 
 def test_no_volume_is_promised_more_than_its_nine():
     assert all(count <= PER_LEVEL * task.drawn for task in plan("paper").tasks for count in task.core.values())
+
+
+def test_every_drawn_volumes_nine_are_planned_or_missing_for_a_reason():
+    for task in plan("paper", cases={"BraTS2024-MET": 10}).tasks:
+        assert sum(task.core.values()) + sum(task.short.values()) == 9 * task.drawn
+
+
+def test_a_channel_that_shows_nothing_is_counted_by_the_reason_that_the_account_uses(monkeypatch):
+    monkeypatch.setattr(
+        planning, "available", lambda leaves, channel: [] if channel == "ADC" else available(leaves, channel=channel)
+    )
+    planned = plan("paper")
+    task = {task.task: task for task in planned.tasks}["Task05_Prostate"]
+    assert task.short == {"channel": 32 * 9} and f"channel: {REASONS['channel']}, ADC" in task.notes
+    assert "Certainly missing 288, channel:" in " ".join(lines(planned))
+
+
+def test_the_planned_profile_is_the_shipped_one():
+    shipped = params.check(YAML(typ="safe").load(params.profile_text("paper")), origin="paper.yaml")
+    profile = planning.PROFILES["paper"]
+    assert (shipped.prompts.volumes_drawn, shipped.prepare.test_share) == (profile.volumes, profile.test_share)
+    assert (shipped.prompts.volumes_per_task or None) == profile.cap
 
 
 def test_the_registry_and_the_label_tables_know_the_same_collections():

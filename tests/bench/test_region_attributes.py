@@ -37,6 +37,22 @@ def test_a_ball_has_its_volume_its_diameter_and_sphericity_one():
     )
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_the_longest_diameter_is_the_largest_distance_between_corners_of_a_slice(seed):
+    image = np.random.default_rng(seed).random((1, 9, 13)) > 0.8
+    corners = np.concatenate([np.argwhere(image[0]) + shift for shift in ((0, 0), (0, 1), (1, 0), (1, 1))])
+    farthest = np.linalg.norm(corners[:, None] - corners[None], axis=-1).max()
+    region = measured.Region((slice(0, 1), slice(0, 9), slice(0, 13)), image, int(image.sum()))
+    size = values(measured.geometry(region, spacing_mm=2.0, slice_mm=3.0))["renal_size"]
+    assert size.number == pytest.approx(2 * farthest)
+
+
+def test_an_organ_is_asked_for_no_core():
+    around = measured.surroundings(only(ball(8)), None, others=ball(8), spacing_mm=1.0, cored=False)
+    image = np.random.default_rng(0).random(SHAPE)
+    assert set(values(measured.intensity(image, around, unit=1.0))) == {"contrast", "heterogeneity"}
+
+
 def test_on_thick_slices_no_sphericity_is_measured():
     assert "sphericity" not in values(measured.geometry(only(ball(8)), spacing_mm=1.0, slice_mm=3.0))
 
@@ -81,8 +97,8 @@ def lesion(contrast_hu, core_hu, *, seed=0):
     image = np.full(SHAPE, 50.0) + rng.normal(0, 8, SHAPE)
     image[mask] += contrast_hu
     image[ball(4)] += core_hu
-    found = measured.intensity((image + 150) / 400, only(mask), organ, others=mask, spacing_mm=1.0, unit=400.0)
-    return values(found)
+    around = measured.surroundings(only(mask), organ, others=mask, spacing_mm=1.0)
+    return values(measured.intensity((image + 150) / 400, around, unit=400.0))
 
 
 def test_contrast_is_the_difference_to_the_organ_in_hu():

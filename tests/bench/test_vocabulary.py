@@ -22,13 +22,24 @@ EXAMPLES = {
     "stage": "T1b tumour of the left kidney", "several phases": "hepatic lesion with washout",
     "diffusion": "lesion with restricted diffusion", "ducts and vessels": "pancreatic mass with duct dilatation",
     "growth": "the growing nodule", "margins of the eye": "spiculated nodule",
-    "atlas": "tumour in the frontal lobe", "person": "kidney of a 63-year-old",
+    "atlas": "tumour in the frontal lobe", "lobe": "nodule in the right lower lobe",
+    "person": "kidney of a 63-year-old",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("claim", NEVER)
 def test_each_unprovable_claim_is_found_in_a_text_that_makes_it(claim):
     assert claim in dict(unprovable(EXAMPLES[claim]))
+
+
+def test_poles_thirds_and_sides_are_no_lobes():
+    provable = ["tumour in the lower pole of the left kidney", "lesion in the superior part of the liver", "right lung"]
+    assert [unprovable(text) for text in provable] == [[], [], []]
+
+
+@pytest.mark.parametrize("text", ["lobe of the lung", "lingula", "caudate lobe", "left hepatic lobe", "upper lobes"])
+def test_lobes_of_lung_and_liver_are_never_asked(text):
+    assert [claim for claim, _ in unprovable(text)] == ["lobe"]
 
 
 def test_no_name_of_a_structure_claims_what_cannot_be_proven():

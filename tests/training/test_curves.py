@@ -12,9 +12,7 @@ from semantiseg.params import read_yaml
 
 def test_every_model_s_curve_is_declared_as_a_plot_of_columns_that_it_has(project, tmp_path):
     parameters = small_training.PARAMETERS | {"steps": 2, "images_per_step": 2}
-    small_training.run(
-        project, tmp_path, parameters=parameters, model="none", prompts_per_image=2, augmentation=0.0
-    )
+    small_training.run(project, tmp_path, parameters=parameters, model="none", prompts_per_image=2, augmentation=0.0)
     columns = set(pd.read_csv(tmp_path / "curve.csv").columns)
     declared = {name: plot for item in document.load(ROOT / "dvc.yaml")["plots"] for name, plot in item.items()}
     plots = {name: plot for name, plot in declared.items() if plot["x"] == "step"}

@@ -9,6 +9,8 @@ import pandas as pd
 
 from semantiseg.bench.export import DESCRIPTIONS
 from semantiseg.bench.release.licences import RELEASE_LICENCE, licence_of
+from semantiseg.bench.release.tables import ATTRIBUTE_COLUMNS
+from semantiseg.bench.shortage import REASONS
 
 
 def summary_of(volumes: pd.DataFrame, rows: Mapping[str, int]) -> str:
@@ -50,6 +52,21 @@ def card(volumes: pd.DataFrame, rows: Mapping[str, int], *, version: str) -> str
             "",
             *_table(("column", "what it holds"), [(f"`{name}`", text) for name, text in DESCRIPTIONS.items()]),
             "",
+            "## What was measured on the images",
+            "",
+            "`attributes.parquet`, one row a region (connected piece of a structure) and attribute:",
+            "",
+            *_table(
+                ("column", "what it holds"), [(f"`{name}`", text) for name, (_, text) in ATTRIBUTE_COLUMNS.items()]
+            ),
+            "",
+            "## What could not be made",
+            "",
+            "`account.parquet` says for every collection, suite and level how many prompts were wanted of the drawn "
+            "volumes, made, and short, and counts the reasons; the codes are those of `rejected.parquet` and:",
+            "",
+            *_table(("code", "reason"), [(f"`{code}`", text) for code, text in REASONS.items()]),
+            "",
             "## Licences",
             "",
             f"The tables are released under {RELEASE_LICENCE}. The images are not contained; their terms are:",
@@ -77,8 +94,10 @@ def _front_matter(rows: Mapping[str, int]) -> list[str]:
         lines += [f"- config_name: {config}", "  data_files:"]
         for name in (name for name in rows if name.startswith(f"{config}/")):
             lines += [f"  - split: {name.partition('/')[2]}", f"    path: {name}.parquet"]
-    for config in ("volumes", "rejected"):
-        lines += [f"- config_name: {config}", f"  data_files: {config}.parquet"]
+    for config in ("volumes", "rejected", "attributes", "account"):
+        # The library cannot open a table without rows, which that of rejections may well be.
+        if rows[config]:
+            lines += [f"- config_name: {config}", f"  data_files: {config}.parquet"]
     return [*lines, "---", ""]
 
 

@@ -17,9 +17,12 @@ import pyarrow.parquet as pq
 
 from semantiseg.bench.export import CONTEXT, DESCRIPTIONS
 from semantiseg.bench.release.licences import RELEASE_LICENCE_URL
-from semantiseg.bench.release.tables import VOLUME_COLUMNS
+from semantiseg.bench.release.tables import ATTRIBUTE_COLUMNS, VOLUME_COLUMNS
 
-_DESCRIPTIONS = {name: text for name, (_, text) in VOLUME_COLUMNS.items()} | DESCRIPTIONS
+_DESCRIPTIONS = {("attributes", name): text for name, (_, text) in ATTRIBUTE_COLUMNS.items()} | {
+    ("volumes", name): text for name, (_, text) in VOLUME_COLUMNS.items()
+}
+"""Descriptions that hold in one table only; all others are those of `DESCRIPTIONS`."""
 _TYPES = {pa.int64(): "sc:Integer", pa.float64(): "sc:Float", pa.bool_(): "sc:Boolean"}
 
 RESPONSIBLE_AI: dict[str, str | list[str]] = {
@@ -107,8 +110,9 @@ def _record_set(out: Path, name: str) -> dict[str, Any]:
 
 def _field(title: str, file: str, field: pa.Field) -> dict[str, Any]:
     repeated = {"repeated": True} if pa.types.is_list(field.type) else {}
+    description = _DESCRIPTIONS.get((title, field.name)) or DESCRIPTIONS[field.name]
     return {
         "@type": "cr:Field", "@id": f"{title}/{field.name}", "name": field.name,
-        "description": _DESCRIPTIONS[field.name], "dataType": _TYPES.get(field.type, "sc:Text"),
+        "description": description, "dataType": _TYPES.get(field.type, "sc:Text"),
         "source": {"fileObject": {"@id": file}, "extract": {"column": field.name}}, **repeated,
     }  # fmt: skip

@@ -1,10 +1,11 @@
-"""The tables of a release: prompts and training questions by split, rejections, and volumes by checksum. No voxels."""
+"""The tables of a release: prompts and training questions by split, rejections, volumes by checksum, what was measured
+on their regions, and the account of what was wanted. No voxels."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from semantiseg.bench.account import COLUMNS as ACCOUNT_COLUMNS
 from semantiseg.bench.export import PROMPT_COLUMNS, REJECTED_COLUMNS, TRAINING_COLUMNS, schema_of
 from semantiseg.bench.release.licences import licence_of
 from semantiseg.conventions import SPLITS
@@ -45,6 +47,17 @@ VOLUME_COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "midline": (pa.float64(), "column of the mid-sagittal plane"),
 }
 """Column -> type and what it holds."""
+ATTRIBUTE_COLUMNS: dict[str, tuple[pa.DataType, str]] = {
+    "volume_id": (pa.string(), "single-channel volume, <case_id>:<channel>"),
+    "structure": (pa.string(), "structure of the ontology that the region is a piece of"),
+    "region": (pa.int64(), "rank of the piece by volume, 1 the largest; 0 for the structure as a whole"),
+    "attribute": (pa.string(), "what was measured; formulas stand in semantiseg/bench/region_attributes.py"),
+    "number": (pa.float64(), "its number"),
+    "unit": (pa.string(), "unit of the number"),
+    "value": (pa.string(), "word that the number earns; empty where it earns none"),
+    "margin": (pa.float64(), "distance of the number to the nearest limit of the word, in its unit; 0 without a word"),
+}
+"""Column of `attributes.parquet` -> type and what it holds."""
 
 
 def write_tables(out: Path, bench: Path, volumes: Path, cases: list[SourceCase]) -> dict[str, int]:
@@ -54,11 +67,16 @@ def write_tables(out: Path, bench: Path, volumes: Path, cases: list[SourceCase])
         DataError: a table of the bench is missing, or prompts ask about a volume that is not there.
     """
     table = volume_table(volumes, cases)
-    written = {VOLUMES.removesuffix(".parquet"): _write(out / VOLUMES, table, _volume_schema())}
+    written = {VOLUMES.removesuffix(".parquet"): _write(out / VOLUMES, table, _schema(VOLUME_COLUMNS))}
     for name, part, columns in _bench_tables(bench):
         if unknown := sorted(set(part["volume_id"]) - set(table["volume_id"])):
             raise DataError(f"{bench}: expected prompts about prepared volumes, got {unknown[:3]}. Verify again.")
         written[name] = _write(out / f"{name}.parquet", part[list(columns)], schema_of(columns))
+    sums = _read(bench / "account.parquet", stage="verify")
+    written["account"] = _write(out / "account.parquet", sums[list(ACCOUNT_COLUMNS)], schema_of(ACCOUNT_COLUMNS))
+    measured = _read(bench / "attributes.parquet", stage="prompts")[list(ATTRIBUTE_COLUMNS)]
+    measured = measured.assign(value=measured["value"].fillna(""))
+    written["attributes"] = _write(out / "attributes.parquet", measured, _schema(ATTRIBUTE_COLUMNS))
     return written
 
 
@@ -92,11 +110,7 @@ def volume_table(volumes: Path, cases: list[SourceCase]) -> pd.DataFrame:
 
 def _bench_tables(bench: Path) -> Iterator[tuple[str, pd.DataFrame, tuple[str, ...]]]:
     for name, columns in (("prompts", PROMPT_COLUMNS), ("training", TRAINING_COLUMNS), ("rejected", REJECTED_COLUMNS)):
-        path = bench / f"{name}.parquet"
-        try:
-            table = pd.read_parquet(path)
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path}: expected a bench's table, got {error}. Run the stage verify first.") from None
+        table = _read(bench / f"{name}.parquet", stage="verify")
         if name == "rejected":
             yield name, table, columns
             continue
@@ -116,8 +130,15 @@ def _write(path: Path, table: pd.DataFrame, schema: pa.Schema) -> int:
     return arrow.num_rows
 
 
-def _volume_schema() -> pa.Schema:
-    return pa.schema([(name, kind) for name, (kind, _) in VOLUME_COLUMNS.items()])
+def _schema(columns: Mapping[str, tuple[pa.DataType, str]]) -> pa.Schema:
+    return pa.schema([(name, kind) for name, (kind, _) in columns.items()])
+
+
+def _read(path: Path, *, stage: str) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: expected a bench's table, got {error}. Run the stage {stage} first.") from None
 
 
 def read_volumes(release: Path) -> list[dict[str, Any]]:

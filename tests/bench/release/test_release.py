@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from semantiseg import cli
 from semantiseg.bench.build import make_candidates, verify_candidates
+from semantiseg.bench.case_attributes import write_attributes
 from semantiseg.bench.release.attach import attach
 from semantiseg.bench.release.licences import licence_of
 from semantiseg.bench.release.publication import release
@@ -82,6 +83,7 @@ def place(tmp_path_factory) -> Path:
     make_candidates(
         data / "volumes", data / "bench", minimum_pixels=16, slices_per_volume=1, texts_per_question=2, **options
     )
+    write_attributes(data / "volumes", data / "bench/attributes.parquet", workers=1)
     verify_candidates(data / "volumes", data / "bench", data / "bench", **options)
     return root
 
@@ -126,6 +128,12 @@ def test_hugging_face_datasets_reads_every_configuration_from_disk(published, pr
     training = datasets.load_dataset(str(published), "training", split="train", cache_dir=cache)
     assert all(len(texts) for texts in training["texts"])
     assert len(datasets.load_dataset(str(published), "volumes", split="train", cache_dir=cache)) == 4 + 8
+    assert ("config_name: rejected" in (published / "README.md").read_text()) == bool(
+        len(pd.read_parquet(published / "rejected.parquet"))
+    )
+    for name in ("attributes", "account"):
+        loaded = datasets.load_dataset(str(published), name, split="train", cache_dir=cache)
+        assert len(loaded) == len(pd.read_parquet(published / f"{name}.parquet"))
 
 
 def test_the_croissant_library_finds_no_fault_and_reads_every_record_set(published, prompts):
@@ -135,9 +143,32 @@ def test_the_croissant_library_finds_no_fault_and_reads_every_record_set(publish
     counts = {item.name: len(list(dataset.records(item.name))) for item in dataset.metadata.record_sets}
     assert sum(count for name, count in counts.items() if name.startswith("prompts_")) == len(prompts)
     assert counts["volumes"] == 12
+    assert counts["account"] == len(pd.read_parquet(published / "account.parquet")) > 0
+    assert counts["attributes"] == len(pd.read_parquet(published / "attributes.parquet")) > 100
     for field in ("data_collection", "data_biases", "data_limitations", "data_use_cases", "data_annotation_protocol",
                   "personal_sensitive_information", "data_social_impact", "data_release_maintenance_plan"):  # fmt: skip
         assert getattr(dataset.metadata, field), field
+
+
+def test_the_release_says_what_was_measured_and_what_could_not_be_made(published, place, prompts):
+    sums = pd.read_parquet(published / "account.parquet")
+    assert sums["made"].sum() == len(prompts) and (sums["wanted"] == sums["made"] + sums["short"]).all()
+    measured = pd.read_parquet(published / "attributes.parquet")
+    assert set(measured["volume_id"]) <= set(pd.read_parquet(published / "volumes.parquet")["volume_id"])
+    volume = measured[(measured["structure"] == "prostate") & (measured["attribute"] == "volume")]
+    assert volume["unit"].eq("ml").all() and volume["number"].between(5, 9).all()
+    fields = json.loads((published / "croissant.json").read_text())["recordSet"]
+    said = {one["@id"]: one["description"] for part in fields for one in part["field"]}
+    assert said["attributes/margin"].startswith("distance") and said["rejected/reason"] != said["account/reasons"]
+    card = (published / "README.md").read_text(encoding="utf-8")
+    assert "config_name: attributes" in card and "config_name: account" in card and "`composition`" in card
+
+
+def test_a_bench_without_attributes_is_no_release(place, tmp_path):
+    data = place / "data"
+    copy = shutil.copytree(data / "bench", tmp_path / "bench", ignore=shutil.ignore_patterns("attributes.parquet"))
+    with pytest.raises(DataError, match="attributes.parquet: .*Run the stage prompts first"):
+        release(data / "raw", data / "volumes", copy, tmp_path / "out")
 
 
 def test_a_changed_byte_is_noticed_by_the_described_hash(published, tmp_path):
