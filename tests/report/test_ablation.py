@@ -48,10 +48,11 @@ def place(tmp_path):
             (path / "file").write_text(name)
     (root / "params.yaml").write_text(profile_text("smoke"))
     (root / "data/text/features.h5").write_text("features")
+    suites = (("core", "unseen"), ("phrasing", "seen"), ("phrasing", "template"), ("absent", "unseen"))
     rows = [
-        {"prompt_id": f"{phrasing}{level}{number}", "suite": suite, "level": level, "split": "test",
+        {"prompt_id": f"{suite}{phrasing}{level}{number}", "suite": suite, "level": level, "split": "test",
          "phrasing": phrasing, "patient_id": "a"}
-        for suite, phrasing in (("core", "unseen"), ("phrasing", "seen")) for level in (1, 2, 3) for number in (0, 1)
+        for suite, phrasing in suites for level in (1, 2, 3) for number in (0, 1)
     ]  # fmt: skip
     pd.DataFrame(rows).to_parquet(root / "data/bench/prompts.parquet")
     texts = pd.DataFrame({"texts": [["one", "two", "three"], ["one"]]})
@@ -82,9 +83,8 @@ def asked(monkeypatch):
     def evaluate_model(_, *, prompts, output, **__):
         answers(pd.read_parquet(prompts)).to_parquet(output / "results.parquet")
 
-    def compose(data, folder, **_):
-        core = pd.read_parquet(data / "bench/prompts.parquet").query("suite == 'core'")
-        answers(core, gain=0.3).to_parquet(folder / "composed.parquet")
+    def compose(_, prompts, folder, **__):
+        answers(prompts.query("suite == 'core'"), gain=0.3).to_parquet(folder / "composed.parquet")
 
     for name, fake in (
         ("train", train),
