@@ -133,16 +133,18 @@ def fresh() -> None:
     "--tolerance", type=click.FloatRange(min=0), default=0.0, show_default=True, help="Largest absolute difference."
 )
 @click.option(
-    "--exact-on", type=click.Path(path_type=Path), help="Run record; on the machine it names the tolerance is 0."
-)
-def compare_table(old: Path, new: Path, tolerance: float, exact_on: Path | None) -> None:
+    "--exact-on", type=click.Path(path_type=Path),
+    help="Run record; on the machine it names the tolerance is 0, in all columns.",
+)  # fmt: skip
+@click.option("--column", "columns", multiple=True, help="Compare the numbers of this column only [all]. Repeatable.")
+def compare_table(old: Path, new: Path, tolerance: float, exact_on: Path | None, columns: tuple[str, ...]) -> None:
     """Compare every number of two CSV tables; exit 1 if one differs by more than the tolerance."""
     from semantiseg import measure
     from semantiseg.report import compare
 
     if exact_on is not None and compare.same_machine(exact_on, measure.machine()):
-        tolerance = 0.0
-    found = compare.differences(old, new, tolerance=tolerance)
+        tolerance, columns = 0.0, ()
+    found = compare.differences(old, new, tolerance=tolerance, columns=columns or None)
     for difference in found:
         click.echo(difference)
     click.echo(f"{len(found)} differences at tolerance {tolerance:g}")

@@ -4,6 +4,7 @@ Every variant is trained on the same steps as the default and asked the same tes
 run is kept in a folder of its own, so an ablation that was cut off goes on where it stood.
 
     out/streams/WIDTH           streams warmed up for variants that change them
+    out/prompts.parquet         what every run is asked
     out/runs/VARIANT-SEED       model, results.parquet, composed.parquet; complete when scores.json is there
     out/runs.csv, curves.csv    a row a run; a row a run and validated step
     out/record.json             steps, inputs, machine: what the numbers belong to
@@ -72,6 +73,7 @@ def run(
     if steps is not None:
         parameters = parameters.model_copy(update={"train": parameters.train.model_copy(update={"steps": steps})})
     _keep_record(root, out, parameters)
+    _choose_prompts(root / "data/bench/prompts.parquet", out)
     for width in sorted({item.width for item in chosen if item.width is not None}):
         _warm_up(root, out, width, parameters)
     calls = [((root, out, item.name), {"seed": seed, "parameters": parameters}) for seed in seeds for item in chosen]
@@ -130,14 +132,15 @@ def run_one(root: Path, out: Path, name: str, *, seed: int, parameters: Paramete
     evaluate_model(
         folder / "model",
         volumes=data / "volumes",
-        prompts=data / "bench/prompts.parquet",
+        prompts=out / "prompts.parquet",
         features=features,
         output=folder,
         nsd_tolerance_mm=parameters.evaluate.nsd_tolerance_mm,
         threads=parameters.threads,
     )
-    _compose(data, folder, nsd_tolerance_mm=parameters.evaluate.nsd_tolerance_mm)
-    scores = {"steps": wanted.steps, "seconds": round(seconds, 1)} | _scores(data, folder)
+    prompts = pd.read_parquet(out / "prompts.parquet")
+    _compose(data, prompts, folder, nsd_tolerance_mm=parameters.evaluate.nsd_tolerance_mm)
+    scores = {"steps": wanted.steps, "seconds": round(seconds, 1)} | _scores(prompts, folder)
     files.write(folder / "scores.json", json.dumps(scores, indent=2) + "\n")
 
 
@@ -164,27 +167,32 @@ def _warm_up(root: Path, out: Path, width: str, parameters: Parameters) -> None:
         )
 
 
-def _compose(data: Path, folder: Path, *, nsd_tolerance_mm: float) -> None:
+def _choose_prompts(prompts: Path, out: Path) -> None:
+    """Of the test prompts, the core in words that training never met, and the same in words that it did."""
+    table = pd.read_parquet(prompts)
+    test = table[table["split"] == "test"]
+    parts = [suite_of(test, "core", phrasing=HEADLINE), suite_of(test, "phrasing", phrasing="seen")]
+    pd.concat(parts).to_parquet(out / "prompts.parquet", index=False)
+
+
+def _compose(data: Path, prompts: pd.DataFrame, folder: Path, *, nsd_tolerance_mm: float) -> None:
     """Ask the core prompts once more, by their nouns."""
-    prompts = pd.read_parquet(data / "bench/prompts.parquet")
-    core = suite_of(prompts, "core", phrasing=HEADLINE)
     with VolumeStore(data / "volumes") as store:
         found, _ = predict(
             Composed(load(folder / "model"), read=READERS["strict"]),
             model="composed",
             store=store,
-            prompts=core,
+            prompts=suite_of(prompts, "core"),
             features=TextFeatures.load(data / "text/features.h5"),
             nsd_tolerance_mm=nsd_tolerance_mm,
         )
     found.to_parquet(folder / "composed.parquet", index=False)
 
 
-def _scores(data: Path, folder: Path) -> dict[str, float]:
-    prompts = pd.read_parquet(data / "bench/prompts.parquet")
+def _scores(prompts: pd.DataFrame, folder: Path) -> dict[str, float]:
     answers = join(prompts, pd.read_parquet(folder / "results.parquet"), origin=str(folder))
-    core = suite_of(answers, "core", phrasing=HEADLINE)
-    seen = suite_of(answers, "phrasing", phrasing="seen").groupby("level")["dice"].mean()
+    core = suite_of(answers, "core")
+    seen = suite_of(answers, "phrasing").groupby("level")["dice"].mean()
     about = core[["prompt_id", "level", "parent_differs"]]
     composed = pd.read_parquet(folder / "composed.parquet")[["prompt_id", "dice", "collapsed"]].merge(about)
     return {

@@ -11,7 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from math import prod
 from typing import Any
 
-from semantiseg.report import claim_executed, claim_published
+from semantiseg.report import claim_ablation, claim_executed, claim_published
 from semantiseg.report.finding import Finding, Metrics
 from semantiseg.report.table_text import interval, number
 
@@ -198,7 +198,8 @@ CHECKS: dict[str, Callable[..., Finding]] = {
     for check in (
         printed_pss, pss_below, largest, relative_losses, product, more_than, reachable_volumes, bench_structures,
         bench_balanced, bench_prompts_per_volume, announced_are_reported, reads_text, model_below, model_at_least,
-        model_better, claim_executed.haar_channels, claim_executed.patch_grid, claim_executed.layers_exist,
+        model_better, claim_ablation.ablation_better,
+        claim_executed.haar_channels, claim_executed.patch_grid, claim_executed.layers_exist,
         claim_executed.eq3_adds_up, claim_executed.printed_gate_suppresses,
         claim_executed.dhn_penalises_false_positives, claim_executed.dhn_raises_weights, claim_executed.prompt_is_read,
         claim_published.description_matches, claim_published.needs, claim_published.needs_beside_published,

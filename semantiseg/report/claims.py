@@ -95,7 +95,7 @@ def verdict(finding: Finding, origin: str) -> str:
     if finding.holds is None:
         return "not testable here"
     words = "holds" if finding.holds else "fails"
-    return f"{words} on {origin}" if finding.measured else words
+    return f"{words} on {finding.origin or origin}" if finding.measured else words
 
 
 def check_claims(claims: Sequence[Claim], metrics: Mapping[str, Any]) -> pd.DataFrame:

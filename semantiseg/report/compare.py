@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections.abc import Collection
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,13 @@ NUMBER = re.compile(r"(?<![\w.])[-+\u2212]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?![\w]
 """A number that stands alone: the 1 of "L1" or "table1" is part of a name."""
 
 
-def differences(old: Path, new: Path, *, tolerance: float) -> list[str]:
+def differences(old: Path, new: Path, *, tolerance: float, columns: Collection[str] | None = None) -> list[str]:
     """Every cell in which the tables differ: other words, or a number off by more than `tolerance` (absolute).
+
+    Args:
+        old, new: the tables.
+        tolerance: of numbers.
+        columns: whose numbers are compared; None means all. Words are compared everywhere.
 
     Raises:
         DataError: a table cannot be read or is empty.
@@ -28,7 +34,8 @@ def differences(old: Path, new: Path, *, tolerance: float) -> list[str]:
             found.append(f"line {line}: {_shown(first)} against {_shown(second)}")
             continue
         for column, one, other in zip(before[0], first, second, strict=False):
-            if not _agree(one, other, tolerance=tolerance):
+            allowed = tolerance if columns is None or column in columns else float("inf")
+            if not _agree(one, other, tolerance=allowed):
                 found.append(f"line {line}, {column}: {one!r} against {other!r}")
     return found
 

@@ -17,10 +17,12 @@ class Finding:
         holds: whether the claim holds; None if it cannot be tested here.
         printed: what the paper says, as short as can be.
         computed: what was computed, or what a test would take.
-        measured: whether images of this run decided it (then the verdict names their origin).
+        measured: whether images decided it (then the verdict names their origin).
+        origin: of these images, in words, where they are not those of this run.
     """
 
     holds: bool | None
     printed: str
     computed: str
     measured: bool = False
+    origin: str = ""

@@ -24,6 +24,12 @@ def _composition(root: Path) -> str:
     return "\n".join([lines[0], "", *rows])
 
 
+def _ablation(root: Path) -> str:
+    """What the ablation found, without its table."""
+    lines = _markdown("ablation.md")(root).splitlines()
+    return "\n".join(line for line in lines if line.startswith("- "))
+
+
 def _cost(root: Path) -> str:
     """What the committed demo run took, in one sentence."""
     run = json.loads((root / "benchmarks" / "demo_run.json").read_text(encoding="utf-8"))
@@ -39,6 +45,7 @@ def _cost(root: Path) -> str:
 BLOCKS: dict[str, Callable[[Path], str]] = {
     "table1": _markdown("table1.md"),
     "composition": _composition,
+    "ablation": _ablation,
     "claims": _markdown("claims.md"),
     "cost": _cost,
 }

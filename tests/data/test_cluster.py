@@ -16,10 +16,15 @@ from semantiseg.errors import DataError, ParameterError
 @pytest.fixture
 def two_workers(monkeypatch):
     """A scheduler and two worker processes on this machine; the variable names it while the test runs."""
-    distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1", silence_logs=50
-    ) as started:
+    distributed, dask = pytest.importorskip("distributed"), pytest.importorskip("dask")
+    # Dask's profiler looks at a worker's frames and keeps what they hold alive: HDF5 then closes a dataset later, and
+    # lays the same values out in another order (docs/collections.md).
+    with (
+        dask.config.set({"distributed.worker.profile.enabled": False}),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1", silence_logs=50
+        ) as started,
+    ):
         yield started, lambda: monkeypatch.setenv(cluster.VARIABLE, started.scheduler_address)
 
 

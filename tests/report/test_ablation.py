@@ -16,6 +16,7 @@ from semantiseg.report import ablation, ablation_figure, ablation_record
 from semantiseg.report.ablation import collect, run, run_one
 from semantiseg.report.ablation_text import findings, report
 from semantiseg.report.ablation_variants import VARIANTS
+from semantiseg.report.claim_ablation import ablation_better
 
 NAMES = ["default", "two_phrasings", "printed_dhn", "pixels", "longer"]
 
@@ -47,10 +48,11 @@ def place(tmp_path):
             (path / "file").write_text(name)
     (root / "params.yaml").write_text(profile_text("smoke"))
     (root / "data/text/features.h5").write_text("features")
+    suites = (("core", "unseen"), ("phrasing", "seen"), ("phrasing", "template"), ("absent", "unseen"))
     rows = [
-        {"prompt_id": f"{phrasing}{level}{number}", "suite": suite, "level": level, "split": "test",
+        {"prompt_id": f"{suite}{phrasing}{level}{number}", "suite": suite, "level": level, "split": "test",
          "phrasing": phrasing, "patient_id": "a"}
-        for suite, phrasing in (("core", "unseen"), ("phrasing", "seen")) for level in (1, 2, 3) for number in (0, 1)
+        for suite, phrasing in suites for level in (1, 2, 3) for number in (0, 1)
     ]  # fmt: skip
     pd.DataFrame(rows).to_parquet(root / "data/bench/prompts.parquet")
     texts = pd.DataFrame({"texts": [["one", "two", "three"], ["one"]]})
@@ -81,9 +83,8 @@ def asked(monkeypatch):
     def evaluate_model(_, *, prompts, output, **__):
         answers(pd.read_parquet(prompts)).to_parquet(output / "results.parquet")
 
-    def compose(data, folder, **_):
-        core = pd.read_parquet(data / "bench/prompts.parquet").query("suite == 'core'")
-        answers(core, gain=0.3).to_parquet(folder / "composed.parquet")
+    def compose(_, prompts, folder, **__):
+        answers(prompts.query("suite == 'core'"), gain=0.3).to_parquet(folder / "composed.parquet")
 
     for name, fake in (
         ("train", train),
@@ -200,14 +201,25 @@ def test_the_figure_shows_every_variant_and_the_mean_of_its_seeds():
     assert learning.lines[0].get_ydata() == pytest.approx([0.15, 0.535, 0.8])
 
 
-def test_a_record_says_whether_its_data_are_those_here(place, tmp_path, asked):
+def test_a_record_says_whether_its_data_are_those_here(place, tmp_path, asked, monkeypatch):
     out = tmp_path / "out"
     run(place, out, seeds=[1, 2], names=["default"], steps=10)
-    runs, curves = ablation_record.read(out)
+    for name, path in (("RUNS", "runs.csv"), ("CURVES", "curves.csv"), ("RECORD", "record.json")):
+        monkeypatch.setattr(ablation_record, name, out / path)
+    runs, curves = ablation_record.read()
     assert len(runs) == 2 and len(curves) == 4
-    said = ablation_record.provenance(out, data=place / "data")
+    said = ablation_record.provenance(data=place / "data")
     assert "2 trainings" in said and "byte by byte" in said and "--steps 10" in said
     (place / "data/pretrained/file").write_text("another")
-    assert "other data than those here (pretrained)" in ablation_record.provenance(out, data=place / "data")
-    with pytest.raises(DataError, match="Run `semantiseg ablation`"):
-        ablation_record.read(tmp_path)
+    assert "other data than those here (pretrained)" in ablation_record.provenance(data=place / "data")
+
+
+@pytest.mark.parametrize(
+    "theirs, holds, says", [([0.5, 0.6], True, ""), ([0.75, 0.95], False, "told apart"), ([0.95, 0.99], False, "")]
+)
+def test_a_claim_holds_only_where_every_seed_says_so(monkeypatch, theirs, holds, says):
+    monkeypatch.setattr(ablation_record, "read", lambda: (scores(default=[0.8, 0.9], no_gate=theirs), None))
+    found = ablation_better(variant="default", other="no_gate", statistic="l3", metrics={})
+    assert found.holds is holds and found.measured and found.origin == "phantoms"
+    assert ("told apart" in found.computed) == bool(says)
+    assert ablation_better(variant="default", other="pixels", statistic="l3", metrics={}).holds is None

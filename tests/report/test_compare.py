@@ -39,6 +39,15 @@ def test_other_words_rows_or_columns_are_never_within_tolerance(compared, change
     assert compared(TABLE.replace(*change), 100)
 
 
+def test_numbers_of_columns_that_were_not_named_may_differ_and_words_may_not(compared, tmp_path):
+    compared(TABLE.replace("0.05", "0.5"))
+    old, new = tmp_path / "old.csv", tmp_path / "new.csv"
+    assert differences(old, new, tolerance=0.01, columns=["L1"]) == []
+    assert len(differences(old, new, tolerance=0.01, columns=["L1", "PSS"])) == 1
+    compared(TABLE.replace("token", "scalar"))
+    assert len(differences(old, new, tolerance=0.01, columns=["L1"])) == 1
+
+
 def test_a_sign_counts(compared):
     assert compared(TABLE.replace("-0.02", "0.02"), 0.03) and not compared(TABLE.replace("-0.02", "0.02"), 0.04)
 

@@ -1,0 +1,28 @@
+"""Checks that the recorded ablation decides: one thing changed, several seeds, on phantoms."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from semantiseg.report import ablation_record
+from semantiseg.report.finding import Finding, Metrics
+
+_NAMES = {"l1": "L1 Dice", "l2": "L2 Dice", "l3": "L3 Dice"}
+
+
+def ablation_better(*, variant: str, other: str, statistic: str, metrics: Metrics) -> Finding:
+    """Is one variant of the ablation better than another in every seed: its worst above the other's best?"""
+    runs, _ = ablation_record.read()
+    printed = f"{_NAMES[statistic]}: {variant} above {other}"
+    mine, theirs = (runs[runs["variant"] == name][statistic] for name in (variant, other))
+    if min(len(mine), len(theirs)) < 2:
+        return Finding(None, printed, f"`semantiseg ablation` with several seeds of {variant} and {other}")
+    words = f"{_NAMES[statistic]} {variant} {_spread(mine)}, {other} {_spread(theirs)}"
+    holds = bool(mine.min() > theirs.max())
+    if not holds and not mine.max() < theirs.min():
+        words += "; seeds overlap, so the two cannot be told apart"
+    return Finding(holds, printed, words, measured=True, origin="phantoms")
+
+
+def _spread(values: pd.Series) -> str:
+    return f"{values.mean():.2f} ({values.min():.2f} to {values.max():.2f} over {len(values)} seeds)"
