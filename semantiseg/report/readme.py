@@ -25,9 +25,9 @@ def _composition(root: Path) -> str:
 
 
 def _ablation(root: Path) -> str:
-    """What the ablation found, without its table."""
+    """What the ablation was made with, and what it found; without its table."""
     lines = _markdown("ablation.md")(root).splitlines()
-    return "\n".join(line for line in lines if line.startswith("- "))
+    return "\n".join([lines[0], "", *(line for line in lines if line.startswith("- "))])
 
 
 def _cost(root: Path) -> str:
