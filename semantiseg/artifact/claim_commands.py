@@ -45,7 +45,8 @@ def claim_commands(root: Path, verdicts: dict[str, str]) -> list[ClaimCommand]:
     for claim in read_claims(root / "claims.yaml"):
         verdict = verdicts[claim.id]
         if verdict == "not testable here":
-            entries.append(ClaimCommand(claim.id, verdict, "none here", str(claim.arguments["resources"]), "none"))
+            takes = str(claim.arguments.get("resources", "see what it would take in figures/claims.md"))
+            entries.append(ClaimCommand(claim.id, verdict, "none here", takes, "none"))
         elif verdict.startswith(("holds on", "fails on")):
             entries.append(ClaimCommand(claim.id, verdict, _TRAINED, whole, f"{TOLERANCE} (0 on the same machine)"))
         else:
