@@ -20,7 +20,10 @@ from semantiseg import __version__
 from semantiseg.artifact import lockfile, model_card
 from semantiseg.errors import DataError
 
-PROMPTS = tuple(Path("data/bench") / name for name in ("prompts.parquet", "rejected.parquet", "croissant.json"))
+PROMPTS = tuple(
+    Path("data/bench") / name
+    for name in ("prompts.parquet", "rejected.parquet", "account.parquet", "attributes.parquet", "croissant.json")
+)
 DATA = (*PROMPTS, Path("data/models") / model_card.MODEL)
 
 WITHOUT_GIT = "[core]\n    no_scm = true\n"
