@@ -26,7 +26,7 @@ from semantiseg.data.cluster import for_each
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError, ParameterError
 from semantiseg.evaluation.predict import evaluate_model, predict
-from semantiseg.evaluation.sensitivity import HEADLINE, join, suite_of
+from semantiseg.evaluation.sensitivity import HEADLINE, join, prompt_sensitivity, suite_of
 from semantiseg.models.compose import READERS, Composed
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.registry import load
@@ -94,10 +94,8 @@ def collect(out: Path) -> pd.DataFrame:
     rows, curves = [], []
     for item in VARIANTS:
         for path in sorted((out / "runs").glob(f"{item.name}-*/scores.json")):
-            name, _, seed = path.parent.name.rpartition("-")
-            if name != item.name:
-                continue
-            label = {"variant": item.name, "factor": item.factor, "seed": int(seed)}
+            seed = int(path.parent.name.removeprefix(f"{item.name}-"))
+            label = {"variant": item.name, "factor": item.factor, "seed": seed}
             rows.append(label | json.loads(path.read_text(encoding="utf-8")))
             curves.append(pd.read_csv(path.parent / "model/curve.csv").assign(**label))
     if not rows:
@@ -208,7 +206,7 @@ def _summary(asked: pd.DataFrame) -> dict[str, float]:
     scores = {f"l{level}": float(dice.get(level, np.nan)) for level in (1, 2, 3)}
     nested = asked[(asked["level"] == 3) & asked["parent_differs"]]
     return scores | {
-        "pss": (scores["l1"] - scores["l3"]) / scores["l1"] if scores["l1"] else np.nan,
+        "pss": float(prompt_sensitivity(np.asarray(scores["l1"]), np.asarray(scores["l3"]))),
         "collapse": float(nested["collapsed"].mean()),
     }
 
