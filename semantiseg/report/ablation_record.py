@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
@@ -34,3 +35,12 @@ def provenance(*, data: Path) -> str:
         f"on {record['cpu']}, on {same}. To repeat them: "
         f"`semantiseg ablation --steps {steps} --lanes {record['cores']}`."
     )
+
+
+def standing(values: pd.Series, reference: pd.Series) -> Literal["better", "worse", "unclear", "seldom"]:
+    """How one variant's seeds stand to another's: better or worse where no seed disagrees, seldom below two seeds."""
+    if min(len(values), len(reference)) < 2:
+        return "seldom"
+    if values.min() > reference.max():
+        return "better"
+    return "worse" if values.max() < reference.min() else "unclear"

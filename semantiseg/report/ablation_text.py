@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from semantiseg.report.ablation_record import standing
 from semantiseg.report.ablation_variants import DEFAULT, variant
 
 COLUMNS = {
@@ -14,6 +15,13 @@ COLUMNS = {
 }  # fmt: skip
 NEAR = 0.95
 """Share of its last validation Dice at level 3 from which on a training counts as nearly done."""
+VERDICTS = {
+    "better": "is better: its worst seed stays above the best of",
+    "worse": "is worse: its best seed stays below the worst of",
+    "unclear": "cannot be told apart from",
+    "seldom": "was run too seldom to be compared with",
+}
+"""Standing -> what is said of it."""
 AGAINST = {"scalar_two_phrasings": "scalar_gate", "scalar_longer": "scalar_gate"}
 """Variants that change two things are compared with the one that changes the first of them."""
 
@@ -48,7 +56,7 @@ def findings(runs: pd.DataFrame) -> list[str]:
         reference = runs[runs["variant"] == against]
         if name == against or not len(reference):
             continue
-        verdict, change = _verdict(rows["l3"], reference["l3"]), rows["l3"].mean() - reference["l3"].mean()
+        verdict, change = VERDICTS[standing(rows["l3"], reference["l3"])], rows["l3"].mean() - reference["l3"].mean()
         item = variant(str(name))
         sentences.append(f"- {name} ({item.factor}: {item.says}) {verdict} {against} at level 3 ({change:+.2f} Dice).")
     if "l3_composed" in runs:
@@ -68,16 +76,6 @@ def steps_to_near(curves: pd.DataFrame) -> float:
         rows = rows.sort_values("step")
         reached.append(rows["step"][rows["dice_l3"] >= NEAR * rows["dice_l3"].iloc[-1]].min())
     return float(pd.Series(reached).mean())
-
-
-def _verdict(values: pd.Series, reference: pd.Series) -> str:
-    if min(len(values), len(reference)) < 2:
-        return "was run too seldom to be compared with"
-    if values.max() < reference.min():
-        return "is worse: its best seed stays below the worst of"
-    if values.min() > reference.max():
-        return "is better: its worst seed stays above the best of"
-    return "cannot be told apart from"
 
 
 def _spread(values: Sequence[float] | pd.Series) -> str:

@@ -15,13 +15,13 @@ def ablation_better(*, variant: str, other: str, statistic: str, metrics: Metric
     runs, _ = ablation_record.read()
     printed = f"{_NAMES[statistic]}: {variant} above {other}"
     mine, theirs = (runs[runs["variant"] == name][statistic] for name in (variant, other))
-    if min(len(mine), len(theirs)) < 2:
+    found = ablation_record.standing(mine, theirs)
+    if found == "seldom":
         return Finding(None, printed, f"`semantiseg ablation` with several seeds of {variant} and {other}")
     words = f"{_NAMES[statistic]} {variant} {_spread(mine)}, {other} {_spread(theirs)}"
-    holds = bool(mine.min() > theirs.max())
-    if not holds and not mine.max() < theirs.min():
+    if found == "unclear":
         words += "; seeds overlap, so the two cannot be told apart"
-    return Finding(holds, printed, words, measured=True, origin="phantoms")
+    return Finding(found == "better", printed, words, measured=True, origin="phantoms")
 
 
 def _spread(values: pd.Series) -> str:
