@@ -64,3 +64,38 @@ def test_a_small_run_of_the_scoring_benchmark_scores_every_prompt(load, tmp_path
     assert list(module.recorded(tmp_path)) == [] and "not recorded yet" in capsys.readouterr().out
     (tmp_path / "none.json").write_text('{"minutes": 9.5, "peak_gib": 1.5}')
     assert [row["value"] for row in module.recorded(tmp_path)] == [9.5, 1.5]
+
+
+def test_accuracy_is_read_from_the_results_and_says_which_reader_it_is_of(load, tmp_path):
+    import json
+
+    import pandas as pd
+
+    from semantiseg.errors import StageError
+
+    module = load("demo_accuracy")
+    with pytest.raises(StageError, match="make reproduce"):
+        list(module.core(tmp_path))
+    (tmp_path / "figures").mkdir()
+    values = {"core": {"pss": 0.1, "l1": 0.9, "l3": 0.81}, "phrasing": {"unseen_synonym": {"l3": {"value": 0.7}}}}
+    values["core"] = {name: {"value": value} for name, value in values["core"].items()}
+    (tmp_path / "figures/metrics.json").write_text(json.dumps({"models": {"token": values}}))
+    composed = {"suite": "clinical", "model": "token", "variant": ["plain", "strict", "learned", "stated"]}
+    composed |= {"l3": [0.5, 0.6, 0.7, 0.8], "read_l3": [None, 0.3, 0.9, None], "rightly_l3": [None, 0.3, 0.8, None]}
+    pd.DataFrame(composed | {"collapse_rate": 0.1}).to_csv(tmp_path / "figures/composition.csv")
+    (tmp_path / "data/results/token").mkdir(parents=True)
+    (tmp_path / "data/bench").mkdir()
+    program = ["part(necrotic_core)", "part(necrotic_core)", "organ(liver)"]
+    prompts = {"prompt_id": list("abc"), "program": program, "phrasing": "unseen"}
+    pd.DataFrame(prompts).to_parquet(tmp_path / "data/bench/prompts.parquet")
+    answers = {"prompt_id": list("abc"), "patient_id": "p", "dice": [0.5, 0.9, 0.0], "parent_differs": True}
+    answers = pd.DataFrame(answers | {"collapsed": [True, False, True]})
+    answers.to_parquet(tmp_path / "data/results/token/results.parquet")
+    rows = {row["name"]: row for part in module.BENCHMARKS for row in part(tmp_path)}
+    value = {name: row["value"] for name, row in rows.items()}
+    assert value == {
+        "demo_pss": 0.1, "demo_l1": 0.9, "demo_l3": 0.81, "demo_unseen_synonyms_l3": 0.7, "clinical_composed_l3": 0.7,
+        "necrotic_core_dice": 0.7, "necrotic_core_collapse_rate": 0.5,
+    }  # fmt: skip
+    assert rows["clinical_composed_l3"]["reader"] == "learned" and all(row["on"] == "phantoms" for row in rows.values())
+    assert {name for name in rows if load("run").met(rows[name])} == {"demo_l1"}

@@ -11,12 +11,16 @@ import click
 
 from semantiseg.errors import ParameterError
 
-_WITHOUT_MODEL = ("strict", "lenient")
+_WITHOUT_MODEL = ("strict", "lenient", "learned")
 _WITH_MODEL = ("server", "local")
 _OPTIONS = (
     click.option(
         "--reader", type=click.Choice([*_WITHOUT_MODEL, *_WITH_MODEL]), default="strict", show_default=True,
         help="Who reads the sentences; server and local ask a language model.",
+    ),
+    click.option(
+        "--reader-weights", type=click.Path(path_type=Path), default=Path("data/composition/reader"), show_default=True,
+        help="Reader learned: folder of its weights.",
     ),
     click.option("--base-url", default="", help="Reader server: its address, up to /v1."),
     click.option("--reader-model", default="", help="Reader server: the language model's name there."),
@@ -47,7 +51,7 @@ def reader_options(switch: str) -> Callable[[Callable[..., None]], Callable[...,
             reader, composed = options.pop("reader"), options.pop(switch)
             asking = {name: options.pop(name) for name in ("base_url", "key_variable", "structured", "at_once")}
             asking |= {name: options.pop(name) for name in ("budget_tokens", "answers")}
-            asking["model"] = options.pop("reader_model")
+            asking |= {"model": options.pop("reader_model"), "weights": options.pop("reader_weights")}
             if reader in _WITH_MODEL and not composed:
                 raise ParameterError(f"--reader {reader}: expected --{switch}, got none. Add it.")
             command(*arguments, reader=reader if composed else None, asking=asking, **options)

@@ -1,7 +1,8 @@
 """Every text-reading model asked plainly and composed: SemantiBench's core prompts and the clinical sentences.
 
 Composed variants differ only in who reads the sentence: `strict` and `lenient` are the readers of `models/compose.py`,
-`nearest` is that of `models/nearest.py`; `stated` is told the program, so it shows what perfect reading would give.
+`learned` is that of `models/learned_reader.py`; `stated` is told the program, so it shows what perfect reading would
+give.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from semantiseg.evaluation.sensitivity import HEADLINE, join, suite_of
 from semantiseg.measure import usable_cores
 from semantiseg.models.compose import READERS, Composed, Read
 from semantiseg.models.features import TextFeatures
-from semantiseg.models.nearest import NearestPhrase, training_phrases
+from semantiseg.models.learned_reader import LEARNED, LearnedReader, ProgramClassifier
 from semantiseg.models.registry import RECIPES, load
 from semantiseg.models.text import encode_texts
+from semantiseg.training.reader import train_reader, training_phrases
 
-PLAIN, NEAREST, STATED = "plain", "nearest", "stated"
-VARIANTS: Mapping[str, tuple[str, ...]] = {"core": (PLAIN, "strict"), SUITE: (PLAIN, *READERS, NEAREST, STATED)}
+PLAIN, STATED = "plain", "stated"
+VARIANTS: Mapping[str, tuple[str, ...]] = {"core": (PLAIN, "strict"), SUITE: (PLAIN, *READERS, LEARNED, STATED)}
 """Suite -> the ways in which it is put to a model. Core sentences are the grammar's, which the readers understand."""
 
 
@@ -49,17 +51,18 @@ def questions(volumes: Path, prompts: Path, *, seed: int) -> pd.DataFrame:
     return pd.concat([core, clinical_questions(volumes, seed=seed)], ignore_index=True)
 
 
-def readers(data: Path) -> dict[str, Read]:
-    """All readers by variant: those of words, and the one of the training phrases in `data/bench`, `data/text`."""
+def learn_to_read(data: Path, *, seed: int, threads: int) -> ProgramClassifier:
+    """The learned reader's network, trained on the texts of the training split in `data/bench`, `data/text`."""
     phrases = training_phrases(data / "bench/training.parquet")
-    features = TextFeatures.load(data / "text/features.h5")
-    return {**READERS, NEAREST: NearestPhrase(phrases, features, encode=encode_texts)}
+    return train_reader(phrases, TextFeatures.load(data / "text/features.h5"), seed=seed, threads=threads)
 
 
-def reading(asked: pd.DataFrame, *, data: Path) -> pd.DataFrame:
-    """How the readers read `questions`; columns of `read_prompts` and `suite`, `level`."""
+def reading(asked: pd.DataFrame, classifier: ProgramClassifier, *, data: Path) -> pd.DataFrame:
+    """How the readers of words and the learned one read `questions`; columns of `read_prompts` and `suite`,
+    `level`."""
+    readers: dict[str, Read] = {**READERS, LEARNED: LearnedReader(classifier, encode=encode_texts)}
     with VolumeStore(data / "volumes") as store:
-        found = read_prompts(asked, store, readers=readers(data))
+        found = read_prompts(asked, store, readers=readers)
     return found.merge(asked[["prompt_id", "suite", "level"]], on="prompt_id")
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
 from semantiseg.errors import ModelError
@@ -25,7 +22,7 @@ from semantiseg.models.segmenter import Segmenter
 from semantiseg.models.semantic import SemanticEncoder
 from semantiseg.models.streams import ImageStreams
 from semantiseg.models.wavelet import HaarTransform, Pixels
-from semantiseg.models.weights import load_checked
+from semantiseg.models.weights import load_checked, read_trained
 
 GateName = Literal["none", "scalar", "channel", "token", "box"]
 
@@ -241,7 +238,7 @@ def start_from(folder: Path, *, model: str, text_width: int, sentence_width: int
     Raises:
         ModelError: a file is absent or broken, or its weights are not those of the configured streams.
     """
-    config, state = _read(folder, keys=("width", "image_size"))
+    config, state = read_trained(folder, keys=("width", "image_size"))
     network = build(model, **config, text_width=text_width, sentence_width=sentence_width)
     load_checked(network.streams, state, origin=str(folder / "model.safetensors"))
     return network
@@ -254,21 +251,9 @@ def load(folder: Path) -> Segmenter:
         ModelError: a file is absent or broken, or the weights are not those of the configured architecture (layers
         named).
     """
-    config, state = _read(folder, keys=("model", "width", "image_size", "text_width"), optional=("sentence_width",))
+    config, state = read_trained(
+        folder, keys=("model", "width", "image_size", "text_width"), optional=("sentence_width",)
+    )
     network = build(config.pop("model"), **config)
     load_checked(network, state, origin=str(folder / "model.safetensors"))
     return network.eval()
-
-
-def _read(
-    folder: Path, *, keys: Sequence[str], optional: Sequence[str] = ()
-) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        architecture = {key: config[key] for key in (*keys, *(key for key in optional if key in config))}
-        state = load_file(folder / "model.safetensors")
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise ModelError(
-            f"{folder}: expected config.json and model.safetensors of a trained model, got {error!r}. Train it again."
-        ) from None
-    return architecture, state

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from semantiseg.errors import ModelError
 
@@ -46,3 +51,22 @@ def load_checked(module: torch.nn.Module, state: dict[str, torch.Tensor], *, ori
     if assign:
         state = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
     module.load_state_dict(state, assign=assign)
+
+
+def read_trained(
+    folder: Path, *, keys: Sequence[str], optional: Sequence[str] = ()
+) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """What a training left: the named entries of `config.json`, and the state in `model.safetensors`.
+
+    Raises:
+        ModelError: a file is absent or broken, or an entry is missing that is not optional.
+    """
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        architecture = {key: config[key] for key in (*keys, *(key for key in optional if key in config))}
+        state = load_file(folder / "model.safetensors")
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise ModelError(
+            f"{folder}: expected config.json and model.safetensors of a trained model, got {error!r}. Train it again."
+        ) from None
+    return architecture, state

@@ -17,6 +17,7 @@ CURVES = {
     "scalar_gate": (style.ORANGE, "dashed"),
     "longer": (style.SKY, "solid"),
     "scalar_longer": (style.VERMILION, "dashed"),
+    "no_gate_longer": (style.GREEN, "dashdot"),
 }
 """Variants whose learning is drawn: colour and line."""
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from semantiseg.report.ablation_record import standing
-from semantiseg.report.ablation_variants import DEFAULT, variant
+from semantiseg.report.ablation_variants import variant
 
 COLUMNS = {
     "l1": "L1", "l3": "L3", "pss": "PSS", "collapse": "collapse rate", "l3_seen": "L3, seen",
@@ -22,8 +22,6 @@ VERDICTS = {
     "seldom": "was run too seldom to be compared with",
 }
 """Standing -> what is said of it."""
-AGAINST = {"scalar_two_phrasings": "scalar_gate", "scalar_longer": "scalar_gate"}
-"""Variants that change two things are compared with the one that changes the first of them."""
 
 
 def report(runs: pd.DataFrame, curves: pd.DataFrame) -> str:
@@ -48,17 +46,20 @@ def table(runs: pd.DataFrame, curves: pd.DataFrame) -> str:
 
 
 def findings(runs: pd.DataFrame) -> list[str]:
-    """A sentence a variant: is it better or worse at level 3 than what it is compared with in every seed, or can they
-    not be told apart? And one on composition, which every variant was given."""
+    """A sentence a comparison: is a variant better or worse at level 3 than the other in every seed, or can they not be
+    told apart? And one on composition, which every variant was given."""
     sentences = []
     for name, rows in runs.groupby("variant", sort=False):
-        against = AGAINST.get(str(name), DEFAULT)
-        reference = runs[runs["variant"] == against]
-        if name == against or not len(reference):
-            continue
-        verdict, change = VERDICTS[standing(rows["l3"], reference["l3"])], rows["l3"].mean() - reference["l3"].mean()
         item = variant(str(name))
-        sentences.append(f"- {name} ({item.factor}: {item.says}) {verdict} {against} at level 3 ({change:+.2f} Dice).")
+        for against in item.against:
+            reference = runs[runs["variant"] == against]
+            if name == against or not len(reference):
+                continue
+            verdict = VERDICTS[standing(rows["l3"], reference["l3"])]
+            change = rows["l3"].mean() - reference["l3"].mean()
+            sentences.append(
+                f"- {name} ({item.factor}: {item.says}) {verdict} {against} at level 3 ({change:+.2f} Dice)."
+            )
     if "l3_composed" in runs:
         gain = runs["l3_composed"] - runs["l3"]
         sentences.append(

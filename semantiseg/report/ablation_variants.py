@@ -26,6 +26,8 @@ class Variant:
     """Preset of streams that are warmed up for it; None takes the pipeline's own."""
     longer: int = 1
     """How many times the steps."""
+    against: tuple[str, ...] = (DEFAULT,)
+    """Variants that it is compared with: those that change one thing less."""
 
 
 VARIANTS = (
@@ -35,7 +37,12 @@ VARIANTS = (
     Variant("no_gate", "gate", "sentence embedding added, no gate", model="none"),
     Variant("two_phrasings", "phrasing variety", "token gate, two phrasings a question", phrasings=2),
     Variant(
-        "scalar_two_phrasings", "gate and phrasing variety", "printed gate, two phrasings", model="scalar", phrasings=2
+        "scalar_two_phrasings",
+        "gate and phrasing variety",
+        "printed gate, two phrasings",
+        model="scalar",
+        phrasings=2,
+        against=("scalar_gate", "two_phrasings"),
     ),
     Variant("bag_of_words", "text encoder", "word pieces without order or context", model="bag_of_words"),
     Variant("from_scratch", "text encoder", "trained with the model, knows nothing before", model="from_scratch"),
@@ -44,7 +51,22 @@ VARIANTS = (
     Variant("printed_dhn", "loss", "L_DHN as printed, blind to false positives", loss={"dhn_negatives": False}),
     Variant("cross_entropy", "loss", "cross-entropy for L_DHN", loss={"dhn_gamma": 0.0}),
     Variant("longer", "steps", "token gate, three times the steps", longer=3),
-    Variant("scalar_longer", "gate and steps", "printed gate, three times the steps", model="scalar", longer=3),
+    Variant(
+        "scalar_longer",
+        "gate and steps",
+        "printed gate, three times the steps",
+        model="scalar",
+        longer=3,
+        against=("scalar_gate", "longer"),
+    ),
+    Variant(
+        "no_gate_longer",
+        "gate and steps",
+        "no gate, three times the steps",
+        model="none",
+        longer=3,
+        against=("no_gate", "longer"),
+    ),
 )
 
 

@@ -21,7 +21,7 @@ VARIANT_NAMES = {
     "plain": "sentence as it stands",
     "strict": "composed",
     "lenient": "composed, unknown words passed over",
-    "nearest": "composed, else by the nearest training phrase",
+    "learned": "composed, else by a reader that has learned",
     "stated": "composed, told the program",
 }
 _DIGITS = 6

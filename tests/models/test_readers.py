@@ -12,8 +12,10 @@ from semantiseg.bench.backends.backend import BackendError
 from semantiseg.bench.backends.program_question import write_program
 from semantiseg.bench.program import parse
 from semantiseg.commands.models import run_baseline, segment
-from semantiseg.errors import ParameterError
+from semantiseg.errors import ModelError, ParameterError
+from semantiseg.models import learned_reader
 from semantiseg.models.compose import READERS
+from semantiseg.models.learned_reader import ProgramClassifier
 from semantiseg.models.readers import NAMES, open_reader
 
 
@@ -29,6 +31,14 @@ def test_a_server_is_asked_for_its_likeliest_answer(tmp_path):
         assert read("the organ below the right diaphragm") == parse("organ(liver)")
         (body,) = server.asked
     assert body["temperature"] == 0 and body["model"] == "tiny" and "response_format" not in body
+
+
+def test_the_learned_reader_is_opened_from_its_folder_and_refused_without(tmp_path):
+    programs = ("lesion(lung_tumour)", "organ(spleen)")
+    learned_reader.save(ProgramClassifier(programs, text_width=384, sentence_width=384), tmp_path)
+    assert open_reader("learned", weights=tmp_path)("left kidney") == parse("side(organ(kidney), left)")
+    with pytest.raises(ModelError, match=r"config\.json"):
+        open_reader("learned", weights=tmp_path / "nowhere")
 
 
 def test_unknown_readers_and_servers_without_address_or_model_are_refused(tmp_path):
