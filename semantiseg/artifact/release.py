@@ -24,7 +24,7 @@ PROMPTS = tuple(
     Path("data/bench") / name
     for name in ("prompts.parquet", "rejected.parquet", "account.parquet", "attributes.parquet", "croissant.json")
 )
-DATA = (*PROMPTS, Path("data/models") / model_card.MODEL)
+DATA = (*PROMPTS, Path("data/models") / model_card.MODEL, Path("data/reader"))
 
 WITHOUT_GIT = "[core]\n    no_scm = true\n"
 """An unpacked archive has no Git; with this DVC and `semantiseg verify` work in it."""

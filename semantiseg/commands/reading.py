@@ -19,7 +19,7 @@ _OPTIONS = (
         help="Who reads the sentences; server and local ask a language model.",
     ),
     click.option(
-        "--reader-weights", type=click.Path(path_type=Path), default=Path("data/composition/reader"), show_default=True,
+        "--reader-weights", type=click.Path(path_type=Path), default=Path("data/reader"), show_default=True,
         help="Reader learned: folder of its weights.",
     ),
     click.option("--base-url", default="", help="Reader server: its address, up to /v1."),

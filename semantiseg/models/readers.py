@@ -21,7 +21,7 @@ NAMES = (*READERS, LEARNED, *ASKED)
 def open_reader(
     name: str,
     *,
-    weights: Path = Path("data/composition/reader"),
+    weights: Path = Path("data/reader"),
     keys: Sequence[str] = tuple(STRUCTURES),
     answers: Path = Path("answers"),
     **asking: Any,

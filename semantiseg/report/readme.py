@@ -18,10 +18,12 @@ def _markdown(name: str) -> Callable[[Path], str]:
 
 
 def _composition(root: Path) -> str:
-    """Plain and composed models on SemantiBench's core prompts: the rows of `composition.md` that speak of them."""
+    """Of `composition.md` all models on SemantiBench's core prompts, and the first of them on clinical sentences."""
     lines = _markdown("composition.md")(root).splitlines()
-    rows = [line for line in lines if line.startswith(("| Sentences ", "|---", "| SemantiBench core"))]
-    return "\n".join([lines[0], "", *rows])
+    core = [line for line in lines if line.startswith(("| Sentences ", "|---", "| SemantiBench core"))]
+    first = next((line.split("|")[2] for line in core if line.startswith("| SemantiBench core")), "")
+    clinical = [line for line in lines if line.startswith(f"| clinical sentences |{first}|")]
+    return "\n".join([lines[0], "", *core, *clinical])
 
 
 def _ablation(root: Path) -> str:
