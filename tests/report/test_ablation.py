@@ -15,7 +15,7 @@ from semantiseg.params import Train, profile_text
 from semantiseg.report import ablation, ablation_figure, ablation_record
 from semantiseg.report.ablation import collect, run, run_one
 from semantiseg.report.ablation_text import findings, report
-from semantiseg.report.ablation_variants import VARIANTS
+from semantiseg.report.ablation_variants import VARIANTS, variant
 from semantiseg.report.claim_ablation import ablation_better
 
 NAMES = ["default", "two_phrasings", "printed_dhn", "pixels", "longer"]
@@ -169,10 +169,19 @@ def test_better_worse_and_not_to_be_told_apart():
     assert "4 of 8 runs" in said[3] and "from 50% to 25%" in said[3]
 
 
-def test_one_seed_is_no_verdict_and_two_changes_are_compared_with_the_first_of_them():
+def test_one_seed_is_no_verdict_and_two_changes_are_compared_with_each_of_them():
     said = findings(scores(default=[0.8, 0.9], scalar_gate=[0.5, 0.6], scalar_longer=[0.7, 0.75], longer=[0.95]))
     assert "scalar_longer" in said[1] and "is better: its worst seed stays above the best of scalar_gate" in said[1]
-    assert "longer" in said[2] and "too seldom" in said[2]
+    assert "scalar_longer" in said[2] and "too seldom to be compared with longer" in said[2]
+    assert "- longer" in said[3] and "too seldom to be compared with default" in said[3]
+
+
+def test_what_a_variant_is_compared_with_changes_no_more_than_it_does():
+    for item in VARIANTS:
+        for other in map(variant, item.against):
+            changes = ("model", "loss", "phrasings", "width", "longer")
+            differs = [name for name in changes if getattr(item, name) != getattr(other, name)]
+            assert len(differs) == (0 if item is other else 1), (item.name, other.name)
 
 
 def finished() -> tuple[pd.DataFrame, pd.DataFrame]:
