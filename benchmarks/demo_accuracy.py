@@ -13,11 +13,12 @@ from typing import Any
 
 import pandas as pd
 
+from semantiseg.artifact.model_card import MODEL
 from semantiseg.bench.clinical_questions import SUITE
 from semantiseg.errors import StageError
+from semantiseg.evaluation.sensitivity import HEADLINE
 from semantiseg.report import ablation_record
 
-MODEL = "token"
 CORE_TARGETS = {"pss": 0.03, "l1": 0.90, "l3": 0.88}
 SYNONYMS, CLINICAL = 0.80, 0.75
 NECROTIC_CORE, NECROTIC_COLLAPSE = 0.75, 0.05
@@ -64,7 +65,7 @@ def necrotic_core(root: Path) -> Iterator[dict[str, Any]]:
         StageError: there are no results.
     """
     prompts = pd.read_parquet(_made(root, "data/bench/prompts.parquet"))
-    asked = prompts[(prompts["program"] == NECROTIC_PROGRAM) & (prompts["phrasing"] == "unseen")]
+    asked = prompts[(prompts["program"] == NECROTIC_PROGRAM) & (prompts["phrasing"] == HEADLINE)]
     results = pd.read_parquet(_made(root, f"data/results/{MODEL}/results.parquet"))
     found = results[results["prompt_id"].isin(asked["prompt_id"])]
     counted = {"prompts": len(found), "patients": int(found["patient_id"].nunique())}
