@@ -25,7 +25,7 @@ from semantiseg.models.compose import READERS, Composed, Read
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.learned_reader import LEARNED, LearnedReader, ProgramClassifier
 from semantiseg.models.registry import RECIPES, load
-from semantiseg.models.text import encode_texts
+from semantiseg.models.text import encode_texts, open_encoder
 from semantiseg.training.reader import train_reader, training_phrases
 
 PLAIN, STATED = "plain", "stated"
@@ -60,7 +60,7 @@ def learn_to_read(data: Path, *, seed: int, threads: int) -> ProgramClassifier:
 def reading(asked: pd.DataFrame, classifier: ProgramClassifier, *, data: Path) -> pd.DataFrame:
     """How the readers of words and the learned one read `questions`; columns of `read_prompts` and `suite`,
     `level`."""
-    readers: dict[str, Read] = {**READERS, LEARNED: LearnedReader(classifier, encode=encode_texts)}
+    readers: dict[str, Read] = {**READERS, LEARNED: LearnedReader(classifier)}
     with VolumeStore(data / "volumes") as store:
         found = read_prompts(asked, store, readers=readers)
     return found.merge(asked[["prompt_id", "suite", "level"]], on="prompt_id")
@@ -108,7 +108,8 @@ def _model_answers(
     parts = [results[results["prompt_id"].isin(core["prompt_id"])].assign(variant=PLAIN)]
     network = load(data / "models" / model)
     # One set of features a suite: which texts are encoded together decides the last digits.
-    features = {"core": TextFeatures.load(data / "text/features.h5"), SUITE: encode_texts(clinical["text"].tolist())}
+    given = TextFeatures.load(data / "text/features.h5")
+    features = {"core": given, SUITE: encode_texts(clinical["text"].tolist(), encoder=open_encoder(given.encoder))}
     with VolumeStore(data / "volumes") as store:
         for suite, rows in (("core", core), (SUITE, clinical)):
             for variant in VARIANTS[suite]:

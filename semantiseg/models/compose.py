@@ -92,14 +92,14 @@ class Tally:
 class _Both:
     """Features of the texts given, and of nouns that were not among them."""
 
-    def __init__(self, given: TextFeatures, nouns: Callable[[], TextFeatures]) -> None:
+    def __init__(self, given: TextFeatures, nouns: Callable[[str], TextFeatures]) -> None:
         self._given, self._nouns = given, nouns
 
     def __getitem__(self, text: str) -> TextFeature:
-        return self._given[text] if text in self._given else self._nouns()[text]
+        return self._given[text] if text in self._given else self._nouns(self._given.encoder)[text]
 
     def __contains__(self, text: object) -> bool:
-        return text in self._given or text in self._nouns()
+        return text in self._given or text in self._nouns(self._given.encoder)
 
 
 class Composed:
@@ -108,7 +108,6 @@ class Composed:
     Args:
         segmenter: a model that reads text and follows docs/bring_a_model.md.
         read: sentence -> program.
-        encode: texts -> features, for the nouns that are missing among given features; None: the frozen text encoder.
         peak: components of an atom whose highest probability is lower are left out; see `combine.credible`.
 
     Attributes:
@@ -128,7 +127,6 @@ class Composed:
         segmenter: PromptedSegmenter,
         *,
         read: Read = read_program,
-        encode: Callable[[Sequence[str]], TextFeatures] | None = None,
         peak: float = PEAK,
     ) -> None:
         if segmenter.needs_box:
@@ -137,7 +135,7 @@ class Composed:
                 "Compose a model that finds structures by their names."
             )
         self.segmenter, self.read, self.peak, self.tally = segmenter, read, peak, Tally()
-        self._encode, self._encoded = encode, None
+        self._encoded: dict[str, TextFeatures] = {}
 
     @property
     def card(self) -> ModelCard:
@@ -213,16 +211,15 @@ class Composed:
             return segment_volume(self.segmenter, image, asked, features=features).probabilities  # type: ignore[arg-type]
         return self.segmenter.segment(image, asked, features=features).probabilities  # type: ignore[arg-type]
 
-    def _nouns(self) -> TextFeatures:
+    def _nouns(self, encoder: str) -> TextFeatures:
         """Features of every structure's noun, encoded once: which texts share a batch then never depends on the
         prompts."""
-        if self._encoded is None:
-            if self._encode is None:
-                from semantiseg.models.text import encode_texts  # loads the text encoder's weights
+        if encoder not in self._encoded:
+            from semantiseg.models.text import encode_texts, open_encoder  # loads the text encoder's weights
 
-                self._encode = encode_texts
-            self._encoded = self._encode([item.names[0] for item in STRUCTURES.values()])
-        return self._encoded
+            nouns = [item.names[0] for item in STRUCTURES.values()]
+            self._encoded[encoder] = encode_texts(nouns, encoder=open_encoder(encoder))
+        return self._encoded[encoder]
 
 
 def _check_sentence(text: object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -60,6 +61,11 @@ class TextFeatures:
     def sentence_width(self) -> int:
         """F, the width of a sentence embedding."""
         return int(self.pooled.shape[1])
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What a model that reads them is built with: `text_width` (E), `sentence_width` (F), `text_encoder`."""
+        return {"text_width": self.width, "sentence_width": self.sentence_width, "text_encoder": self.encoder}
 
     def __getitem__(self, text: str) -> TextFeature:
         """Features of one text.

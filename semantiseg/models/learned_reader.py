@@ -7,20 +7,17 @@ that the frozen text encoder gives them, and tells how probable each program of 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from semantiseg.bench.program import Program, parse
 from semantiseg.errors import PromptError
 from semantiseg.models.compose import Read, read_program
-from semantiseg.models.features import TextFeatures
 from semantiseg.models.prompts import PromptBatch, PromptProjection, collate
-from semantiseg.models.weights import load_checked, read_trained
+from semantiseg.models.weights import load_checked, read_trained, write_trained
 
 LEARNED = "learned"
 """Name of this reader."""
@@ -39,11 +36,12 @@ class ProgramClassifier(nn.Module):
         programs: printed programs, the N classes.
         text_width: E of the text encoder's tokens.
         sentence_width: F of its sentence embeddings.
+        text_encoder: its name (`models/text.py`).
     """
 
-    def __init__(self, programs: Sequence[str], *, text_width: int, sentence_width: int) -> None:
+    def __init__(self, programs: Sequence[str], *, text_width: int, sentence_width: int, text_encoder: str) -> None:
         super().__init__()
-        self.programs = tuple(programs)
+        self.programs, self.text_encoder = tuple(programs), text_encoder
         self.widths = {"text_width": text_width, "sentence_width": sentence_width}
         self.projection = PromptProjection(**self.widths, width=WIDTH, dropout=DROPOUT)
         self.tell = nn.Linear(WIDTH, len(self.programs))
@@ -58,20 +56,11 @@ class LearnedReader:
 
     Args:
         classifier: a trained one.
-        encode: texts -> features, of the text encoder that the classifier was trained with.
-        features: features that need not be computed again.
         first: reader that is asked first.
     """
 
-    def __init__(
-        self,
-        classifier: ProgramClassifier,
-        *,
-        encode: Callable[[Sequence[str]], TextFeatures],
-        features: TextFeatures | None = None,
-        first: Read = read_program,
-    ) -> None:
-        self._classifier, self._encode, self._features, self._first = classifier.eval(), encode, features, first
+    def __init__(self, classifier: ProgramClassifier, *, first: Read = read_program) -> None:
+        self._classifier, self._first = classifier.eval(), first
         self._told: dict[str, tuple[str, float]] = {}
 
     def __call__(self, text: str) -> Program:
@@ -79,6 +68,7 @@ class LearnedReader:
 
         Raises:
             PromptError: no program is believed.
+            ModelError: the weights of the classifier's text encoder are absent.
         """
         try:
             return self._first(text)
@@ -95,8 +85,9 @@ class LearnedReader:
     def most_probable(self, text: str) -> tuple[str, float]:
         """A printed program and its probability; sentences read before are remembered."""
         if text not in self._told:
-            known = self._features is not None and text in self._features
-            features = self._features if known else self._encode([text])
+            from semantiseg.models.text import encode_texts, open_encoder  # loads the text encoder's weights
+
+            features = encode_texts([text], encoder=open_encoder(self._classifier.text_encoder))
             chances = self._classifier(collate([features[text]], reading="contextual")).softmax(dim=1)[0]
             best = int(chances.argmax())
             self._told[text] = self._classifier.programs[best], float(chances[best])
@@ -105,12 +96,8 @@ class LearnedReader:
 
 def save(classifier: ProgramClassifier, folder: Path) -> None:
     """Write `model.safetensors` and `config.json`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(
-        {name: value.contiguous() for name, value in classifier.state_dict().items()}, folder / "model.safetensors"
-    )
-    config = {"programs": classifier.programs, **classifier.widths}
-    (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    told = {"programs": classifier.programs, "text_encoder": classifier.text_encoder, **classifier.widths}
+    write_trained(folder, classifier, told)
 
 
 def load(folder: Path) -> ProgramClassifier:
@@ -119,7 +106,7 @@ def load(folder: Path) -> ProgramClassifier:
     Raises:
         ModelError: a file is absent or broken, or the weights do not fit.
     """
-    config, state = read_trained(folder, keys=("programs", "text_width", "sentence_width"))
+    config, state = read_trained(folder, keys=("programs", "text_width", "sentence_width", "text_encoder"))
     classifier = ProgramClassifier(**config)
     load_checked(classifier, state, origin=str(folder / "model.safetensors"))
     return classifier.eval()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,3 +57,11 @@ class PromptedSegmenter(Protocol):
         boxes: NDArray[np.floating] | None = None,
     ) -> Answer:
         """Answer P prompts about one slice, whose image is encoded once; see `Segmenter.segment`."""
+
+
+@runtime_checkable
+class EncodesTexts(Protocol):
+    """A segmenter whose texts can be encoded once for many slices."""
+
+    def encode_texts(self, texts: Sequence[str]) -> TextFeatures:
+        """Features of the texts, for `segment`."""

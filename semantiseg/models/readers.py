@@ -43,9 +43,7 @@ def open_reader(
     if name in READERS:
         return READERS[name]
     if name == LEARNED:
-        from semantiseg.models.text import encode_texts  # loads the text encoder's weights
-
-        return LearnedReader(load(weights), encode=encode_texts)
+        return LearnedReader(load(weights))
     if name not in ASKED:
         raise ParameterError(f"reader: expected one of {list(NAMES)}, got {name!r}. Choose one of these.")
     return AskedReader(asker_of(answers, backend=name, purpose="reading", **asking), keys=keys)

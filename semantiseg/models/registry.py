@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -183,7 +183,15 @@ def _full_streams(sizes: FullSizes, *, image_size: int) -> ImageStreams:
     )
 
 
-def build(model: str, *, width: str, image_size: int, text_width: int, sentence_width: int | None = None) -> Segmenter:
+def build(
+    model: str,
+    *,
+    width: str,
+    image_size: int,
+    text_width: int,
+    sentence_width: int | None = None,
+    text_encoder: str = "minilm",
+) -> Segmenter:
     """Build a model with fresh random weights (from torch's global generator).
 
     Args:
@@ -191,6 +199,7 @@ def build(model: str, *, width: str, image_size: int, text_width: int, sentence_
         width, image_size: see `build_streams`.
         text_width: E, width of the text encoder's token features.
         sentence_width: width of its sentence embedding; None means E.
+        text_encoder: its name (`models/text.py`).
 
     Raises:
         ModelError: unknown model; see also `build_streams`.
@@ -220,6 +229,7 @@ def build(model: str, *, width: str, image_size: int, text_width: int, sentence_
     return Segmenter(
         width=width,
         reading=recipe.reading,
+        text_encoder=text_encoder,
         needs_box=recipe.gate == "box",
         streams=streams,
         projection=projection,
@@ -227,19 +237,19 @@ def build(model: str, *, width: str, image_size: int, text_width: int, sentence_
     )
 
 
-def start_from(folder: Path, *, model: str, text_width: int, sentence_width: int | None = None) -> Segmenter:
+def start_from(folder: Path, *, model: str, **text: Any) -> Segmenter:
     """Build a model of the registry on pretrained image streams; everything else has fresh random weights.
 
     Args:
         folder: what stage `pretrain` or `models/start.py` wrote: `model.safetensors`, `config.json`.
         model: a key of `RECIPES`.
-        text_width, sentence_width: see `build`.
+        text: `text_width`, `sentence_width` and `text_encoder`, see `build`.
 
     Raises:
         ModelError: a file is absent or broken, or its weights are not those of the configured streams.
     """
     config, state = read_trained(folder, keys=("width", "image_size"))
-    network = build(model, **config, text_width=text_width, sentence_width=sentence_width)
+    network = build(model, **config, **text)
     load_checked(network.streams, state, origin=str(folder / "model.safetensors"))
     return network
 
@@ -252,7 +262,7 @@ def load(folder: Path) -> Segmenter:
         named).
     """
     config, state = read_trained(
-        folder, keys=("model", "width", "image_size", "text_width"), optional=("sentence_width",)
+        folder, keys=("model", "width", "image_size", "text_width"), optional=("sentence_width", "text_encoder")
     )
     network = build(config.pop("model"), **config)
     load_checked(network, state, origin=str(folder / "model.safetensors"))

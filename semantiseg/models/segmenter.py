@@ -47,20 +47,25 @@ class Answer:
 
 
 class Segmenter(nn.Module):
-    """A model of the registry, of the named `width`. `streams` and `gates` are built in `models/registry.py`."""
+    """A model of the registry, of the named `width`. `streams` and `gates` are built in `models/registry.py`.
+
+    Args:
+        text_encoder: name of the frozen text encoder (`models/text.py`) whose features it reads.
+    """
 
     def __init__(
         self,
         *,
         width: str,
         reading: Reading,
+        text_encoder: str,
         needs_box: bool,
         streams: ImageStreams,
         projection: PromptProjection,
         gates: Sequence[nn.Module],
     ) -> None:
         super().__init__()
-        self.width, self.reading, self.needs_box = width, reading, needs_box
+        self.width, self.reading, self.text_encoder, self.needs_box = width, reading, text_encoder, needs_box
         self.streams, self.projection = streams, projection
         self.gates = nn.ModuleList(gates)
         self.decoder = TopDownDecoder(dims=streams.channels, detail=streams.detail)
@@ -82,6 +87,17 @@ class Segmenter(nn.Module):
     def image_size(self) -> int:
         """S, rows and columns of the network's input."""
         return self.streams.image_size
+
+    def encode_texts(self, texts: Sequence[str]) -> TextFeatures:
+        """Features of sentences as this model reads them.
+
+        Raises:
+            PromptError: an empty text, or one longer than the encoder's context.
+            ModelError: the text encoder's weights are absent.
+        """
+        from semantiseg.models.text import encode_texts, open_encoder  # loads weights, which most callers need not
+
+        return encode_texts(texts, encoder=open_encoder(self.text_encoder))
 
     def encode(self, images: Tensor) -> Encoded:
         """Encode images `[B, 1, S, S]`; see `ImageStreams`."""
@@ -132,7 +148,7 @@ class Segmenter(nn.Module):
         Args:
             image: `[H, W]` in [0, 1], rows to anterior, columns to the patient's right.
             texts: P sentences.
-            features: their features; None encodes them now with the frozen text encoder.
+            features: their features; None encodes them now, see `encode_texts`.
             boxes: `[P, 4]` = (top, left, bottom, right) in pixel edges of the slice; only for a model that needs boxes.
 
         Raises:
@@ -146,11 +162,7 @@ class Segmenter(nn.Module):
             wanted = "a box for each prompt" if self.needs_box else "no boxes: this model reads text"
             raise ModelError(f"boxes: expected {wanted}, got {'boxes' if boxes is not None else 'none'}.")
         if features is None:
-            from semantiseg.models.text import (
-                encode_texts,
-            )  # loads the text encoder's weights, which most callers need not
-
-            features = encode_texts(texts)
+            features = self.encode_texts(texts)
         frame = frame_of(image, size=self.image_size)
         entered = None if boxes is None else frame.enter_boxes(boxes)
         prompts = collate([features[text] for text in texts], reading=self.reading, boxes=entered)

@@ -8,7 +8,7 @@ computes it. BiomedCLIP's text tower is in `models/biomedclip_text.py`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -147,6 +147,29 @@ def _batches(ids: Sequence[Sequence[int]]) -> list[list[int]]:
     return batches
 
 
+@lru_cache(maxsize=1)
+def _biomedclip(source: str | Path) -> TextEncoder:
+    from semantiseg.models.biomedclip_text import BiomedCLIPText  # imports open_clip, seconds
+
+    return BiomedCLIPText(source)
+
+
+def open_encoder(name: str, *, weights: str | Path | None = None) -> TextEncoder:
+    """A frozen text encoder; opened once, however often it is asked for.
+
+    Args:
+        name: one of `ENCODERS`.
+        weights: where BiomedCLIP's are, see `models/biomedclip.py`; None means `weights/biomedclip`. MiniLM brings its
+            own.
+
+    Raises:
+        ModelError: no such encoder, or no weights for it.
+    """
+    if name not in ENCODERS:
+        raise ModelError(f"text_encoder: expected one of {list(ENCODERS)}, got {name!r}. Choose one of these.")
+    return MiniLM() if name == MiniLM.name else _biomedclip(weights or published("biomedclip"))
+
+
 @torch.inference_mode()
 def encode_texts(texts: Sequence[str], *, encoder: TextEncoder | None = None) -> TextFeatures:
     """Encode every distinct text with a frozen encoder; the result is sorted by text.
@@ -197,21 +220,14 @@ def write_features(
         path: the file to write.
         texts: sentences; duplicates are encoded once.
         text_encoder: name of the frozen encoder.
-        weights: where BiomedCLIP's are, see `models/biomedclip.py`; None means `weights/biomedclip`. MiniLM brings its
-            own.
+        weights: see `open_encoder`.
         threads: PyTorch threads; changing it may change the last digits.
 
     Raises:
         ModelError: no such encoder, or no weights for it.
         PromptError: a text that cannot be encoded.
     """
-    if text_encoder not in ENCODERS:
-        raise ModelError(f"text_encoder: expected one of {list(ENCODERS)}, got {text_encoder!r}. Choose one of these.")
-    encoder: TextEncoder = MiniLM()
-    if text_encoder == "biomedclip":
-        from semantiseg.models.biomedclip_text import BiomedCLIPText  # imports open_clip, seconds
-
-        encoder = BiomedCLIPText(weights or published("biomedclip"))
+    encoder = open_encoder(text_encoder, weights=weights)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from semantiseg.errors import ModelError
 from semantiseg.models.features import TextFeatures
-from semantiseg.models.protocol import PromptedSegmenter
+from semantiseg.models.protocol import EncodesTexts, PromptedSegmenter
 from semantiseg.models.segmenter import Answer
 
 
@@ -26,7 +26,7 @@ def segment_volume(
         segmenter: a model that reads text.
         image: `[D, H, W]` in [0, 1], axes as in `conventions.py`.
         texts: P sentences.
-        features: their features; None encodes them now with the frozen text encoder.
+        features: their features; None: the model encodes them.
 
     Returns:
         Probabilities `[P, D, H, W]`; gates are not kept.
@@ -38,9 +38,7 @@ def segment_volume(
         raise ModelError(f"image: expected a volume [D, H, W], got shape {np.shape(image)}. Give one channel.")
     if segmenter.needs_box:
         raise ModelError("model: expected one that reads text, got one that needs a box. Choose another.")
-    if features is None:
-        from semantiseg.models.text import encode_texts  # loads the text encoder's weights
-
-        features = encode_texts(texts)
+    if features is None and isinstance(segmenter, EncodesTexts):
+        features = segmenter.encode_texts(texts)
     slices = [segmenter.segment(part, texts, features=features).probabilities for part in image]
     return Answer(probabilities=np.stack(slices, axis=1), gate=None)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from semantiseg.errors import ModelError
 
@@ -53,10 +53,18 @@ def load_checked(module: torch.nn.Module, state: dict[str, torch.Tensor], *, ori
     module.load_state_dict(state, assign=assign)
 
 
+def write_trained(folder: Path, module: torch.nn.Module, config: Mapping[str, Any]) -> None:
+    """What a training leaves: `model.safetensors` and `config.json`. Equal arguments give equal bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {name: value.cpu().contiguous() for name, value in module.state_dict().items()}
+    save_file(state, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
 def read_trained(
     folder: Path, *, keys: Sequence[str], optional: Sequence[str] = ()
 ) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """What a training left: the named entries of `config.json`, and the state in `model.safetensors`.
+    """What `write_trained` wrote: the named entries of `config.json`, and the state in `model.safetensors`.
 
     Raises:
         ModelError: a file is absent or broken, or an entry is missing that is not optional.

@@ -67,6 +67,14 @@ VARIANTS = (
         longer=3,
         against=("no_gate", "longer"),
     ),
+    Variant(
+        "cross_entropy_longer",
+        "loss and steps",
+        "cross-entropy for L_DHN, three times the steps",
+        loss={"dhn_gamma": 0.0},
+        longer=3,
+        against=("cross_entropy", "longer"),
+    ),
 )
 
 

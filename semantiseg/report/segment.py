@@ -77,20 +77,22 @@ def segment_file(
     Raises:
         PromptError: no sentence, an empty one, or one that is longer than the text encoder's context.
         DataError: the image cannot be used, or the output is no NIfTI name.
-        ModelError: weights are missing, partial or pickled, or the model reads no text.
+        ModelError: weights (the model's own, or its text encoder's) are missing, partial or pickled, or the model
+            reads no text.
         ParameterError: an unknown reader, or a server without address or model.
         BackendError: a reader's language model cannot answer.
     """
     from semantiseg.models.readers import open_reader
-    from semantiseg.models.text import tokenize
+    from semantiseg.models.text import check_texts, open_encoder
 
     if not texts:
         raise PromptError("prompt: expected at least one sentence, got none. Write what to segment, such as 'liver'.")
     if not str(out).endswith((".nii", ".nii.gz")):  # before minutes of work
         raise DataError(f"{out}: expected a name that ends in .nii or .nii.gz, got another. Rename the output.")
-    tokenize(texts)
+    check_texts(texts)
     read = None if reader is None else open_reader(reader, **asking or {})
     network = load_model(model)
+    open_encoder(network.text_encoder).tokenize(texts)  # refuses what is too long
     scan = read_scan(image, modality=modality, site=site, channel=channel, spacing_mm=spacing_mm)
     soft, heard = _ask(network, scan, texts, read)
     masks = np.stack([scan.in_file_order(values) > THRESHOLD for values in soft])

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from lightning_fabric import Fabric
-from safetensors.torch import save_file
 from tqdm import tqdm
 
 from semantiseg.conventions import LEVELS
@@ -20,6 +17,7 @@ from semantiseg.data.store import VolumeStore
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.registry import start_from
 from semantiseg.models.segmenter import Segmenter
+from semantiseg.models.weights import write_trained
 from semantiseg.params import Train
 from semantiseg.training.batch import Drawn, assemble, validation_draws
 from semantiseg.training.checkpoint import Checkpoint
@@ -80,13 +78,14 @@ def train(
         fabric = hardware.fabric(unused_parameters=model == "box")
         texts = TextFeatures.load(features)
         torch.manual_seed(seed)
-        network = start_from(streams, model=model, text_width=texts.width, sentence_width=texts.sentence_width)
+        network = start_from(streams, model=model, **texts.described)
         with _questions(volumes, training, size=network.image_size) as (questions, validation):
             progress = Progress(fabric, network, questions, parameters=parameters, seed=seed, hardware=hardware)
             curve = _fit(progress, texts, validation, title=model, checkpoint=checkpoint)
     if fabric.is_global_zero:
-        config = {"model": model, "text_encoder": texts.encoder, "seed": seed, "threads": threads}
-        _write(out, network, texts, config | parameters.model_dump(), curve)
+        config = {"model": model, "width": network.width, "image_size": network.image_size, **texts.described}
+        write_trained(out, network, config | {"seed": seed, "threads": threads} | parameters.model_dump())
+        curve.to_csv(out / "curve.csv", index=False, float_format="%.6f", lineterminator="\n")
     fabric.barrier()
     return curve
 
@@ -138,14 +137,3 @@ def _validate(
         for row, value in zip(batch.rows, dice.tolist(), strict=True):
             scores[int(questions.level[row])].append(value)
     return {f"dice_l{level}": float(np.mean(values)) if values else float("nan") for level, values in scores.items()}
-
-
-def _write(out: Path, network: Segmenter, features: TextFeatures, config: dict[str, Any], curve: pd.DataFrame) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    state = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
-    save_file(state, out / "model.safetensors")
-    config = config | {"width": network.width, "image_size": network.image_size, "text_width": features.width}
-    if features.sentence_width != features.width:
-        config |= {"sentence_width": features.sentence_width}
-    (out / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    curve.to_csv(out / "curve.csv", index=False, float_format="%.6f", lineterminator="\n")

@@ -7,14 +7,12 @@ labels name.
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
@@ -22,7 +20,7 @@ from semantiseg.data.store import VolumeStore
 from semantiseg.models.registry import FULL, build_streams
 from semantiseg.models.start import starting_streams
 from semantiseg.models.streams import ImageStreams, StructureHead
-from semantiseg.models.weights import published
+from semantiseg.models.weights import published, write_trained
 from semantiseg.params import Pretrain
 from semantiseg.training.augmentation import Augmentation
 from semantiseg.training.loss import objective
@@ -109,10 +107,7 @@ def pretrain(
         streams, origin = _streams(parameters, seed=seed)
         head = StructureHead(streams, structures=len(structures))
         curve, dice = _fit(streams, head, atlases["train"], atlases["validation"], parameters=parameters, seed=seed)
-    out.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.contiguous() for name, value in streams.state_dict().items()}, out / "model.safetensors")
-    config = parameters.model_dump() | {"seed": seed, "structures": structures} | origin
-    (out / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    write_trained(out, streams, parameters.model_dump() | {"seed": seed, "structures": structures} | origin)
     curve.to_csv(out / "curve.csv", index=False, float_format="%.6f", lineterminator="\n")
     rows = [(structures[number], len(values), float(np.mean(values))) for number, values in sorted(dice.items())]
     return curve, pd.DataFrame(rows, columns=["structure", "slices", "dice"])

@@ -65,9 +65,7 @@ def train_reader(phrases: Mapping[str, str], features: TextFeatures, *, seed: in
     rng = np.random.default_rng([seed, 3])
     with deterministic(threads):
         torch.manual_seed(seed)
-        classifier = ProgramClassifier(
-            programs, text_width=features.width, sentence_width=features.sentence_width
-        ).train()
+        classifier = ProgramClassifier(programs, **features.described).train()
         optimiser = Optimiser(
             classifier.parameters(), learning_rate=LEARNING_RATE, weight_decay=WEIGHT_DECAY, steps=steps
         )

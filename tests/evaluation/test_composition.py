@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from clip_folder import write_clip_folder
 
 from semantiseg.bench.evaluate import evaluate
 from semantiseg.bench.ontology import STRUCTURES
@@ -16,9 +17,12 @@ from semantiseg.data import store as volumes
 from semantiseg.errors import DataError
 from semantiseg.evaluation import composition, predict
 from semantiseg.evaluation.reading import read_prompts
+from semantiseg.models import registry
 from semantiseg.models.compose import noun
+from semantiseg.models.features import TextFeatures
 from semantiseg.models.segmenter import Answer
 from semantiseg.models.text import write_features
+from semantiseg.models.weights import write_trained
 
 LEAVES = {1: "kidney_parenchyma", 2: "kidney_tumour", 3: "kidney_cyst"}
 MIDLINE = 13.0  # both kidneys are right of it; the middle of the body, which an answer would guess, parts them
@@ -149,6 +153,22 @@ def test_models_without_text_and_suites_without_questions_give_no_rows(asked, da
     assert answers(asked, data, models=()).empty
     monkeypatch.setattr(composition, "load", lambda folder: Nouns())
     assert set(answers(asked[asked["suite"] == "core"], data)["suite"]) == {"core"}
+
+
+def test_models_and_readers_of_biomedclip_s_text_are_asked_with_it(asked, data, tmp_path, monkeypatch):
+    clip = tmp_path / "weights/biomedclip"
+    write_clip_folder(clip)
+    monkeypatch.setenv("SEMANTISEG_WEIGHTS", str(clip.parent))
+    for name in ("volumes", "bench", "results"):
+        (tmp_path / name).symlink_to(data / name)
+    texts = TextFeatures.load(data / "text/features.h5").texts
+    features = write_features(tmp_path / "text/features.h5", texts, text_encoder="biomedclip")
+    network = registry.build("token", width="tiny", image_size=64, **features.described)
+    write_trained(
+        tmp_path / "models/token", network, {"model": "token", "width": "tiny", "image_size": 64, **features.described}
+    )
+    found = answers(asked, tmp_path)
+    assert len(found) == 2 * 2 + 4 * 5 and found["dice"].notna().all()  # suite by suite: questions times variants
 
 
 def test_reading_is_judged_by_the_mask_it_denotes(asked, data):

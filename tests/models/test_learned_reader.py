@@ -2,19 +2,23 @@ from __future__ import annotations
 
 import pytest
 import torch
+from clip_folder import write_clip_folder
 
 from semantiseg.bench.program import parse
 from semantiseg.errors import ModelError, PromptError
+from semantiseg.models import text
+from semantiseg.models.biomedclip_text import BiomedCLIPText
 from semantiseg.models.learned_reader import BELIEVED, LearnedReader, ProgramClassifier, load, save
-from semantiseg.models.text import encode_texts
+from semantiseg.models.prompts import collate
 
 PROGRAMS = ("lesion(lung_tumour)", "organ(spleen)")
+MINILM = {"text_width": 384, "sentence_width": 384, "text_encoder": "minilm"}
 
 
 @pytest.fixture
 def classifier() -> ProgramClassifier:
     """Believes whatever its bias says, whatever is read."""
-    made = ProgramClassifier(PROGRAMS, text_width=384, sentence_width=384)
+    made = ProgramClassifier(PROGRAMS, **MINILM)
     torch.nn.init.zeros_(made.tell.weight)
     return made
 
@@ -22,7 +26,7 @@ def classifier() -> ProgramClassifier:
 def believing(classifier: ProgramClassifier, *, first: float) -> LearnedReader:
     with torch.no_grad():
         classifier.tell.bias.copy_(torch.tensor([first, 1 - first]).log())
-    return LearnedReader(classifier, encode=encode_texts)
+    return LearnedReader(classifier)
 
 
 def test_the_most_probable_program_is_read_where_the_lexicon_refuses(classifier):
@@ -37,42 +41,47 @@ def test_what_the_lexicon_understands_is_left_to_it(classifier):
 
 
 def test_another_first_reader_can_be_given(classifier):
-    reader = LearnedReader(classifier, encode=encode_texts, first=lambda text: parse("organ(pancreas)"))
+    reader = LearnedReader(classifier, first=lambda text: parse("organ(pancreas)"))
     assert reader("query NSCLC") == parse("organ(pancreas)")
 
 
 def test_a_sentence_of_no_probable_meaning_is_refused_with_what_it_might_have_meant():
-    unsure = ProgramClassifier((*PROGRAMS, "organ(liver)"), text_width=384, sentence_width=384)
+    unsure = ProgramClassifier((*PROGRAMS, "organ(liver)"), **MINILM)
     torch.nn.init.zeros_(unsure.tell.weight)
     torch.nn.init.zeros_(unsure.tell.bias)  # a third each
     with pytest.raises(PromptError, match=rf"at least {BELIEVED}, got 'query NSCLC': lesion\(lung_tumour\) with 0.33"):
-        LearnedReader(unsure, encode=encode_texts)("query NSCLC")
+        LearnedReader(unsure)("query NSCLC")
 
 
-def test_known_features_are_not_computed_again(classifier):
-    def never(texts):
-        raise AssertionError(texts)
-
-    reader = LearnedReader(classifier, encode=never, features=encode_texts(["query NSCLC"]))
-    assert reader.most_probable("query NSCLC")[0] in PROGRAMS
-
-
-def test_a_sentence_is_encoded_once(classifier):
-    asked = []
-
-    def encode(texts):
-        asked.extend(texts)
-        return encode_texts(texts)
-
-    reader = LearnedReader(classifier, encode=encode)
+def test_a_sentence_is_encoded_once(classifier, monkeypatch):
+    asked, encode = [], text.encode_texts
+    monkeypatch.setattr(text, "encode_texts", lambda texts, **how: asked.extend(texts) or encode(texts, **how))
+    reader = LearnedReader(classifier)
     assert reader.most_probable("query NSCLC") == reader.most_probable("query NSCLC") and asked == ["query NSCLC"]
 
 
 def test_saved_and_loaded_it_reads_the_same(classifier, tmp_path):
     torch.nn.init.normal_(classifier.tell.weight)
     save(classifier, tmp_path)
-    mine, theirs = (LearnedReader(item, encode=encode_texts) for item in (classifier, load(tmp_path)))
+    mine, theirs = (LearnedReader(item) for item in (classifier, load(tmp_path)))
     assert mine.most_probable("query NSCLC") == theirs.most_probable("query NSCLC")
+
+
+def test_it_reads_with_the_text_encoder_that_it_was_trained_with(tmp_path, monkeypatch):
+    write_clip_folder(tmp_path / "weights/biomedclip")
+    torch.manual_seed(3)
+    made = ProgramClassifier(PROGRAMS, text_width=48, sentence_width=32, text_encoder="biomedclip").eval()
+    save(made, tmp_path / "reader")
+    monkeypatch.setenv("SEMANTISEG_WEIGHTS", str(tmp_path / "weights"))
+    sentence = "query NSCLC"
+    features = text.encode_texts([sentence], encoder=BiomedCLIPText(tmp_path / "weights/biomedclip"))
+    with torch.inference_mode():
+        chances = made(collate([features[sentence]], reading="contextual")).softmax(dim=1)[0]
+    program, probability = LearnedReader(load(tmp_path / "reader")).most_probable(sentence)
+    assert program == PROGRAMS[int(chances.argmax())] and probability == pytest.approx(float(chances.max()))
+    monkeypatch.setenv("SEMANTISEG_WEIGHTS", str(tmp_path / "none"))
+    with pytest.raises(ModelError, match="none/biomedclip"):
+        LearnedReader(load(tmp_path / "reader")).most_probable(sentence)
 
 
 @pytest.mark.parametrize("broken", ["config.json", "model.safetensors"])

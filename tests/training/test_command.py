@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
@@ -15,6 +16,7 @@ from semantiseg.data.store import VolumeStore
 from semantiseg.document import parse, text
 from semantiseg.errors import ModelError, ParameterError
 from semantiseg.models.biomedclip_text import BiomedCLIPText
+from semantiseg.models.compose import compose
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.registry import load
 from semantiseg.models.text import encode_texts
@@ -26,7 +28,9 @@ CPU = ("--accelerator", "cpu", "--precision", "32-true", "--workers", "0")
 @pytest.fixture
 def folder(project, tmp_path, monkeypatch):
     """A project that is ready to train the paper's architecture in small, on BiomedCLIP's own text features."""
-    clip = write_clip_folder(tmp_path / "clip") and tmp_path / "clip"
+    clip = tmp_path / "weights/biomedclip"
+    write_clip_folder(clip)
+    monkeypatch.delenv("SEMANTISEG_WEIGHTS", raising=False)
     data = tmp_path / "data"
     (data / "bench").mkdir(parents=True)
     (data / "volumes").symlink_to(project / "volumes")
@@ -56,10 +60,20 @@ def test_the_paper_s_architecture_is_trained_and_answers(folder):
     assert (config["text_encoder"], config["text_width"], config["sentence_width"]) == ("biomedclip", 48, 32)
     with VolumeStore(folder / "data/volumes") as store:
         image = store.image_slice("c:CT", 1)
-    answer = load(folder / "data/models/token").segment(image, features.texts[:3], features=features)
+    network, asked = load(folder / "data/models/token"), features.texts[:3]
+    answer = network.segment(image, asked, features=features)
     assert answer.probabilities.shape == (3, 30, 30)
     with pytest.raises(ModelError, match=r"widths \(48, 32\).*got \(384, 384\).*text_encoder"):
-        load(folder / "data/models/token").segment(image, ["kidney"])
+        network.segment(image, asked, features=encode_texts(asked))
+    # Asked without features it reads the sentences as in training: with BiomedCLIP's text tower, from weights/.
+    alone = network.segment(image, asked).probabilities
+    np.testing.assert_allclose(alone, answer.probabilities, atol=1e-3)  # features are kept in half precision
+    volume = network.segment(np.stack([image, image]), asked).probabilities
+    np.testing.assert_allclose(volume, np.stack([alone, alone], axis=1), atol=1e-6)
+    composed = compose(network).segment(image, ["kidney without the tumour", "the wibbly thing"], features=None)
+    given = encode_texts(["the wibbly thing"], encoder=BiomedCLIPText(folder / "weights/biomedclip"))
+    again = compose(network).segment(image, ["kidney without the tumour", "the wibbly thing"], features=given)
+    np.testing.assert_allclose(again.probabilities, composed.probabilities, atol=1e-3)
 
 
 def test_a_model_that_params_yaml_does_not_name_is_refused(folder):
