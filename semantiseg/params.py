@@ -96,9 +96,10 @@ class Train(Section):
 
 
 class Evaluate(Section):
-    """How answers are scored."""
+    """Where models answer, and how answers are scored."""
 
     nsd_tolerance_mm: float = Field(gt=0, description="tolerance of the normalised surface Dice in mm")
+    accelerator: Literal["cpu", "cuda"] = Field(description="where models answer; the last digits depend on it")
 
 
 class Table1(Section):

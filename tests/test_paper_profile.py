@@ -18,7 +18,7 @@ from semantiseg import pipeline, workspace
 CUT = (
     "fetch.source=phantom", "fetch.cases=4", "prepare.test_share=0.25", "prompts.slices_per_volume=1",
     "prompts.texts_per_question=1", "models=[token]", "pretrain.images_per_step=2", "train.steps=2",
-    "train.images_per_step=2", "train.prompts_per_image=3", "table1.resamples=50",
+    "train.images_per_step=2", "train.prompts_per_image=3", "evaluate.accelerator=cpu", "table1.resamples=50",
 )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from semantiseg.measure import usable_cores
 from semantiseg.models.compose import READERS, Composed, Read
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.learned_reader import LEARNED, LearnedReader, ProgramClassifier
-from semantiseg.models.registry import RECIPES, load
+from semantiseg.models.registry import RECIPES, Accelerator, load
 from semantiseg.models.text import encode_texts, open_encoder
 from semantiseg.training.reader import train_reader, training_phrases
 
@@ -73,6 +73,7 @@ def answers(
     *,
     data: Path,
     nsd_tolerance_mm: float,
+    accelerator: Accelerator,
     threads: int,
 ) -> pd.DataFrame:
     """Ask every model in every variant; models side by side, one process each.
@@ -83,12 +84,15 @@ def answers(
         heard: `reading` of them: sentences are read once for all models.
         data: folder with `models`, `results`, `volumes`, `text` and `bench`.
         nsd_tolerance_mm: tolerance of the normalised surface Dice.
+        accelerator: where models answer.
         threads: PyTorch threads of each process.
 
     Returns:
         Columns of `results.parquet` and `variant`, `suite`, `level`, `kind`, `structure`; none without a model.
     """
-    jobs = (delayed(_model_answers)(name, asked, heard, data, nsd_tolerance_mm, threads) for name in models)
+    jobs = (
+        delayed(_model_answers)(name, asked, heard, data, nsd_tolerance_mm, accelerator, threads) for name in models
+    )
     parts = Parallel(n_jobs=max(1, min(usable_cores() // threads, len(models))))(jobs)
     about = asked[["prompt_id", "suite", "level", "kind", "structure"]]
     if not parts:
@@ -97,7 +101,13 @@ def answers(
 
 
 def _model_answers(
-    model: str, asked: pd.DataFrame, heard: pd.DataFrame, data: Path, nsd_tolerance_mm: float, threads: int
+    model: str,
+    asked: pd.DataFrame,
+    heard: pd.DataFrame,
+    data: Path,
+    nsd_tolerance_mm: float,
+    accelerator: Accelerator,
+    threads: int,
 ) -> pd.DataFrame:
     import torch
 
@@ -106,7 +116,7 @@ def _model_answers(
     results = pd.read_parquet(data / "results" / model / "results.parquet")
     join(pd.read_parquet(data / "bench/prompts.parquet"), results, origin=f"results of {model}")  # complete?
     parts = [results[results["prompt_id"].isin(core["prompt_id"])].assign(variant=PLAIN)]
-    network = load(data / "models" / model)
+    network = load(data / "models" / model, accelerator=accelerator)
     # One set of features a suite: which texts are encoded together decides the last digits.
     given = TextFeatures.load(data / "text/features.h5")
     features = {"core": given, SUITE: encode_texts(clinical["text"].tolist(), encoder=open_encoder(given.encoder))}

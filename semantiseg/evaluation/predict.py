@@ -20,7 +20,7 @@ from semantiseg.evaluation.question import Question, read_slice
 from semantiseg.models.baselines.boxes import PARENT, Asked, BoxProtocol
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.protocol import PromptedSegmenter
-from semantiseg.models.registry import load
+from semantiseg.models.registry import Accelerator, load
 from semantiseg.models.segmenter import Answer
 
 THRESHOLD = 0.5
@@ -111,6 +111,7 @@ def evaluate_model(
     features: Path,
     output: Path,
     nsd_tolerance_mm: float,
+    accelerator: Accelerator,
     threads: int,
 ) -> pd.DataFrame:
     """Evaluate one trained model from file to file: writes `results.parquet` and `masks.parquet` into `output`.
@@ -122,6 +123,7 @@ def evaluate_model(
         features: `features.h5`.
         output: folder to write into.
         nsd_tolerance_mm: tolerance of the normalised surface Dice.
+        accelerator: where the model answers.
         threads: PyTorch threads; sums depend on their number.
 
     Returns:
@@ -130,7 +132,7 @@ def evaluate_model(
     torch.set_num_threads(threads)
     with VolumeStore(volumes) as store:
         results, masks = predict(
-            load(model_folder),
+            load(model_folder, accelerator=accelerator),
             model=model_folder.name,
             store=store,
             prompts=pd.read_parquet(prompts),

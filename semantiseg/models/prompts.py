@@ -51,6 +51,10 @@ class PromptBatch:
     def __len__(self) -> int:
         return len(self.tokens)
 
+    def to(self, device: torch.device) -> PromptBatch:
+        """The same on a device."""
+        return PromptBatch(**{name: value.to(device) for name, value in vars(self).items()})
+
 
 def _read(feature: TextFeature, reading: Reading) -> tuple[NDArray, NDArray, NDArray]:
     """Token features `[T, 2E]`, sentence embedding `[F]` and ids `[T]` as a model of this reading sees them.

@@ -25,6 +25,7 @@ from semantiseg.models.wavelet import HaarTransform, Pixels
 from semantiseg.models.weights import load_checked, read_trained
 
 GateName = Literal["none", "scalar", "channel", "token", "box"]
+Accelerator = Literal["cpu", "cuda"]
 
 
 @dataclass(frozen=True)
@@ -254,16 +255,22 @@ def start_from(folder: Path, *, model: str, **text: Any) -> Segmenter:
     return network
 
 
-def load(folder: Path) -> Segmenter:
+def load(folder: Path, *, accelerator: Accelerator = "cpu") -> Segmenter:
     """Read a trained model from `model.safetensors` and `config.json`, ready to answer.
 
+    Args:
+        folder: what `training.loop.train` wrote.
+        accelerator: where it shall answer.
+
     Raises:
-        ModelError: a file is absent or broken, or the weights are not those of the configured architecture (layers
-        named).
+        ModelError: a file is absent or broken, the weights are not those of the configured architecture (layers named),
+            or there is no GPU.
     """
+    if accelerator == "cuda" and not torch.cuda.is_available():
+        raise ModelError("accelerator: expected a GPU that PyTorch can use, got none. Set it to cpu.")
     config, state = read_trained(
         folder, keys=("model", "width", "image_size", "text_width"), optional=("sentence_width", "text_encoder")
     )
     network = build(config.pop("model"), **config)
     load_checked(network, state, origin=str(folder / "model.safetensors"))
-    return network.eval()
+    return network.eval().to(accelerator)

@@ -133,6 +133,15 @@ class Segmenter(nn.Module):
         """Logits `[P, S, S]` for images `[B, 1, S, S]`."""
         return self.decode(self.encode(images), owner, prompts).logits
 
+    def answer(self, image: Tensor, prompts: PromptBatch) -> tuple[Tensor, Tensor | None]:
+        """Logits `[P, S, S]` and the finest gate's alpha about one image `[1, 1, S, S]`: computed where the weights lie,
+        returned on the CPU."""
+        device = self.decoder.weigh.weight.device
+        owner = torch.zeros(len(prompts), dtype=torch.int64, device=device)
+        decoded = self.decode(self.encode(image.to(device)), owner, prompts.to(device))
+        alpha = decoded.alphas[0]
+        return decoded.logits.cpu(), None if alpha is None else alpha.cpu()
+
     @torch.inference_mode()
     def segment(
         self,
@@ -143,7 +152,7 @@ class Segmenter(nn.Module):
         boxes: NDArray[np.floating] | None = None,
     ) -> Answer:
         """Answer P prompts about one slice of any size; the image is encoded once. A volume `[D, H, W]` is asked slice
-        by slice, and the answer is `[P, D, H, W]`.
+        by slice, and the answer is `[P, D, H, W]`. Computed where the weights lie, see `models.registry.load`.
 
         Args:
             image: `[H, W]` in [0, 1], rows to anterior, columns to the patient's right.
@@ -166,15 +175,12 @@ class Segmenter(nn.Module):
         frame = frame_of(image, size=self.image_size)
         entered = None if boxes is None else frame.enter_boxes(boxes)
         prompts = collate([features[text] for text in texts], reading=self.reading, boxes=entered)
-        owner = torch.zeros(len(texts), dtype=torch.int64)
-        self.eval()
-        decoded = self.decode(self.encode(enter_image(image, frame)[None]), owner, prompts)
-        logits, alphas = decoded.logits, decoded.alphas
+        logits, alpha = self.eval().answer(enter_image(image, frame)[None], prompts)
         probabilities = torch.sigmoid(frame.leave(logits)).numpy()
-        if alphas[0] is None:
+        if alpha is None:
             return Answer(probabilities=probabilities, gate=None)
         # A scalar gate's 1 x 1 map becomes a constant picture.
         full = F.interpolate(
-            alphas[0].mean(dim=1, keepdim=True), size=logits.shape[-2:], mode="bilinear", align_corners=False
+            alpha.mean(dim=1, keepdim=True), size=logits.shape[-2:], mode="bilinear", align_corners=False
         )[:, 0]
         return Answer(probabilities=probabilities, gate=frame.leave(full).numpy())

@@ -30,7 +30,7 @@ from semantiseg.evaluation.sensitivity import HEADLINE, join, prompt_sensitivity
 from semantiseg.models.compose import READERS, Composed
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.registry import load
-from semantiseg.params import Parameters
+from semantiseg.params import Evaluate, Parameters
 from semantiseg.report.ablation_variants import VARIANTS, Variant, variant
 from semantiseg.training.loop import train
 from semantiseg.training.pretrain import pretrain
@@ -134,10 +134,11 @@ def run_one(root: Path, out: Path, name: str, *, seed: int, parameters: Paramete
         features=features,
         output=folder,
         nsd_tolerance_mm=parameters.evaluate.nsd_tolerance_mm,
+        accelerator=parameters.evaluate.accelerator,
         threads=parameters.threads,
     )
     prompts = pd.read_parquet(out / "prompts.parquet")
-    _compose(data, prompts, folder, nsd_tolerance_mm=parameters.evaluate.nsd_tolerance_mm)
+    _compose(data, prompts, folder, parameters=parameters.evaluate)
     scores = {"steps": wanted.steps, "seconds": round(seconds, 1)} | _scores(prompts, folder)
     files.write(folder / "scores.json", json.dumps(scores, indent=2) + "\n")
 
@@ -173,16 +174,16 @@ def _choose_prompts(prompts: Path, out: Path) -> None:
     pd.concat(parts).to_parquet(out / "prompts.parquet", index=False)
 
 
-def _compose(data: Path, prompts: pd.DataFrame, folder: Path, *, nsd_tolerance_mm: float) -> None:
+def _compose(data: Path, prompts: pd.DataFrame, folder: Path, *, parameters: Evaluate) -> None:
     """Ask the core prompts once more, by their nouns."""
     with VolumeStore(data / "volumes") as store:
         found, _ = predict(
-            Composed(load(folder / "model"), read=READERS["strict"]),
+            Composed(load(folder / "model", accelerator=parameters.accelerator), read=READERS["strict"]),
             model="composed",
             store=store,
             prompts=suite_of(prompts, "core"),
             features=TextFeatures.load(data / "text/features.h5"),
-            nsd_tolerance_mm=nsd_tolerance_mm,
+            nsd_tolerance_mm=parameters.nsd_tolerance_mm,
         )
     found.to_parquet(folder / "composed.parquet", index=False)
 

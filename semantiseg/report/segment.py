@@ -17,6 +17,7 @@ from semantiseg.report.overlay import draw_overlay
 
 if TYPE_CHECKING:
     from semantiseg.models.compose import Composed, Read
+    from semantiseg.models.registry import Accelerator
     from semantiseg.models.segmenter import Segmenter
 
 THRESHOLD = 0.5
@@ -60,6 +61,7 @@ def segment_file(
     site: Site = "abdomen",
     channel: int | None = None,
     spacing_mm: float = 1.0,
+    accelerator: Accelerator = "cpu",
 ) -> list[Marked]:
     """Answer sentences about an image and write their masks in its own geometry; every slice is encoded once.
 
@@ -73,12 +75,13 @@ def segment_file(
             sentence as it stands.
         asking: how a reader's language model is asked, see `open_reader`.
         modality, site, channel, spacing_mm: see `data.scan.read_scan`.
+        accelerator: where the model answers.
 
     Raises:
         PromptError: no sentence, an empty one, or one that is longer than the text encoder's context.
         DataError: the image cannot be used, or the output is no NIfTI name.
-        ModelError: weights (the model's own, or its text encoder's) are missing, partial or pickled, or the model
-            reads no text.
+        ModelError: weights (the model's own, or its text encoder's) are missing, partial or pickled, the model reads no
+            text, or there is no GPU.
         ParameterError: an unknown reader, or a server without address or model.
         BackendError: a reader's language model cannot answer.
     """
@@ -91,7 +94,7 @@ def segment_file(
         raise DataError(f"{out}: expected a name that ends in .nii or .nii.gz, got another. Rename the output.")
     check_texts(texts)
     read = None if reader is None else open_reader(reader, **asking or {})
-    network = load_model(model)
+    network = load_model(model, accelerator=accelerator)
     open_encoder(network.text_encoder).tokenize(texts)  # refuses what is too long
     scan = read_scan(image, modality=modality, site=site, channel=channel, spacing_mm=spacing_mm)
     soft, heard = _ask(network, scan, texts, read)
@@ -103,11 +106,12 @@ def segment_file(
     return marked
 
 
-def load_model(folder: Path) -> Segmenter:
+def load_model(folder: Path, *, accelerator: Accelerator = "cpu") -> Segmenter:
     """A trained model that reads text.
 
     Raises:
-        ModelError: no folder, no safetensors, pickled weights instead, layers missing, or a model that needs boxes.
+        ModelError: no folder, no safetensors, pickled weights instead, layers missing, a model that needs boxes, or no
+            GPU.
     """
     from semantiseg.models.registry import load
 
@@ -122,7 +126,7 @@ def load_model(folder: Path) -> Segmenter:
             f"{folder}: expected model.safetensors, got {pickled}. Such files run code when opened and are not read; "
             "save the weights with safetensors.torch.save_file."
         )
-    network = load(folder)
+    network = load(folder, accelerator=accelerator)
     if network.needs_box:
         raise ModelError(f"{folder}: expected a model that reads text, got one that needs boxes. Choose another.")
     return network

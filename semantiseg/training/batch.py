@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -50,11 +50,8 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         """The same on a device."""
 
-        def moved(part: Any) -> dict[str, Tensor]:
-            values = {field.name: getattr(part, field.name) for field in fields(part)}
-            return {name: value.to(device) for name, value in values.items() if isinstance(value, Tensor)}
-
-        return replace(self, **moved(self), prompts=replace(self.prompts, **moved(self.prompts)))
+        moved = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **moved, prompts=self.prompts.to(device))
 
 
 class Sampler:

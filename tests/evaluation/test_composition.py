@@ -110,11 +110,12 @@ def asked(data) -> pd.DataFrame:
 def answers(asked: pd.DataFrame, data: Path, models=("token",)) -> pd.DataFrame:
     classifier = composition.learn_to_read(data, seed=0, threads=1)
     heard = composition.reading(asked, classifier, data=data)
-    return composition.answers(list(models), asked, heard, data=data, nsd_tolerance_mm=2.0, threads=1)
+    how = {"nsd_tolerance_mm": 2.0, "accelerator": "cpu", "threads": 1}
+    return composition.answers(list(models), asked, heard, data=data, **how)
 
 
 def test_a_model_of_nouns_is_as_good_as_its_reader(asked, data, monkeypatch):
-    monkeypatch.setattr(composition, "load", lambda folder: Nouns())
+    monkeypatch.setattr(composition, "load", lambda folder, **_: Nouns())
     found = answers(asked, data).merge(asked[["prompt_id", "text"]], on="prompt_id")
     dice = (
         found[found["suite"] == "clinical"].pivot(index="text", columns="variant", values="dice").loc[list(SENTENCES)]
@@ -130,14 +131,14 @@ def test_a_model_of_nouns_is_as_good_as_its_reader(asked, data, monkeypatch):
 
 
 def test_plain_core_answers_are_those_of_stage_evaluate(asked, data, monkeypatch):
-    monkeypatch.setattr(composition, "load", lambda folder: Nouns())
+    monkeypatch.setattr(composition, "load", lambda folder, **_: Nouns())
     found = answers(asked, data).query("suite == 'core' and variant == 'plain'")
     results = pd.read_parquet(data / "results/token/results.parquet")
     assert found[results.columns].reset_index(drop=True).equals(results)
 
 
 def test_results_of_other_prompts_are_refused(asked, data, tmp_path, monkeypatch):
-    monkeypatch.setattr(composition, "load", lambda folder: Nouns())
+    monkeypatch.setattr(composition, "load", lambda folder, **_: Nouns())
     for name in ("volumes", "bench", "text"):
         (tmp_path / name).symlink_to(data / name)
     (tmp_path / "results/token").mkdir(parents=True)
@@ -151,7 +152,7 @@ def test_results_of_other_prompts_are_refused(asked, data, tmp_path, monkeypatch
 def test_models_without_text_and_suites_without_questions_give_no_rows(asked, data, monkeypatch):
     assert composition.text_models(["token", "box", "none"]) == ["token", "none"]
     assert answers(asked, data, models=()).empty
-    monkeypatch.setattr(composition, "load", lambda folder: Nouns())
+    monkeypatch.setattr(composition, "load", lambda folder, **_: Nouns())
     assert set(answers(asked[asked["suite"] == "core"], data)["suite"]) == {"core"}
 
 

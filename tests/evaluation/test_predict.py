@@ -159,6 +159,7 @@ def test_a_trained_model_is_evaluated_from_file_to_file_with_equal_bytes(store, 
             features=tmp_path / "features.h5",
             output=tmp_path / output,
             nsd_tolerance_mm=1.0,
+            accelerator="cpu",
             threads=1,
         )
     for name in ("results.parquet", "masks.parquet"):
