@@ -134,8 +134,8 @@ class Segmenter(nn.Module):
         return self.decode(self.encode(images), owner, prompts).logits
 
     def answer(self, image: Tensor, prompts: PromptBatch) -> tuple[Tensor, Tensor | None]:
-        """Logits `[P, S, S]` and the finest gate's alpha about one image `[1, 1, S, S]`: computed where the weights lie,
-        returned on the CPU."""
+        """Logits `[P, S, S]` and the finest gate's alpha about one image `[1, 1, S, S]`, on the CPU; computed where the
+        weights lie."""
         device = self.decoder.weigh.weight.device
         owner = torch.zeros(len(prompts), dtype=torch.int64, device=device)
         decoded = self.decode(self.encode(image.to(device)), owner, prompts.to(device))
