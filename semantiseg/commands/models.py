@@ -61,7 +61,9 @@ def ablation(output: Path, seeds: tuple[int, ...], names: tuple[str, ...], steps
 @click.option("--site", type=click.Choice(["abdomen", "lung"]), default="abdomen", show_default=True, help="CT window.")
 @click.option("--channel", type=int, help="Of a 4D image, counted from 0.")
 @click.option("--spacing-mm", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True)
-@click.option("--accelerator", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option(
+    "--accelerator", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where it answers."
+)
 @reader_options("compose")
 def segment(image: Path, sentences: tuple[str, ...], **options: Any) -> None:
     """Mark what each SENTENCE asks for in a NIfTI IMAGE; write the masks in the image's geometry."""

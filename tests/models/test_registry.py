@@ -96,3 +96,9 @@ def test_what_cannot_be_built_is_named(change, words):
     arguments = {"model": "token", "width": "small", "image_size": 96, "text_width": 12} | change
     with pytest.raises(ModelError, match=words):
         build(arguments.pop("model"), **arguments)
+
+
+def test_a_gpu_that_is_not_there_is_refused(folder, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ModelError, match="accelerator: expected a GPU that PyTorch can use, got none"):
+        load(folder, accelerator="cuda")
