@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from semantiseg.bench.ontology import structure
-from semantiseg.bench.program import Program
+from semantiseg.bench.program import Program, atoms
 from semantiseg.conventions import LabelArray, Mask
 from semantiseg.errors import ProgramError
 
@@ -59,9 +59,9 @@ def evaluate(
 
 def is_defined(program: Program, structures: Mapping[int, str]) -> bool:
     """Whether the collection labels every structure that the program names."""
-    if program.is_atom:
-        return any(leaf in structure(program.key).anchors for leaf in structures.values())
-    return all(is_defined(child, structures) for child in program.children)
+    return all(
+        any(leaf in structure(item.key).anchors for leaf in structures.values()) for item in atoms(program)
+    )
 
 
 def components(mask: Mask) -> tuple[NDArray[np.int32], int]:

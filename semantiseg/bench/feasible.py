@@ -95,14 +95,13 @@ def decisive(scene: Scene, program: Program, index: int) -> dict[str, float] | N
         `touching_pixels`.
     """
     facts: dict[str, float] = {}
-    for child in program.children:
-        found = decisive(scene, child, index)
+    for node in program.walk():
+        check = _CHECKS.get(node.operation)
+        found = check(scene, node, index) if check else {}
         if found is None:
             return None
         facts |= found
-    check = _CHECKS.get(program.operation)
-    found = check(scene, program, index) if check else {}
-    return None if found is None else facts | found
+    return facts
 
 
 def _side(scene: Scene, program: Program, index: int) -> dict[str, float] | None:

@@ -77,6 +77,17 @@ class Program:
         """The arguments that are programs."""
         return tuple(argument for argument in self.arguments if isinstance(argument, Program))
 
+    def walk(self) -> Iterator[Program]:
+        """This node and all below it, with repetitions: the parts of a node, left to right, before the node itself."""
+        for child in self.children:
+            yield from child.walk()
+        yield self
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The sides and directions that this node itself names; the key of an atom is none."""
+        return () if self.is_atom else tuple(word for word in self.arguments if isinstance(word, str))
+
     @property
     def is_atom(self) -> bool:
         """True for organ(...), lesion(...) and part(...)."""
@@ -126,10 +137,7 @@ def _from_syntax(node: ast.expr) -> Program:
 
 def atoms(program: Program) -> Iterator[Program]:
     """The atoms of a program, left to right, with repetitions."""
-    if program.is_atom:
-        yield program
-    for child in program.children:
-        yield from atoms(child)
+    return (node for node in program.walk() if node.is_atom)
 
 
 def subject(program: Program) -> Program:

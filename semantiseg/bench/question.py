@@ -84,7 +84,7 @@ def all_at(
 
 def _joins(program: Program) -> bool:
     """Whether the target is told by a union or by what remains of it: an adjective would not say of which member."""
-    return program.operation == "union" or any(_joins(child) for child in program.children)
+    return any(node.operation == "union" for node in program.walk())
 
 
 def _draw_clauses(

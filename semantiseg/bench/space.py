@@ -113,5 +113,4 @@ def _relative(item: Structure, structures: list[Structure]) -> Iterator[tuple[st
 
 
 def _says_a_side(program: Program) -> bool:
-    words = [argument for argument in program.arguments if isinstance(argument, str)]
-    return "left" in words or "right" in words or any(_says_a_side(child) for child in program.children)
+    return any({"left", "right"} & set(node.words) for node in program.walk())

@@ -126,12 +126,9 @@ class Verifier:
             yield f"empty: {program} has {pixels} pixels, expected at least {max(self.minimum_pixels, 1)}"
 
     def _exclusions(self, program: Program) -> Iterator[str]:
-        for child in program.children:
-            yield from self._exclusions(child)
-        if program.operation == "minus":
-            kept, removed = program.children
-            pixels = self.facts.left_out(program)
-            if pixels < MINIMUM_CHANGE:
+        for node in program.walk():
+            if node.operation == "minus" and (pixels := self.facts.left_out(node)) < MINIMUM_CHANGE:
+                kept, removed = node.children
                 yield (
                     f"exclusion-vacuous: {removed} has {pixels} pixels where {kept} is asked for, "
                     f"expected at least {MINIMUM_CHANGE}"
@@ -200,23 +197,17 @@ def verify(
     return verifier.verify(text, program, clauses, must_be_absent=must_be_absent, stated_parent=stated_parent)
 
 
-def _words(program: Program) -> Iterator[str]:
-    if not program.is_atom:
-        yield from (argument for argument in program.arguments if isinstance(argument, str))
-    for child in program.children:
-        yield from _words(child)
+def _words(program: Program) -> list[str]:
+    return [word for node in program.walk() for word in node.words]
 
 
-def _operations(program: Program) -> Iterator[str]:
-    yield program.operation
-    for child in program.children:
-        yield from _operations(child)
+def _operations(program: Program) -> list[str]:
+    return [node.operation for node in program.walk()]
 
 
 def _left_out(program: Program) -> set[str]:
     """Leaves that are named to be excluded, whether or not they would be part of the target."""
-    removed = leaves_of(program.children[1]) if program.operation == "minus" else set()
-    return removed.union(*map(_left_out, program.children))
+    return set().union(*(leaves_of(node.children[1]) for node in program.walk() if node.operation == "minus"))
 
 
 def _named(leaves: set[str]) -> str:

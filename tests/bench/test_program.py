@@ -44,6 +44,22 @@ def test_the_subject_is_the_first_atom_and_the_parent_is_made_of_known_parts(pro
     assert parse(str(parent(program))) == parent(program)
 
 
+@given(programs())
+def test_a_walk_meets_every_node_that_is_printed_once_with_its_parts_before_it(program):
+    nodes = list(program.walk())
+    assert nodes[-1] is program
+    assert len(nodes) == str(program).count("(")
+    met = []
+    for node in nodes:
+        assert all(any(part is earlier for earlier in met) for part in node.children)
+        met.append(node)
+
+
+def test_a_node_names_its_own_sides_and_directions_and_an_atom_names_none():
+    program = parse("facing(side(organ(kidney), left), anterior, lesion(liver_tumour))")
+    assert [node.words for node in program.walk()] == [(), ("left",), (), ("anterior",)]
+
+
 @pytest.mark.parametrize(
     "text",
     [

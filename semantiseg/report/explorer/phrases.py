@@ -52,14 +52,6 @@ def spans(text: str, program: Program, clauses: Sequence[Clause]) -> list[Span]:
     return found
 
 
-def operations(program: Program) -> Iterator[Program]:
-    """The nodes of a program that are no atoms, outermost first."""
-    if not program.is_atom:
-        yield program
-    for child in program.children:
-        yield from operations(child)
-
-
 def _words(text: str) -> list[tuple[int, int, str]]:
     """The words as the lexicon spells them, with their places in the text."""
     words = []
@@ -101,11 +93,9 @@ def _role(lexeme: Lexeme, program: Program, clauses: Sequence[Clause]) -> str | 
         return next((f"structure:{item.key}" for item in atoms(program) if item.key in named), None)
     if lexeme.kind is Kind.ATTRIBUTE:
         return next((f"clause:{place}" for place, clause in enumerate(clauses) if _says(lexeme, clause)), None)
-    present = list(operations(program))
     for operation in _OPERATIONS.get(lexeme.kind, ()):
-        for node in present:
-            words = [argument for argument in node.arguments if isinstance(argument, str)]
-            if node.operation == operation and (lexeme.value is None or lexeme.value in (operation, *words)):
+        for node in program.walk():
+            if node.operation == operation and (lexeme.value is None or lexeme.value in (operation, *node.words)):
                 return f"operation:{operation}"
     return None
 
