@@ -14,9 +14,9 @@ import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from semantiseg.conventions import Mask
+from semantiseg.data import picture_file
 from semantiseg.data.nifti import GRID_TOLERANCE
 from semantiseg.errors import DataError
 from semantiseg.evaluation.benchmark import Benchmark
@@ -69,13 +69,10 @@ def binary(values: NDArray, name: str) -> Mask:
 
 
 def _png(path: Path) -> NDArray:
-    try:
-        with Image.open(path) as image:
-            mode = image.mode
-            # As booleans, Pillow's one-bit pixels hold 255 where NumPy expects 1.
-            values = np.asarray(image.convert("L") if mode == "1" else image)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{path}: expected a complete PNG file, got {error}. Write it again.") from None
+    with picture_file.opened(path, formats=("PNG",)) as image:
+        mode = image.mode
+        # As booleans, Pillow's one-bit pixels hold 255 where NumPy expects 1.
+        values = np.asarray(image.convert("L") if mode == "1" else image)
     if values.ndim != 2 or mode == "P":
         raise DataError(f"{path}: expected a PNG of one grey channel, got mode {mode}. Save it as 8-bit grey or 1-bit.")
     return values

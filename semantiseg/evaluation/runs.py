@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from semantiseg import limits
 from semantiseg.conventions import Mask
 from semantiseg.errors import DataError
 
@@ -27,15 +29,49 @@ def encode(mask: Mask) -> NDArray[np.int64]:
 def decode(runs: Sequence[int] | NDArray[np.integer], *, height: int, width: int) -> Mask:
     """The boolean mask `[H, W]` that `encode` turned into `runs`.
 
+    Every length is held against the picture before any are added: sums of 64-bit lengths wrap around, and
+    `np.repeat` then writes past its buffer.
+
     Raises:
-        DataError: a run is negative, or the runs do not add up to `height * width`.
+        DataError: the picture is larger than `limits.PIXELS`; a run is no whole number, negative or longer than the
+            picture, or the runs do not add up to `height * width`.
     """
-    lengths = np.asarray(runs, dtype=np.int64)
-    if (lengths < 0).any() or lengths.sum() != height * width:
+    picture = (_whole(height), _whole(width))
+    limits.PIXELS.require("runs", (max(edge, 1) for edge in picture))
+    pixels, lengths = picture[0] * picture[1], _lengths(runs)
+    # An unsigned or short type compares, and adds, as Python's whole numbers only within its own range.
+    low, high = (int(lengths.min()), int(lengths.max())) if lengths.size else (0, 0)
+    fits = 0 <= low and high <= pixels and lengths.size <= 2 * pixels + 2
+    total = int(lengths.astype(np.int64).sum()) if fits else None
+    if total != pixels:
+        found = f"a sum of {total}" if fits else f"{lengths.size} runs"
         raise DataError(
-            f"runs: expected non-negative lengths that add up to {height} x {width} = {height * width}, got a sum of "
-            f"{int(lengths.sum())} and a smallest run of {int(lengths.min(initial=0))}. The mask belongs to another "
-            "slice or is damaged."
+            f"runs: expected non-negative lengths that add up to {picture[0]} x {picture[1]} = {pixels}, got {found}, "
+            f"the smallest {low} and the largest {high}. The mask belongs to another slice or is damaged."
         )
     values = np.arange(lengths.size) % 2 == 1
-    return np.repeat(values, lengths).reshape(height, width)
+    return np.repeat(values, lengths.astype(np.int64)).reshape(picture)
+
+
+def _lengths(runs: Sequence[int] | NDArray[np.integer]) -> NDArray[np.integer]:
+    try:
+        lengths = np.asarray(runs)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise DataError(f"runs: expected a list of whole numbers, got {error}. Encode the mask again.") from None
+    lengths = lengths if lengths.size else np.zeros(0, dtype=np.int64)
+    if lengths.ndim != 1 or lengths.dtype.kind not in "iu":
+        raise DataError(
+            f"runs: expected a list of whole numbers below 2^63, got {lengths.dtype} of shape {lengths.shape}. Encode "
+            "the mask again."
+        )
+    return lengths
+
+
+def _whole(size: int) -> int:
+    """A picture's edge: NaN, text and negative numbers come from spoiled tables."""
+    edge = operator.index(size) if hasattr(size, "__index__") else -1
+    if edge < 0:
+        raise DataError(
+            f"runs: expected a picture's height and width in whole pixels, got {str(size)[:40]!r}. The table is damaged."
+        )
+    return edge

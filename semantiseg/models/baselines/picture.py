@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from semantiseg.conventions import Slice, radiological
-from semantiseg.errors import DataError, ModelError
+from semantiseg.data import picture_file
+from semantiseg.errors import ModelError
 
 Picture = NDArray[np.uint8]
 """`[H, W, 3]`, RGB, rows from the top of the picture; medical slices in radiological convention."""
@@ -48,18 +48,12 @@ def read_picture(path: Path) -> Picture:
     """A picture from a PNG or JPEG file: grey, RGB, palette or 16-bit.
 
     Raises:
-        DataError: no file, or none that Pillow can read whole.
+        DataError: no file, none that Pillow can read whole, or one larger than `limits.PIXELS`.
     """
-    try:
-        with Image.open(path) as image:
-            if image.mode.startswith("I"):  # 16-bit greys; some decoders hand them over in 32 bits
-                wide = np.asarray(image)
-                if wide.min() < 0 or wide.max() > np.iinfo(np.uint16).max:
-                    raise DataError(f"{path}: expected at most 16 bits, got {wide.min()} to {wide.max()}. Rescale it.")
-                return as_picture(wide.astype(np.uint16))
-            return as_picture(np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")))
-    except (OSError, UnidentifiedImageError, SyntaxError) as error:
-        raise DataError(f"{path}: expected a picture, got {error}. Give a whole PNG or JPEG file.") from None
+    with picture_file.opened(path, formats=("PNG", "JPEG")) as image:
+        if image.mode.startswith("I"):  # 16-bit greys; some decoders hand them over in 32 bits
+            return as_picture(np.asarray(image).astype(np.uint16))
+        return as_picture(np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")))
 
 
 def slice_picture(image: Slice) -> Picture:

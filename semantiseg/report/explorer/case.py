@@ -103,7 +103,7 @@ def _prompt(
 
 
 def _answer(row: pd.Series, masks: _Masks, gate: Any) -> dict[str, Any]:
-    mask = runs.decode(row["runs"], height=int(row["height"]), width=int(row["width"]))
+    mask = runs.decode(row["runs"], height=row["height"], width=row["width"])
     scores = {name: _number(row[name]) for name in SCORES}
     judged = {"collapsed": bool(row["collapsed"]), "differs": bool(row["parent_differs"])}
     return {**scores, **judged, "mask": masks.add(mask)} | ({"gate": gate} if gate is not None else {})
