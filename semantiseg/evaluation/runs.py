@@ -72,6 +72,6 @@ def _whole(size: int) -> int:
     edge = operator.index(size) if hasattr(size, "__index__") else -1
     if edge < 0:
         raise DataError(
-            f"runs: expected a picture's height and width in whole pixels, got {str(size)[:40]!r}. The table is damaged."
+            f"runs: expected a picture's height and width in whole pixels, got {str(size)[:40]!r}. It is damaged."
         )
     return edge

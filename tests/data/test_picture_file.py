@@ -79,7 +79,10 @@ def test_a_stream_that_unpacks_to_more_than_its_picture_is_read_no_further(tmp_p
 WHOLE = [stored("PNG"), png(4, 3, pixels=bytes(15)), stored("JPEG")]
 
 
-@given(st.sampled_from(WHOLE), st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=6), st.integers(0, 9))
+FLIPS = st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=6)
+
+
+@given(st.sampled_from(WHOLE), FLIPS, st.integers(0, 9))
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_flipped_bytes_and_cuts_end_in_a_picture_or_a_typed_error(tmp_path, content, flips, cut):
     spoiled = bytearray(content)
