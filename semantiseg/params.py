@@ -45,6 +45,10 @@ class Prepare(Section):
     mapping: str = Field(
         description="YAML file 'label name: ontology key' for labels the ontology does not know, or empty"
     )
+    patient_pattern: str = Field(
+        description="regular expression that matches the patient at the start of a case's name, or empty"
+    )
+    patient_table: str = Field(description="CSV file with the columns case and patient, or empty")
 
 
 class Prompts(Section):

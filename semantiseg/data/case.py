@@ -37,7 +37,7 @@ class SourceCase:
 
     Attributes:
         case_id: unique over all collections; the prepared file is named for it.
-        patient_id: cases of one patient never cross splits.
+        patient_id: cases of one patient never cross splits; "" where the collection does not state it.
         collection: folder below `data/raw`.
         origin: where the collection comes from.
         channels: in the collection's order.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
-from semantiseg.data import brats2024, decathlon, kits23
+from semantiseg.data import brats2024, decathlon, kits23, nifti
 from semantiseg.data.case import Origin, SourceCase
 from semantiseg.data.labels import LEAVES
+from semantiseg.data.patients import Patients, tell_apart
 from semantiseg.errors import DataError
 
 LAYOUTS = ("decathlon", "kits23", *brats2024.NAMING)
@@ -23,7 +25,7 @@ def read_cases(raw: Path, *, mapping: Mapping[str, str] | None = None) -> list[S
         mapping: label name -> leaf key or `ignore`, for labels of users' collections that the ontology does not know.
 
     Raises:
-        DataError: a description or a file is missing or malformed, or two collections share a case or patient id.
+        DataError: a description or a file is missing or malformed, or two collections share a case id.
         OntologyError: a label is not known.
     """
     cases: list[SourceCase] = []
@@ -72,9 +74,8 @@ def _read_sources(path: Path) -> list[dict[str, Any]]:
 
 
 def _require_unique(cases: list[SourceCase]) -> None:
-    """Files are named for cases, and a patient lies in one split: no two collections may share an id of either."""
+    """Files are named for cases: no two collections may share an id."""
     labels: dict[str, Path] = {}
-    homes: dict[str, str] = {}
     for case in cases:
         if case.case_id in labels:
             raise DataError(
@@ -82,6 +83,40 @@ def _require_unique(cases: list[SourceCase]) -> None:
                 f"{labels[case.case_id]}. Rename the files of one of them."
             )
         labels[case.case_id] = case.label
+
+
+def with_patients(
+    cases: Sequence[SourceCase], *, pattern: str = "", table: str = ""
+) -> tuple[list[SourceCase], list[Patients]]:
+    """The cases with their patients, and how they were told apart where a collection does not state them.
+
+    Args:
+        cases: of `read_cases`.
+        pattern, table: see `patients.tell_apart`; of users' collections only.
+
+    Raises:
+        DataError: a collection's names allow no guess, or two collections share a patient.
+        ParameterError: pattern or table do not fit.
+    """
+    told: dict[str, Patients] = {}
+    for name in sorted({case.collection for case in cases if not case.patient_id}):
+        mine = {case.case_id: case for case in cases if case.collection == name}
+        told[name] = tell_apart(
+            list(mine), collection=name, stated={case_id: case.patient_id for case_id, case in mine.items()},
+            pattern=pattern, table=table, grid=lambda case_id, mine=mine: nifti.grid_of(mine[case_id].channels[0].path),
+        )  # fmt: skip
+    named = [
+        replace(case, patient_id=told[case.collection].of[case.case_id]) if case.collection in told else case
+        for case in cases
+    ]
+    _require_homes(named)
+    return named, list(told.values())
+
+
+def _require_homes(cases: Sequence[SourceCase]) -> None:
+    """A patient lies in one split, and collections are split one by one: none may be in two."""
+    homes: dict[str, str] = {}
+    for case in cases:
         home = homes.setdefault(case.patient_id, case.collection)
         if home != case.collection:
             raise DataError(

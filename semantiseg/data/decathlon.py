@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +37,7 @@ def read_cases(folder: Path, *, collection: str, origin: Origin, mapping: Mappin
     """All training cases of one Decathlon folder, sorted by case id.
 
     A case is named for its image file. Its patient is the optional key `patient` of its training entry; without it, in
-    the original tasks, the case; elsewhere the file stem, less a trailing `_<number>` (a slice index) where several
-    files share what is left and that still holds a number: `ABD_001_100`, `ABD_001_110` -> `ABD_001`, but `liver_1`,
-    `liver_2` stay two patients.
+    the original tasks, the case; elsewhere "", since nothing states it (`patients.tell_apart` then does).
 
     Raises:
         DataError: `dataset.json` is missing or malformed, names no training cases, or names files that do not exist.
@@ -57,12 +54,11 @@ def read_cases(folder: Path, *, collection: str, origin: Origin, mapping: Mappin
     channels = _channels(content, collection=collection, source=description)
     entries = _entries(content, folder=folder, source=description)
     stems = [_stem(image) for image, _, _ in entries]
-    patients = dict(zip(stems, stems, strict=True)) if collection in DECATHLON else infer_patients(stems)
     lateral = says_sides(collection, origin=origin)
     cases = [
         SourceCase(
             case_id=stem,
-            patient_id=patient or patients[stem],
+            patient_id=patient or (stem if collection in DECATHLON else ""),
             collection=collection,
             origin=origin,
             channels=tuple(
@@ -83,15 +79,6 @@ def read_cases(folder: Path, *, collection: str, origin: Origin, mapping: Mappin
 def says_sides(collection: str, *, origin: Origin = "official") -> bool:
     """Whether left and right may be asked of a collection's volumes."""
     return collection not in _CROPS and (origin == "phantom" or collection not in _MIRRORED_HEADERS)
-
-
-def infer_patients(stems: Sequence[str]) -> dict[str, str]:
-    """File stem -> patient id, by the rule told in `read_cases`, whatever the order of the stems."""
-    prefixes = {stem: re.sub(r"_\d+$", "", stem) for stem in stems}
-    shared = Counter(prefixes[stem] for stem in set(stems))
-    return {
-        stem: prefix if shared[prefix] > 1 and re.search(r"\d", prefix) else stem for stem, prefix in prefixes.items()
-    }
 
 
 def _read_description(path: Path) -> dict[str, Any]:

@@ -53,6 +53,15 @@ def read(path: Path) -> tuple[NDArray, Affine]:
     return values, affine
 
 
+def grid_of(path: Path) -> tuple[tuple[int, ...], Affine] | None:
+    """Shape and affine as a file's header says them, None where there is no readable header; no voxel is read."""
+    try:
+        image = nib.load(path)
+        return image.shape, np.asarray(image.affine, dtype=np.float64)
+    except (ImageFileError, HeaderDataError, EOFError, OSError, ValueError, zlib.error):
+        return None
+
+
 def image_values(values: NDArray, channel: Channel) -> NDArray[np.float32]:
     """The 3D image of one channel, checked.
 

@@ -46,10 +46,18 @@ _CHANNEL = re.compile(r"(?P<rest>.+)_0000")
 _CONVENTIONS = (
     ("BIDS names a patient sub-<label>", re.compile(r"(?P<patient>sub-[A-Za-z0-9]+)(?:_.*)?")),
     ("BraTS ends a name in the time point", re.compile(r"(?P<patient>BraTS-[A-Za-z\-]+-\d{4,5})-\d{3}(?:[_\-].*)?")),
-    ("a TCGA barcode's first three parts are the patient", re.compile(r"(?P<patient>TCGA[_\-]\w\w[_\-]\w{4})(?:\W.*|_.*)?")),
-    ("a word for the patient stands in the name", re.compile(
-        r"(?P<patient>(?:.*[_\-. ])?(?:patient|subject|subj|participant|pat|sub)[_\-]?\d+)(?:[_\-. ].*)?", re.IGNORECASE)),
-)  # fmt: skip
+    (
+        "a TCGA barcode's first three parts are the patient",
+        re.compile(r"(?P<patient>TCGA[_\-]\w\w[_\-]\w{4})(?:\W.*|_.*)?"),
+    ),
+    (
+        "a word for the patient stands in the name",
+        re.compile(
+            r"(?P<patient>(?:.*[_\-. ])?(?:patient|subject|subj|participant|pat|sub)[_\-]?\d+)(?:[_\-. ].*)?",
+            re.IGNORECASE,
+        ),
+    ),
+)
 
 # A number after these words counts hospitals or parts of a collection; whoever shares it is not one person.
 _HOLDS_PATIENTS = frozenset(
@@ -128,7 +136,8 @@ def tell_apart(
     stated = {case: patient for case, patient in (stated or {}).items() if patient}
     if table or pattern:
         found = _by_table(names, Path(table)) if table else by_pattern(names, pattern)
-        return _told({**found, **stated}, "table" if table else "pattern", f"by {table or 'the pattern ' + pattern}")
+        told: Told = "table" if table else "pattern"
+        return _told({**found, **stated}, told, f"by {table or 'the pattern ' + pattern}", collection=collection)
     if stated:
         missing = [name for name in names if name not in stated]
         if missing:
@@ -136,7 +145,7 @@ def tell_apart(
                 f"{collection}: expected a patient for every case or for none, got none for {_shown(missing)}. Add the "
                 f"key 'patient' to these entries, or remove it everywhere and {_remedy([])}"
             )
-        return _told(stated, "key", "by the key 'patient' of the collection's description")
+        return _told(stated, "key", "by the key 'patient' of the description", collection=collection)
     return guess(names, collection=collection, grid=grid)
 
 
@@ -200,7 +209,8 @@ def guess(
             f"{collection}: expected names that tell patients apart, got {doubt}. A patient in two splits would make "
             f"every result too good, so nothing is guessed here: {_remedy(rivals)}"
         )
-    return _told(chosen.of, "convention" if chosen.reason.startswith("by convention") else "guess", chosen.reason)
+    told: Told = "convention" if chosen.reason.startswith("by convention") else "guess"
+    return _told(chosen.of, told, chosen.reason, collection=collection)
 
 
 def readings(cases: Sequence[str]) -> list[_Reading]:
@@ -214,7 +224,9 @@ def readings(cases: Sequence[str]) -> list[_Reading]:
     for reason, convention in _CONVENTIONS:
         matches = {name: convention.fullmatch(core) for name, core in cores.items()}
         if all(matches.values()):
-            return [_Reading({name: match["patient"] for name, match in matches.items() if match}, f"by convention: {reason}")]
+            of = {name: match["patient"] for name, match in matches.items() if match}
+            pattern = _pattern([tuple(FIELD.findall(patient)) for patient in of.values()])
+            return [_Reading(of, f"by convention: {reason}", pattern)]
     cores = {name: _core(core) for name, core in cores.items()}
     whole = {core: tuple(FIELD.findall(core)) for core in set(cores.values())}
     found: dict[frozenset[frozenset[str]], _Reading] = {}
@@ -236,7 +248,8 @@ def _may_name(starts: Sequence[Sequence[str]], rests: Sequence[Sequence[str]]) -
     """Whether the names' first parts may be patients: cut between words, no hospital, no release, no split."""
     if len(set(map(tuple, starts))) == 1 and not any(field.isdigit() for field in starts[0]):
         return False
-    return all(_ends_a_word(start[-1], rest) and not _is_a_group(start) for start, rest in zip(starts, rests, strict=True))
+    cuts = zip(starts, rests, strict=True)
+    return all(_ends_a_word(start[-1], rest) and not _is_a_group(start) for start, rest in cuts)
 
 
 def _ends_a_word(last: str, rest: Sequence[str]) -> bool:
@@ -327,7 +340,7 @@ def _remedy(rivals: Sequence[_Reading]) -> str:
         for reading in rivals
         if reading.pattern and _same_groups(reading)
     ]
-    other = "the key 'patient' of every case in its description, or --set prepare.patient_table=FILE.csv (case, patient)"
+    other = "the key 'patient' of every case, or --set prepare.patient_table=FILE.csv (case, patient)"
     if not lines:
         return f"say who is who by {other}, or --set prepare.patient_pattern='REGULAR EXPRESSION'."
     return "add the line that is true to the command:\n" + "\n".join(lines) + f"\nor say it by {other}."
@@ -357,7 +370,8 @@ def _shown(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
-def _told(of: Mapping[str, str], told: Told, reason: str) -> Patients:
+def _told(of: Mapping[str, str], told: Told, reason: str, *, collection: str) -> Patients:
     reading = _Reading(of, reason)
     example = f", such as {_example(reading)}" if reading.merges else ""
-    return Patients(dict(of), told, f"{reading.count} patients in {len(of)} cases, told apart {reason}{example}")
+    counts = f"{reading.count} patients in {len(of)} cases"
+    return Patients(dict(of), told, f"{collection}: {counts}, told apart {reason}{example}")

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from semantiseg.data import nifti
 from semantiseg.data.case import Channel, SourceCase
 from semantiseg.data.cluster import for_each
-from semantiseg.data.collections import read_cases
+from semantiseg.data.collections import read_cases, with_patients
 from semantiseg.data.labels import read_mapping
 from semantiseg.data.split import split_patients
 from semantiseg.data.store import read_manifest, write_case, write_manifest
@@ -37,6 +37,8 @@ def prepare(
     validation_share: float,
     seed: int,
     mapping: str = "",
+    patient_pattern: str = "",
+    patient_table: str = "",
     workers: int | None = None,
 ) -> pd.DataFrame:
     """Prepare all cases of all collections below `raw`.
@@ -51,6 +53,8 @@ def prepare(
         test_share, validation_share: shares of each collection's patients.
         seed: of the split.
         mapping: YAML file for labels that the ontology does not know, or empty.
+        patient_pattern, patient_table: who is who in users' collections, see `patients.tell_apart`; how it was told
+            is printed.
         workers: processes; all cores by default.
 
     Returns:
@@ -64,7 +68,11 @@ def prepare(
         raise ParameterError(
             f"prepare.spacing_mm: expected a positive number of mm, got {spacing_mm}. Correct it in params.yaml."
         )
-    cases = read_cases(raw, mapping=read_mapping(mapping))
+    cases, told = with_patients(
+        read_cases(raw, mapping=read_mapping(mapping)), pattern=patient_pattern, table=patient_table
+    )
+    for patients in told:
+        print(patients.sentence)
     splits = split_patients(
         {case.patient_id: case.collection for case in cases},
         test_share=test_share,

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 
 from semantiseg.bench import ontology
 from semantiseg.data import labels
-from semantiseg.data.collections import read_cases
-from semantiseg.data.decathlon import infer_patients
+from semantiseg.data.collections import read_cases, with_patients
 from semantiseg.errors import DataError, OntologyError
 
 
@@ -66,28 +63,11 @@ def test_an_original_task_whose_names_contradict_its_table_is_refused(collection
         read_cases(folder.raw)
 
 
-def test_a_slice_index_is_taken_off_where_slices_share_a_numbered_prefix():
-    assert infer_patients(["ABD_001_100", "ABD_001_64", "ABD_002_7", "ABD_002_8"]) == {
-        "ABD_001_100": "ABD_001", "ABD_001_64": "ABD_001", "ABD_002_7": "ABD_002", "ABD_002_8": "ABD_002",
-    }  # fmt: skip
-
-
-def test_numbered_patients_are_not_taken_for_slices_of_one():
-    assert infer_patients(["liver_1", "liver_2"]) == {"liver_1": "liver_1", "liver_2": "liver_2"}
-
-
-def test_inferred_patients_do_not_depend_on_the_order_of_the_files():
-    stems = [f"A_{patient:02d}_{number}" for patient in range(5) for number in range(patient + 1)]
-    shuffled = random.Random(0).sample(stems, len(stems))
-    assert infer_patients(shuffled) == infer_patients(stems)
-
-
-def test_a_stated_patient_beats_the_inferred_one(collection):
+def test_a_patient_is_stated_by_its_key_and_else_by_nobody(collection):
     folder = collection()
     folder.add("scan_1_1", patient="Ann")
-    folder.add("scan_1_2", patient="Ann")
     folder.add("scan_1_3")
-    assert [case.patient_id for case in read_cases(folder.raw)] == ["Ann", "Ann", "scan_1"]
+    assert [case.patient_id for case in read_cases(folder.raw)] == ["Ann", ""]
 
 
 def test_cases_of_original_tasks_are_their_own_patients(collection):
@@ -165,7 +145,8 @@ def test_the_real_slices_have_thirteen_organs_and_thirteen_patients(shared, tmp_
         '[{"collection": "Task101_AbdomenSlices", "layout": "decathlon", "origin": "user", "licence": "own"}]'
     )
     (tmp_path / "Task101_AbdomenSlices").symlink_to(shared / "Task101_AbdomenSlices")
-    cases = read_cases(tmp_path)
+    cases, (told,) = with_patients(read_cases(tmp_path))
+    assert told.told == "guess"
     assert len(cases) == 103
     assert len({case.patient_id for case in cases}) == 13
     assert all(case.patient_id == case.case_id[:7] for case in cases)

@@ -159,7 +159,8 @@ name = st.lists(st.sampled_from(["P1", "P2", "case", "01", "02", "7", "a", "b", 
 names_of = st.lists(name, min_size=1, max_size=14, unique=True)
 family = st.builds(
     lambda people, others, sign: [f"K{p}{sign}{o}" for p in people for o in others],
-    st.lists(st.integers(1, 9), min_size=1, max_size=7, unique=True), st.lists(st.integers(1, 5), min_size=1, max_size=3),
+    st.lists(st.integers(1, 9), min_size=1, max_size=7, unique=True),
+    st.lists(st.integers(1, 5), min_size=1, max_size=3),
     st.sampled_from(["_", "-", "_slice", "s", "_pre"]),
 ).map(lambda names: sorted(set(names)))  # fmt: skip
 
