@@ -17,6 +17,7 @@ import pandas as pd
 
 from semantiseg.bench.build import make_candidates
 from semantiseg.bench.examination import control, examine, worst_kind
+from semantiseg.bench.handwritten_mutations import load_mutations
 from semantiseg.data.rendered import render_kits23
 from semantiseg.errors import StageError
 
@@ -24,6 +25,9 @@ REJECTED_CONTRADICTIONS = 99.0
 """Least share of contradictions of any kind that must be rejected, percent."""
 REJECTED_CORRECT = 1.0
 """Largest share of true prompts that may be rejected, percent."""
+ACCEPTED_UNSEEN = 1.0
+"""Largest share of hand-written mutations that may be read as something that they do not say, percent."""
+UNSEEN = Path(__file__).parent / "unseen_mutations.yaml"
 SPACING_MM = 1.0
 MINIMUM_PIXELS = 40
 SEED = 0
@@ -49,6 +53,16 @@ def quality(root: Path) -> Iterator[dict[str, Any]]:
     yield {
         "name": "verifier_rejects_correct", "value": value, "unit": "%", "target": REJECTED_CORRECT,
         "sets": sets,
+    }  # fmt: skip
+
+
+def unseen(root: Path) -> Iterator[dict[str, Any]]:
+    """Mutations outside the exam's kinds; they are judged by the words alone, so that no mask can excuse a reading."""
+    mutations = load_mutations(UNSEEN)
+    misread = [mutation.text for mutation in mutations if mutation.is_misread]
+    yield {
+        "name": "verifier_accepts_unseen_mutations", "value": round(100 * len(misread) / len(mutations), 3),
+        "unit": "%", "target": ACCEPTED_UNSEEN, "judged": len(mutations), "accepted": misread,
     }  # fmt: skip
 
 
@@ -80,4 +94,4 @@ def _counts(results: pd.DataFrame) -> dict[str, dict[str, int]]:
     return {row.kind: {"judged": row.judged, "rejected": row.rejected} for row in results.itertuples()}
 
 
-BENCHMARKS = (quality,)
+BENCHMARKS = (quality, unseen)

@@ -233,25 +233,25 @@ _FUNCTION_WORDS: dict[Kind, str] = {
     Kind.EXCLUDED: "excluded|left out|left aside|taken out|taken away|removed|omitted|subtracted|cut out|ignored|"
     "spared|not included",
     Kind.TAKE: "exclude|leave|remove|take|subtract|drop|take away|keep",
-    Kind.OUT_OF: "out of|away from|from|outside",
+    Kind.OUT_OF: "out of|away from|from",
     Kind.AND: "and|or|plus|as well as|together with|along with|combined with|joined with|in addition to|and also|"
     "including",
     Kind.COMMA: ",|;|:",
     Kind.FILLER: "the|a|an|this|that|which|is|are|be|being|it|its|their|there|please|only|just|all|all of|both|alike|"
-    "single|one|ones|two|"
+    "single|one|ones|"
     "in it|in them|can|lying|lies|lie|sits|sit|sitting|located|situated|found|found to be|seen|positioned|placed|"
-    "arising|but|"
+    "arising|"
     "appearing|appears|appear|described as|here|segment|outline|mark|delineate|highlight|find|trace|draw|contour|"
     "label|mask|"
     "segmentation|show|show me|contained|mask of|contour of|segmentation of|outline of|every pixel of|where is|"
     "where are|colour|colour in|"
     "everything in|everything inside|what is left of|what remains of|cut down to|whichever of|whichever|not all of|"
     "not all|"
-    "out of all|patient's|-facing|patient|give me|i need|measuring|spanning|about|approximately|roughly|around|across|"
-    "in diameter|in width|in size|wide|diameter of|width of|size of|area of|region of|whole|entire|shown|visible",
+    "out of all|patient's|-facing|give me|i need|measuring|spanning|about|approximately|roughly|around|across|"
+    "in diameter|in width|in size|wide|diameter of|width of|region of|whole|entire|shown|visible",
 }
 
-SELECTIONS = {"largest": "largest|biggest|larger|bigger|dominant", "smallest": "smallest|tiniest|smaller|least"}
+SELECTIONS = {"largest": "largest|biggest|larger|bigger|dominant", "smallest": "smallest|tiniest|smaller"}
 
 
 def _words() -> Iterator[tuple[str, Meaning]]:

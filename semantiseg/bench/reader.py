@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from semantiseg.bench.clause import Clause
 from semantiseg.bench.lexicon import Kind
@@ -52,7 +53,13 @@ def read(text: str, *, modality: Modality = "CT", skip_unknown: bool = False) ->
     tokens = tokens_of(text, skip_unknown=skip_unknown)
     parser = _Parser(tokens, text, modality)
     program = parser.request()
-    return Reading(program, tuple(sorted(set(parser.clauses))))
+    clauses = sorted(set(parser.clauses))
+    for one, other in pairwise(clauses):
+        if one.attribute == other.attribute:
+            raise PromptError(
+                f"expected one {one.attribute} of the target, got {one.value!r} and {other.value!r} in {text!r}."
+            )
+    return Reading(program, tuple(clauses))
 
 
 class _Parser:
@@ -300,10 +307,14 @@ class _Parser:
                 value = values[value]
             self.clauses.append(Clause(attribute, value))
             start = self.place
-            while self.take(Kind.COMMA, Kind.AND, Kind.WITH):
-                pass
+            joined = []
+            while mark := self.take(Kind.COMMA, Kind.AND, Kind.WITH):
+                joined.append(mark.text)
             if self.kind() is not Kind.ATTRIBUTE:
                 self.place = start
+            elif "or" in joined:
+                # "Round or irregular" claims neither.
+                raise self.refuse()
         return found
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 FILLERS = (
     "identified|noted|visualised|visualized|demonstrated|evident|present|known|previously described|described|reported|"
     "kindly|could you|can you|would you|we need|i would like|extract|isolate|capture|depict|annotate|quantify|measure|"
-    "volume of|extent of|full extent of|delineation of|boundary of|boundaries of|pixels of|voxels of|patient with|"
+    "volume of|extent of|full extent of|delineation of|boundary of|boundaries of|pixels of|voxels of|"
     "in this patient|on this slice|on this image|in this image|in this slice|at this level|on this section|axial|"
     "on ct|on mri|on mr|any|every|each|complete|now|also|as seen|as shown"
 )

@@ -6,15 +6,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from semantiseg.bench.fillers import Piece, unaccounted
 from semantiseg.bench.lexicon import HOMES, HYPHENATED, LEXICON, SPELLINGS, Kind, thing_of
 from semantiseg.bench.program import Program, atoms
 from semantiseg.errors import PromptError
 
 _WORD = re.compile(r"(\d+(?:\.\d+)?)[ -]?(mm|cm|millimet\w+|centimet\w+)\b|([a-z]+(?:-[a-z]+)*(?:'s)?)|([,;:])|(\S)")
-_BEFORE_NUMBERS = frozenset({"about", "around"})
-"""Words that say nothing before a number, and something else before a structure ("around the liver")."""
-_PARTIAL = ("all but", "not all")
-"""Beginnings that ask for less than what they name, unless a selection follows ("not all of them, the largest")."""
 
 
 @dataclass(frozen=True)
@@ -36,34 +33,35 @@ def tokens_of(text: str, *, skip_unknown: bool = False) -> list[Token]:
 
 
 def _tokens(text: str, *, skip_unknown: bool) -> list[Token]:
-    words = _split(text)
-    tokens: list[Token] = []
-    unknown: list[str] = []
+    pieces = _pieces(_split(text))
+    unknown = list(unaccounted(pieces))
+    if unknown and not skip_unknown:
+        raise PromptError(
+            f"expected words that the lexicon knows and can account for, got {unknown} in {text!r}. "
+            f"Say it in other words."
+        )
+    return [Token(piece.text, piece.kind, piece.value) for piece in pieces if piece.kind not in (None, Kind.FILLER)]
+
+
+def _pieces(words: list[str]) -> list[Piece]:
+    """The text as phrases, longest first."""
+    pieces: list[Piece] = []
     place = 0
     while place < len(words):
         word = words[place]
-        if word[0].isdigit():
-            tokens.append(Token(word, Kind.ATTRIBUTE, ("diameter", word.removesuffix(" mm"))))
+        if word.endswith(" mm"):
+            pieces.append(Piece(word, Kind.ATTRIBUTE, ("diameter", word.removesuffix(" mm"))))
             place += 1
             continue
-        lexeme = next(
-            (item for item in LEXICON.get(word, ()) if tuple(words[place : place + len(item.words)]) == item.words),
-            None,
-        )
-        ahead = words[place + 1] if place + 1 < len(words) else ""
-        if lexeme is None or (word in _BEFORE_NUMBERS and len(lexeme.words) == 1 and not ahead[:1].isdigit()):
-            unknown.append(word)
+        found = (item for item in LEXICON.get(word, ()) if tuple(words[place : place + len(item.words)]) == item.words)
+        lexeme = next(found, None)
+        if lexeme is None:
+            pieces.append(Piece(word, None))
             place += 1
-            continue
-        if lexeme.kind is not Kind.FILLER:
-            tokens.append(Token(" ".join(lexeme.words), lexeme.kind, lexeme.value))
-        place += len(lexeme.words)
-    beginning = " ".join(words[:2])
-    if beginning in _PARTIAL and (beginning == "all but" or not any(token.kind is Kind.SELECT for token in tokens)):
-        unknown.append(beginning)
-    if unknown and not skip_unknown:
-        raise PromptError(f"expected words that the lexicon knows, got {unknown} in {text!r}. Say it in other words.")
-    return tokens
+        else:
+            pieces.append(Piece(" ".join(lexeme.words), lexeme.kind, lexeme.value))
+            place += len(lexeme.words)
+    return pieces
 
 
 def _split(text: str) -> list[str]:

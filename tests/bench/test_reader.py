@@ -191,11 +191,41 @@ def test_word_order_decides_between_sentences_of_the_same_words():
         "anything but the cyst of the kidney", "neither kidney", "not the liver", "without the liver tumour",
         "the kidney but the cyst", "kidney less than 14 mm", "the liver tumour, not the largest",
         "tumour not within the right kidney", "liver tumour that is not hypodense", "non-hypodense liver tumour",
+        "All of the spleen but the anterior half", "all liver tumours but the largest", "all kidneys but the left one",
+        "the two largest masses of the liver", "the 2 largest liver tumours", "both liver tumours",
+        "one of the kidneys",
+        "one liver tumour", "liver tumour with an area of 14 mm", "liver tumour with a volume of 14 mm",
+        "liver tumour with a greatest diameter of 14 mm", "liver tumour 14 mm behind the spleen", "wide liver",
+        "kidney in a patient with a cyst", "outline the kidney, take the tumour", "keep the liver, the tumour",
+        "the kidney after the tumour", "liver tumour not shown", "what is left of the liver", "is there a liver tumour",
+        "exclude the tumour outside the liver", "round or irregular liver tumour", "kidney left behind the aorta",
+        "liver tumour measuring 14 mm and 20 mm",
     ],
 )  # fmt: skip
 def test_words_that_turn_the_meaning_round_are_never_read_as_if_they_were_not_there(text):
     with pytest.raises(PromptError):
         read(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("the spleen but the anterior half", "but"), ("the prostate and not only the transition zone", "not"),
+        ("the kidney, not just the left", "not"), ("the kidney on the left in this image", "in this image"),
+        ("in this image, the left kidney", "in this image"), ("the kidney on the left on this slice", "on this slice"),
+        ("liver tumour with a volume of 14 mm", "volume of"), ("the two largest liver tumours", "two"),
+    ],
+)  # fmt: skip
+def test_a_word_that_cannot_be_accounted_for_is_named(text, word):
+    with pytest.raises(PromptError, match=f"got .*'{word}'.* in "):
+        read(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["liver in this image", "both kidneys", "left kidney on this slice", "volume of the liver"]
+)
+def test_the_same_word_is_passed_over_where_it_can_change_nothing(text):
+    assert read(text).program in (atom("liver"), atom("kidney"), parse("side(organ(kidney), left)"))
 
 
 @pytest.mark.parametrize(

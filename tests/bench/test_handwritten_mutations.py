@@ -1,0 +1,39 @@
+"""Words that the exam of the verifier does not know turn a prompt's meaning, and the reader is not fooled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from semantiseg.bench.handwritten_mutations import load_mutations
+from semantiseg.errors import PromptError
+
+FILE = Path(__file__).resolve().parents[2] / "benchmarks" / "unseen_mutations.yaml"
+MUTATIONS = load_mutations(FILE)
+
+
+def test_at_most_one_in_a_hundred_mutations_is_read_as_what_it_does_not_say():
+    misread = [mutation.text for mutation in MUTATIONS if mutation.is_misread]
+    assert len(MUTATIONS) >= 200
+    assert len(misread) <= 0.01 * len(MUTATIONS), misread
+
+
+def test_every_prompt_that_was_mutated_is_read_as_it_was_written():
+    assert [mutation.prompt for mutation in MUTATIONS if not mutation.prompt_is_read] == []
+
+
+def test_a_mutation_that_is_taken_for_its_prompt_is_found_out(monkeypatch):
+    """A reader that passes over what it does not know is misled by most of them."""
+    from semantiseg.bench import handwritten_mutations, reader
+
+    monkeypatch.setattr(handwritten_mutations, "read", lambda text: reader.read(text, skip_unknown=True))
+    assert sum(mutation.is_misread for mutation in MUTATIONS) > 0.5 * len(MUTATIONS)
+
+
+@pytest.mark.parametrize("text", ["[]", "prompts: 3", "prompts: [{prompt: liver}]", "{"])
+def test_a_broken_file_is_refused_by_its_name(tmp_path, text):
+    path = tmp_path / "broken.yaml"
+    path.write_text(text)
+    with pytest.raises(PromptError, match=r"broken\.yaml"):
+        load_mutations(path)
