@@ -34,7 +34,7 @@ class Server:
 
     Attributes:
         script: answers one after the other: a body (status 200), or (status, headers, body), or "cut", or a number of
-            seconds to be silent; when it runs out, `default` answers.
+            seconds to be silent, or a function that writes whatever it likes to the handler; when it runs out, `default` answers.
         default: from the request's body to an answer.
         asked: bodies of all requests.
         headers: headers of all requests.
@@ -63,6 +63,12 @@ class Server:
             self._now -= 1
 
 
+def _bytes(content: Any) -> bytes:
+    if isinstance(content, bytes):
+        return content
+    return content.encode() if isinstance(content, str) else json.dumps(content).encode()
+
+
 def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -85,7 +91,11 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
                 time.sleep(answer)
                 answer = texts("late")
             status, headers, content = answer if isinstance(answer, tuple) else (200, {}, answer)
-            data = content.encode() if isinstance(content, str) else json.dumps(content).encode()
+            data = b"" if callable(content) else _bytes(content)
+            if callable(content):
+                content(self)
+                self.close_connection = True
+                return
             self.send_response(status)
             for name, value in {"content-type": "application/json", **headers}.items():
                 self.send_header(name, value)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
+from http.client import HTTPException, IncompleteRead
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-import openai
+from pydantic import BaseModel, Field, ValidationError
 
 from semantiseg.bench.backends.backend import KEY_VARIABLE, BackendError, Reply, TransientError
+from semantiseg.bench.backends.exchange import LARGEST_ANSWER, Answer, TooLarge, post
 from semantiseg.bench.backends.request import Question
 from semantiseg.errors import ParameterError
+from semantiseg.secret import from_environment
 
 Structured = Literal["json_schema", "json_object", "none"]
 """How the server is told to answer in JSON; not every server knows every way."""
@@ -21,7 +26,8 @@ _AGAIN = frozenset({408, 409, 425, 429})
 class ServerBackend:
     """Asks `POST {base_url}/chat/completions`.
 
-    The key never leaves this object but in the request's header: not in `identity`, `repr` or a message.
+    The key never leaves this object but in the request's header: not in `identity`, `repr`, a message or a reply.
+    Redirects are not followed: to follow one, name its address.
 
     Args:
         base_url: address up to and with the version, such as `http://127.0.0.1:8000/v1`.
@@ -31,7 +37,8 @@ class ServerBackend:
         temperature: of the sampling.
         seed: sent along; servers that know it answer alike.
         longest_answer: tokens of an answer at most.
-        timeout_s: seconds until a silent server counts as gone.
+        timeout_s: seconds for a whole answer, from the question on, however the server spreads them.
+        largest_answer: bytes of an answer at most.
 
     Raises:
         ParameterError: the address is none or holds credentials, or the key is no single word.
@@ -40,10 +47,11 @@ class ServerBackend:
     def __init__(
         self, *, base_url: str, model: str, key_variable: str = KEY_VARIABLE, structured: Structured = "json_schema",
         temperature: float = 0.8, seed: int = 0, longest_answer: int = 512, timeout_s: float = 60.0,
+        largest_answer: int = LARGEST_ANSWER,
     ) -> None:  # fmt: skip
         _check_address(base_url)
-        self._key = _key(key_variable)
-        self._client = openai.OpenAI(base_url=base_url, api_key=self._key or "none", max_retries=0, timeout=timeout_s)
+        self._key = from_environment((key_variable,), os.environ)
+        self._url, self._timeout_s, self._largest = f"{base_url.rstrip('/')}/chat/completions", timeout_s, largest_answer
         self._settings = {"model": model, "temperature": temperature, "seed": seed, "max_tokens": longest_answer}
         self._structured = structured
         self.identity: dict[str, Any] = {
@@ -59,28 +67,54 @@ class ServerBackend:
         """One call; retries are the caller's.
 
         Raises:
-            TransientError: no connection, timeout, 408, 409, 425, 429 or 5xx.
-            BackendError: any other answer that is no completion.
+            TransientError: no connection, no whole answer in time, 408, 409, 425, 429 or 5xx.
+            BackendError: any other answer that is no completion, is too large, or repeats a part of the key: nothing
+                of such an answer is handed on, so nothing of it can be kept.
         """
-        options = self._format(request.schema)
-        settings = self._settings | {"seed": self._settings["seed"] + request.attempt}
-        # `from None` throughout: the client's own exceptions hold the request with its headers.
+        answer = self._ask(request)
+        if answer.status != 200:
+            raise self._refusal(answer)
         try:
-            made = self._client.chat.completions.create(messages=request.messages(), **settings, **options)
-        except openai.APITimeoutError:
-            raise TransientError("server: expected an answer in time, got none.") from None
-        except openai.APIConnectionError as error:
-            cause = type(error.__cause__).__name__
-            raise TransientError(f"server: expected a connection, got {cause}. Is the server running?") from None
-        except openai.APIStatusError as error:
-            raise self._refusal(error) from None
-        except (openai.OpenAIError, ValueError) as error:
-            raise BackendError(f"server: expected a chat completion, got {type(error).__name__}.") from None
-        choices = getattr(made, "choices", None)
-        if not choices:
-            raise BackendError("server: expected a chat completion with a choice, got none. Is the address the API's?")
+            made = _Completion.model_validate_json(answer.body)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            place = ".".join(map(str, first["loc"])) or "the whole"
+            raise BackendError(
+                f"server: expected a chat completion, got at {place}: {self._key.masked(first['msg'])}. Is the address "
+                "the API's?"
+            ) from None
+        choice = made.choices[0]
+        text = choice.message.content or ""
+        if self._key.shows_in(text):
+            raise BackendError(
+                f"server: expected an answer, got one that repeats a part of the key in {self._key.name}. Nothing of "
+                "it was kept. Do not trust this server: withdraw the key."
+            )
         tokens = made.usage.total_tokens if made.usage else self.most_tokens(request)
-        return Reply(choices[0].message.content or "", tokens=tokens, finished=choices[0].finish_reason != "length")
+        return Reply(text, tokens=tokens, finished=choice.finish_reason != "length")
+
+    def _ask(self, request: Question) -> Answer:
+        settings = self._settings | {"seed": self._settings["seed"] + request.attempt}
+        asked = {"messages": request.messages(), **settings, **self._format(request.schema)}
+        headers = {"Authorization": f"Bearer {self._key.value}"} if self._key else {}
+        # `from None` throughout: what the client raises may hold what the server said.
+        try:
+            return post(
+                self._url, json.dumps(asked).encode(), headers=headers, timeout_s=self._timeout_s, largest=self._largest
+            )
+        except TimeoutError:
+            raise TransientError(f"server: expected an answer within {self._timeout_s:g} s, got none.") from None
+        except TooLarge:
+            raise BackendError(
+                f"server: expected an answer of at most {self._largest} bytes, got more. Is the address the API's?"
+            ) from None
+        except OSError as error:
+            cause = type(error).__name__
+            raise TransientError(f"server: expected a connection, got {cause}. Is the server running?") from None
+        except (HTTPException, ValueError) as error:
+            cut = isinstance(error, IncompleteRead)
+            kind = TransientError if cut else BackendError
+            raise kind(f"server: expected an answer of HTTP, got {type(error).__name__}.") from None
 
     def _format(self, schema: dict[str, Any]) -> dict[str, Any]:
         if self._structured == "none":
@@ -90,17 +124,61 @@ class ServerBackend:
         named = {"name": "answer", "schema": schema, "strict": True}
         return {"response_format": {"type": "json_schema", "json_schema": named}}
 
-    def _refusal(self, error: openai.APIStatusError) -> BackendError:
-        said = str(error.message)
-        said = (said.replace(self._key, "***") if self._key else said)[:300]
-        quota = getattr(error, "code", None) == "insufficient_quota"
-        if (error.status_code in _AGAIN or error.status_code >= 500) and not quota:
+    def _refusal(self, answer: Answer) -> BackendError:
+        said, code = _complaint(answer.body)
+        said = self._key.masked(said)[:300]
+        if 300 <= answer.status < 400:
+            where = self._key.masked(answer.headers.get("location", "nowhere"))[:200]
+            return BackendError(
+                f"server: expected an answer, got a redirect (status {answer.status}) to {where!r}, which was not asked. "
+                "If you trust that address, name it as the server's."
+            )
+        if (answer.status in _AGAIN or answer.status >= 500) and code != "insufficient_quota":
             return TransientError(
-                f"server: expected an answer, got status {error.status_code}: {said}", wait_s=_wait_s(error)
+                f"server: expected an answer, got status {answer.status}: {said}",
+                wait_s=_wait_s(answer.headers.get("retry-after", "")),
             )
         remedy = {401: "Set the key in the environment.", 403: "Ask for access.", 404: "Correct address or model."}
-        advice = remedy.get(error.status_code, "Correct the request's parameters.")
-        return BackendError(f"server: expected an answer, got status {error.status_code}: {said} {advice}")
+        advice = remedy.get(answer.status, "Correct the request's parameters.")
+        return BackendError(f"server: expected an answer, got status {answer.status}: {said} {advice}")
+
+
+class _Message(BaseModel):
+    content: str | None = None
+
+
+class _Choice(BaseModel):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Usage(BaseModel):
+    total_tokens: int = Field(strict=True, ge=0, le=1_000_000_000)
+
+
+class _Completion(BaseModel):
+    """What is read of a completion; whatever else a server adds is left alone."""
+
+    choices: list[_Choice] = Field(min_length=1)
+    usage: _Usage | None = None
+
+
+class _Complaint(BaseModel):
+    message: str = ""
+    code: str | None = None
+
+
+class _Refusal(BaseModel):
+    error: _Complaint
+
+
+def _complaint(body: bytes) -> tuple[str, str | None]:
+    """What a refusal says and its code, as OpenAI's API documents it; of any other body its beginning."""
+    try:
+        error = _Refusal.model_validate_json(body).error
+        return error.message, error.code
+    except ValidationError:
+        return body[:4096].decode("utf-8", errors="replace"), None
 
 
 def _check_address(base_url: str) -> None:
@@ -113,15 +191,9 @@ def _check_address(base_url: str) -> None:
         )
 
 
-def _key(variable: str) -> str:
-    key = os.environ.get(variable, "")
-    if key and (not key.isascii() or not key.isprintable() or " " in key):
-        raise ParameterError(f"{variable}: expected a key of one word, got one with blanks or line ends. Set it again.")
-    return key
-
-
-def _wait_s(error: openai.APIStatusError) -> float | None:
+def _wait_s(said: str) -> float | None:
     try:
-        return max(float(error.response.headers.get("retry-after", "")), 0.0)
+        seconds = float(said)
     except ValueError:
         return None
+    return max(seconds, 0.0) if math.isfinite(seconds) else None
