@@ -9,7 +9,7 @@ from functools import cached_property
 
 from semantiseg.errors import ParameterError
 
-MASK = "*** (withheld: it repeats a secret)"
+MASK = "*** (withheld: it repeats the key or a part of it)"
 """What is said instead of a text that holds a secret, or a part of one."""
 
 CUT = 6

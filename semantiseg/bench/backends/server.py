@@ -51,7 +51,8 @@ class ServerBackend:
     ) -> None:  # fmt: skip
         _check_address(base_url)
         self._key = from_environment((key_variable,), os.environ)
-        self._url, self._timeout_s, self._largest = f"{base_url.rstrip('/')}/chat/completions", timeout_s, largest_answer
+        self._url = f"{base_url.rstrip('/')}/chat/completions"
+        self._timeout_s, self._largest = timeout_s, largest_answer
         self._settings = {"model": model, "temperature": temperature, "seed": seed, "max_tokens": longest_answer}
         self._structured = structured
         self.identity: dict[str, Any] = {
@@ -130,8 +131,8 @@ class ServerBackend:
         if 300 <= answer.status < 400:
             where = self._key.masked(answer.headers.get("location", "nowhere"))[:200]
             return BackendError(
-                f"server: expected an answer, got a redirect (status {answer.status}) to {where!r}, which was not asked. "
-                "If you trust that address, name it as the server's."
+                f"server: expected an answer, got a redirect (status {answer.status}) to {where!r}, which was not "
+                "asked. If you trust that address, name it as the server's."
             )
         if (answer.status in _AGAIN or answer.status >= 500) and code != "insufficient_quota":
             return TransientError(
