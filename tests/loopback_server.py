@@ -34,8 +34,8 @@ class Server:
 
     Attributes:
         script: answers one after the other: a body (status 200), or (status, headers, body), or "cut", or a number of
-            seconds to be silent, or a function that writes whatever it likes to the handler; when it runs out, `default`
-            answers.
+            seconds to be silent, or a function that writes whatever it likes to the handler; when it runs out,
+            `default` answers.
         default: from the request's body to an answer.
         asked: bodies of all requests.
         headers: headers of all requests.

@@ -15,6 +15,7 @@ from semantiseg.data.official.transfer import text_of
 from semantiseg.data.official.unpack import unpack_zip
 from semantiseg.data.official.wanted import Item, Wanted
 from semantiseg.errors import DataError
+from semantiseg.secret import Secret, from_environment
 
 TOKENS = ("SYNAPSE_AUTH_TOKEN", "SYNAPSE_TOKEN")
 """Environment variables that may hold the token; the first is Synapse's own."""
@@ -43,7 +44,7 @@ def wanted_challenge(
     archives = CHALLENGES[challenge].archives
     if not archives:
         raise DataError(f"{challenge}: expected an archive that can be fetched, got none on record. {BY_HAND}")
-    token = next((environment[name] for name in TOKENS if environment.get(name)), "")
+    token = from_environment(TOKENS, environment)
     if not token:
         raise DataError(WITHOUT_TOKEN)
     synapse = _Synapse(addresses, token, line)
@@ -103,9 +104,9 @@ def _item(synapse: _Synapse, archive: Archive, folder: Path, challenge: str) -> 
 class _Synapse:
     """The two calls of Synapse's REST interface that a download needs; the token goes nowhere else."""
 
-    def __init__(self, addresses: Addresses, token: str, line: Line) -> None:
+    def __init__(self, addresses: Addresses, token: Secret, line: Line) -> None:
         self._addresses, self._line = addresses, line
-        self._headers = {"Authorization": f"Bearer {token}"}
+        self._token, self._headers = token, {"Authorization": f"Bearer {token.value}"}
 
     def file(self, archive: Archive) -> tuple[str, dict]:
         """File handle of an entity, and what Synapse says about it (contentMd5, contentSize)."""
@@ -143,7 +144,13 @@ class _Synapse:
         remedy = f"Check that the token has the right `download` and that you accepted the terms. {BY_HAND}"
         remote = Remote(f"Synapse {archive.entity}", lambda: url, remedy=remedy, headers=self._headers)
         answer = text_of(remote, line=self._line, post=post)
+        # Names and reasons of the answer go into paths, the ledger and messages.
+        if self._token.shows_in(answer):
+            raise DataError(
+                f"{remote.name}: expected an answer of Synapse, got one that repeats a part of the token in "
+                f"{self._token.name}. Nothing of it was kept. This is not Synapse: withdraw the token."
+            )
         try:
             return dict(json.loads(answer))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             raise DataError(f"{remote.name}: expected JSON, got something else. {remedy}") from None

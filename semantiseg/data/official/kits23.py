@@ -62,7 +62,7 @@ def _listing(addresses: Addresses, *, ledger: Ledger, line: Line) -> tuple[str, 
             str(item["rfilename"]): (item.get("size"), str((item.get("lfs") or {}).get("sha256", "")))
             for item in content["siblings"]
         }
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{remote.name}: expected the hub's listing, got {type(error).__name__}. {REMEDY}") from None
     if ledger.revision(KITS23_IMAGES) is None:
         ledger.pin(KITS23_IMAGES, commit)

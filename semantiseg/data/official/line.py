@@ -27,6 +27,8 @@ class Patience:
         backoff_s: wait after the first failure; it doubles up to `longest_wait_s`.
         longest_wait_s: also the most that a server's Retry-After is obeyed; beyond it the transfer ends.
         silence_s: a connection that sends nothing for so long is given up.
+        text_s: seconds for a whole answer of text, however the server spreads it; beyond them it is asked again.
+        largest_text: bytes of such an answer, unpacked; a listing of KiTS23 has a megabyte.
         slowest: bytes per second, over `slow_for_s` seconds, below which a connection is given up.
     """
 
@@ -37,6 +39,8 @@ class Patience:
     silence_s: float = 60.0
     slowest: float = 2048.0
     slow_for_s: float = 60.0
+    text_s: float = 300.0
+    largest_text: int = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Remote:
         size: bytes expected, None if not known.
         checksum: "md5:..." or "sha256:...", or "" where the publisher gives none.
         remedy: what to do when the server refuses.
+        headers: sent along; they may hold a token, so no message shows them.
     """
 
     name: str
@@ -59,7 +64,7 @@ class Remote:
     size: int | None = None
     checksum: str = ""
     remedy: str = "Check the address, or download it by hand."
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)

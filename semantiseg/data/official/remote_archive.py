@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from semantiseg import limits
+from semantiseg.data.official import tar
 from semantiseg.data.official.line import Line, Remote
 from semantiseg.data.official.transfer import download, size_of
 from semantiseg.errors import DataError
@@ -90,12 +92,14 @@ def tar_members(remote: Remote, *, line: Line) -> Iterator[Member]:
     """
     stream = io.BufferedReader(RemoteFile(remote, line=line), buffer_size=512)
     try:
-        with tarfile.open(fileobj=stream, mode="r:") as archive:
-            for item in archive:
+        with tar.opened(stream) as archive:
+            for count, item in enumerate(archive):
+                limits.MEMBERS.require(remote.name, (count + 1,))
                 name = PurePosixPath(item.name)
-                if item.isfile() and not name.name.startswith("._"):
+                # Of a sparse file only the parts that are no zeros lie in the archive.
+                if item.isfile() and not item.issparse() and not name.name.startswith("._"):
                     yield Member(name.as_posix(), item.offset_data, item.size)
-    except tarfile.TarError as error:
+    except (tarfile.TarError, ValueError, OverflowError) as error:
         raise DataError(f"{remote.name}: expected an uncompressed tar, got {error}. {remote.remedy}") from None
 
 

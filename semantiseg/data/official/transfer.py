@@ -55,15 +55,29 @@ def text_of(remote: Remote, *, line: Line, post: object = None) -> str:
 
     def ask() -> None:
         method, body = ("GET", None) if post is None else ("POST", post)
-        timeout = line.patience.silence_s
-        response = line.client.request(
-            method, remote.address(), json=body, headers=dict(remote.headers), timeout=timeout
-        )
-        refuse(remote, response)
-        found.append(response.text)
+        asked = {"json": body, "headers": dict(remote.headers), "timeout": line.patience.silence_s}
+        with line.client.stream(method, remote.address(), **asked) as response:
+            refuse(remote, response)
+            found.append(_text(remote, response, line))
 
     insist(remote.name, ask, arrived=lambda: 0, line=line)
     return found[-1]
+
+
+def _text(remote: Remote, response: httpx.Response, line: Line) -> str:
+    """The answer's text, given up when it comes too slowly or grows too large."""
+    content, until = bytearray(), time.monotonic() + line.patience.text_s
+    # Unpacked piece by piece, so that a small answer which unpacks to gigabytes is noticed on the way.
+    for block in response.iter_bytes(1 << 16):
+        content += block
+        if len(content) > line.patience.largest_text:
+            raise DataError(
+                f"{remote.name}: expected an answer of at most {line.patience.largest_text} bytes, got more. "
+                f"{remote.remedy}"
+            )
+        if time.monotonic() > until:
+            raise TryAgain(f"{len(content)} bytes of text in {line.patience.text_s:g} s")
+    return content.decode("utf-8", errors="replace")
 
 
 def size_of(remote: Remote, *, line: Line) -> tuple[int | None, bool]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
 import shutil
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -11,9 +13,17 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from semantiseg import files
+from semantiseg import files, limits
+from semantiseg.data.official import tar
 from semantiseg.data.official.space import require_space
 from semantiseg.errors import DataError
+
+
+_DAMAGED = (
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError,
+    ValueError, OverflowError, struct.error, FileExistsError, IsADirectoryError, NotADirectoryError,
+)  # fmt: skip
+"""What the two readers raise: also for encrypted members, and for members that are both a file and a folder."""
 
 
 def unpack_tar(archive: Path, folder: Path, *, wanted: Callable[[PurePosixPath], bool]) -> list[Path]:
@@ -25,10 +35,13 @@ def unpack_tar(archive: Path, folder: Path, *, wanted: Callable[[PurePosixPath],
     Raises:
         DataError: the archive is damaged or malicious, or the disk has no room.
     """
-    with _whole(archive, folder) as partial, tarfile.open(archive, mode="r:") as opened:
-        members = opened.getmembers()
-        for member in members:
-            _require_plain(archive, member.name, plain=member.isfile() or member.isdir())
+    with _whole(archive, folder) as partial, archive.open("rb") as raw, tar.opened(raw) as opened:
+        members = []
+        for member in opened:
+            members.append(member)
+            limits.MEMBERS.require(str(archive), (len(members),))
+            # A sparse file of some bytes may stand for any number of zeros.
+            _require_plain(archive, member.name, plain=(member.isfile() and not member.issparse()) or member.isdir())
         chosen = [member for member in members if member.isfile() and wanted(_inner(member.name))]
         require_space(folder.parent, sum(member.size for member in chosen), purpose=f"unpacking {archive.name}")
         for member in chosen:
@@ -47,10 +60,12 @@ def unpack_zip(archive: Path, folder: Path, *, wanted: Callable[[PurePosixPath],
     """
     partial = folder.parent / f".{folder.name}.unpacking"
     with _whole(archive, partial) as staging, zipfile.ZipFile(archive) as opened:
+        limits.MEMBERS.require(str(archive), (len(opened.infolist()),))
         for item in opened.infolist():
             # The upper half of external_attr holds the Unix mode; 0o120000 is a symbolic link.
             _require_plain(archive, item.filename, plain=(item.external_attr >> 16) & 0o170000 != 0o120000)
         chosen = [item for item in opened.infolist() if not item.is_dir() and wanted(PurePosixPath(item.filename))]
+        _require_no_bomb(archive, sum(item.file_size for item in chosen))
         require_space(folder.parent, sum(item.file_size for item in chosen), purpose=f"unpacking {archive.name}")
         for item in chosen:
             _copy(opened.open(item), staging.joinpath(*PurePosixPath(item.filename).parts[-2:]))
@@ -72,7 +87,7 @@ def _whole(archive: Path, folder: Path) -> Iterator[Path]:
     try:
         yield partial
         files.replace(partial, folder)
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except _DAMAGED as error:
         raise DataError(
             f"{archive}: expected a whole archive without links or names that point outside, got {error}. Remove it "
             "and fetch it again."
@@ -91,6 +106,12 @@ def _copy(member: IO[bytes] | None, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with member as source, target.open("wb") as sink:
         shutil.copyfileobj(source, sink, 1 << 20)
+
+
+def _require_no_bomb(archive: Path, size: int) -> None:
+    """Small archives may be anything: what unpacks to less than a gigabyte does no harm."""
+    if size > 1 << 30:
+        limits.UNPACKED_TIMES.require(f"{archive} unpacked", (-(-size // archive.stat().st_size),))
 
 
 def _inner(name: str) -> PurePosixPath:
