@@ -18,7 +18,6 @@ from semantiseg.data.official import tar
 from semantiseg.data.official.space import require_space
 from semantiseg.errors import DataError
 
-
 _DAMAGED = (
     tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError,
     ValueError, OverflowError, struct.error, FileExistsError, IsADirectoryError, NotADirectoryError,
