@@ -6,7 +6,7 @@ DATA ?=
 PYTHON := $(shell command -v python3.11 || command -v python3)
 RUN := $(VENV)/bin/python
 
-.PHONY: environment reproduce test bench lint typecheck site verify clean
+.PHONY: environment reproduce test bench lint typecheck site verify faults clean
 
 environment: $(VENV)/.installed
 
@@ -37,6 +37,10 @@ verify: $(VENV)/.installed
 lint: $(VENV)/.installed typecheck
 	@"$(RUN)" -m ruff check .
 	@"$(RUN)" -m semantiseg.cli notebooks strip --check
+
+# docs/faults.md from the tests that try the faults.
+faults: $(VENV)/.installed
+	@PYTHONPATH=.:tests "$(RUN)" -m faults.table
 
 site: $(VENV)/.installed
 	@"$(RUN)" -m semantiseg.cli site

@@ -164,17 +164,34 @@ def run(name: str, *, root: Path) -> None:
             )
             _finish(stage, before=before, root=root)
         status = "done"
-    except SemantiSegError as error:
-        if executed.is_file():
-            files.replace(executed, failed)
+    except (SemantiSegError, OSError) as error:
         raise StageError(
-            f"{error}\nStage {name} wrote nothing. The notebook up to the error is {failed.relative_to(root)}; "
-            f"mend the cause and run `dvc repro` again."
+            f"{_told(error)}\nStage {name} wrote nothing. {_kept(executed, failed, root=root)} "
+            f"Mend the cause and run `dvc repro` again."
         ) from None
     finally:
-        files.remove(staging)
+        with contextlib.suppress(OSError):
+            files.remove(staging)
         _log(name, status=status, meter=meter, root=root)
     print(f"stage {name}: done in {execution.clock(meter.seconds)}", file=sys.stderr)
+
+
+def _told(error: SemantiSegError | OSError) -> str:
+    """The error as the user should read it: a full disk or a read-only folder by its name."""
+    if isinstance(error, SemantiSegError):
+        return str(error)
+    return f"{error.filename or 'a file'}: expected to read and write it, got {error.strerror or error}."
+
+
+def _kept(executed: Path, failed: Path, *, root: Path) -> str:
+    """Puts the notebook of a failed stage aside and says where; on a full disk it may have no place."""
+    try:
+        if executed.is_file():
+            files.replace(executed, failed)
+            return f"The notebook up to the error is {failed.relative_to(root)}."
+    except OSError as error:
+        return f"The notebook up to the error could not be kept ({error.strerror})."
+    return "It did not come as far as a notebook."
 
 
 def _inputs(stage: Stage, *, root: Path) -> dict[Path, str]:
@@ -225,9 +242,24 @@ def last_seconds(name: str, *, root: Path) -> float | None:
 
 
 def read_log(*, root: Path) -> list[dict[str, Any]]:
-    """Entries of logs/stages.jsonl, oldest first; none if there is no log."""
+    """Whole entries of logs/stages.jsonl, oldest first; what is torn or cannot be read counts as absent.
+
+    A log says what a run cost and never decides whether a stage runs.
+    """
     path = root / LOG
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []
+    except OSError:
+        return []
+    return [entry for line in lines if (entry := _entry(line)) is not None]
+
+
+def _entry(line: str) -> dict[str, Any] | None:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return entry if isinstance(entry, dict) and {"stage", "status", "seconds", "peak_mib"} <= set(entry) else None
 
 
 def _log(name: str, *, status: str, meter: measure.Meter, root: Path) -> None:
@@ -240,9 +272,19 @@ def _log(name: str, *, status: str, meter: measure.Meter, root: Path) -> None:
         "peak_mib": round(meter.peak_mib),
         **measure.machine(),
     }
-    (root / LOG).parent.mkdir(exist_ok=True)
-    with (root / LOG).open("a", encoding="utf-8") as log:
-        log.write(json.dumps(entry) + "\n")
+    try:
+        _append(root / LOG, json.dumps(entry))
+    except OSError as error:
+        print(f"{LOG}: not written ({error.strerror}); the cost of {name} is lost, nothing else.", file=sys.stderr)
+
+
+def _append(path: Path, line: str) -> None:
+    """Append a line of its own, also after a half line that a full disk left."""
+    path.parent.mkdir(exist_ok=True)
+    with path.open("ab+") as log:
+        log.seek(max(0, log.seek(0, 2) - 1))
+        torn = log.read() not in (b"", b"\n")
+        log.write(("\n" if torn else "").encode() + line.encode() + b"\n")
 
 
 def main(argv: list[str]) -> int:
