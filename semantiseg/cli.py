@@ -8,7 +8,7 @@ import click
 
 from semantiseg import __version__
 from semantiseg.commands import artifact, collections, models, project, scoring
-from semantiseg.errors import SemantiSegError
+from semantiseg.errors import SemantiSegError, system_message
 
 
 class Program(click.Group):
@@ -19,6 +19,10 @@ class Program(click.Group):
             return super().invoke(ctx)
         except SemantiSegError as error:
             raise click.ClickException(str(error)) from None
+        except BrokenPipeError:  # click ends quietly where the reader of a pipe has gone
+            raise
+        except OSError as error:
+            raise click.ClickException(system_message(error)) from None
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class SemantiSegError(Exception):
     """Base of all errors that a user can cause and mend."""
@@ -35,5 +37,32 @@ class StageError(SemantiSegError):
     """A pipeline stage failed; the message names the stage, the cause and the remedy."""
 
 
+class OutputError(SemantiSegError):
+    """A verb may not write where it was told to: it would destroy what is not its own, or what it reads."""
+
+
 class NotebookError(SemantiSegError):
     """A notebook source is not what the runner can execute: unreadable, or without a proper parameters cell."""
+
+
+_REMEDIES = {
+    errno.ENOSPC: "Make room on that disk",
+    errno.EDQUOT: "Make room within your quota",
+    errno.EACCES: "Give yourself the right to it, or name another place",
+    errno.EPERM: "Give yourself the right to it, or name another place",
+    errno.EROFS: "Name a place that can be written to",
+    errno.EMFILE: "Raise the limit of open files (`ulimit -n 1024`)",
+    errno.ENFILE: "Close other programs, or raise the system's limit of open files",
+    errno.ENOMEM: "Free memory",
+    errno.ENAMETOOLONG: "Choose a shorter name",
+    errno.ELOOP: "Mend the link that leads back to itself",
+    errno.EADDRNOTAVAIL: "Bring up the loopback device (`ip link set lo up`)",
+    errno.ENETUNREACH: "Bring up the network or the loopback device (`ip link set lo up`)",
+}
+
+
+def system_message(error: OSError) -> str:
+    """What the operating system refused, as the user should read it: a full disk, a read-only folder, too few files."""
+    where = f"{error.filename}: " if error.filename is not None else ""
+    remedy = _REMEDIES.get(error.errno or 0, "Mend that")
+    return f"{where}expected to use it, got: {error.strerror or error}. {remedy}, then run again."

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -49,3 +51,22 @@ def write(path: Path, text: str) -> None:
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(text, encoding="utf-8")
     os.replace(partial, path)
+
+
+@contextmanager
+def complete(*paths: Path) -> Iterator[list[Path]]:
+    """Names beside `paths`, with their endings, to write to; all take their final names on leaving, none on an error.
+
+    Yields:
+        One name for each path; its folder is there.
+    """
+    made = [path.with_name(f".partial.{path.name}") for path in paths]
+    try:
+        for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        yield made
+        for partial, path in zip(made, paths, strict=True):
+            os.replace(partial, path)
+    finally:
+        for partial in made:
+            partial.unlink(missing_ok=True)

@@ -22,7 +22,7 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
 from semantiseg import execution, files, importgraph, measure, notebook
-from semantiseg.errors import SemantiSegError, StageError
+from semantiseg.errors import SemantiSegError, StageError, system_message
 from semantiseg.params import check, read_yaml
 
 STAGING = Path("data/.staging")
@@ -180,7 +180,7 @@ def _told(error: SemantiSegError | OSError) -> str:
     """The error as the user should read it: a full disk or a read-only folder by its name."""
     if isinstance(error, SemantiSegError):
         return str(error)
-    return f"{error.filename or 'a file'}: expected to read and write it, got {error.strerror or error}."
+    return system_message(error)
 
 
 def _kept(executed: Path, failed: Path, *, root: Path) -> str:
@@ -294,8 +294,8 @@ def main(argv: list[str]) -> int:
         return 2
     try:
         run(argv[0], root=Path.cwd())
-    except SemantiSegError as error:
-        print(f"\nERROR in stage {argv[0]}:\n{error}", file=sys.stderr)
+    except (SemantiSegError, OSError) as error:
+        print(f"\nERROR in stage {argv[0]}:\n{_told(error)}", file=sys.stderr)
         return 1
     return 0
 

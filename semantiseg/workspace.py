@@ -11,7 +11,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from semantiseg import document, files
+from semantiseg import document, files, output
 from semantiseg.errors import ParameterError
 from semantiseg.params import check, profile_text
 
@@ -49,6 +49,7 @@ def create(
         settings: changes such as `train.steps=50`, values in YAML.
 
     Raises:
+        OutputError: `folder` holds other files, the checkout or the images.
         ParameterError: an unknown profile or key, a wrong type, no images at `data`; nothing is written then.
     """
     parameters = _parameters(profile, data=data, settings=settings)
@@ -56,11 +57,8 @@ def create(
         raise ParameterError(
             f"expected the project's dvc.yaml in {project.resolve()}, got none. Run this in a checkout of SemantiSeg."
         )
-    if folder.exists() and any(folder.iterdir()) and not (folder / ".dvc").is_dir():
-        raise ParameterError(
-            f"{folder}: expected an absent or empty folder or a workspace, got other files. Name another folder."
-        )
-    folder.mkdir(parents=True, exist_ok=True)
+    reads = [project, *([data] if data is not None else [])]
+    output.claim(folder, verb="workspace", inputs=reads, own=("*",) if _is_earlier(folder) else ())
     _copy_sources(project, folder)
     mapping = parameters["prepare"]["mapping"]
     if mapping:
@@ -74,6 +72,12 @@ def create(
     files.write(folder / "dvc.yaml", document.text(pipeline))
     files.write(folder / ".dvc/config", DVC_CONFIG)
     return folder
+
+
+def _is_earlier(folder: Path) -> bool:
+    """Is it a workspace made before workspaces bore a marker?"""
+    config = folder / ".dvc/config"
+    return config.is_file() and config.read_text(encoding="utf-8", errors="replace") == DVC_CONFIG
 
 
 def _parameters(profile: str, *, data: Path | None, settings: Sequence[str]) -> Any:

@@ -25,6 +25,7 @@ GROUND = {
     "limits",
     "secret",
     "markup",
+    "output",
     "notebook",
     "importgraph",
     "measure",

@@ -8,7 +8,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from semantiseg import params, pipeline, workspace
-from semantiseg.errors import ParameterError
+from semantiseg.errors import OutputError, ParameterError
 
 STAGES = """
 stages:
@@ -128,7 +128,7 @@ def test_a_folder_without_dataset_is_refused(project, tmp_path):
 def test_a_folder_with_other_files_is_left_alone(project, tmp_path):
     (tmp_path / "work").mkdir()
     (tmp_path / "work/mine.txt").touch()
-    with pytest.raises(ParameterError, match="other files"):
+    with pytest.raises(OutputError, match="other files"):
         create(project, tmp_path)
     assert [path.name for path in (tmp_path / "work").iterdir()] == ["mine.txt"]
 

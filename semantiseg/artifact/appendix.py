@@ -14,6 +14,8 @@ from semantiseg.artifact.provenance import read_run
 from semantiseg.errors import DataError
 from semantiseg.execution import clock
 
+TITLE = "# Artifact appendix"
+
 
 def answer(item: Item, found: dict[str, bool | None], root: Path) -> str:
     """ "yes", "no", "partly" or "not run": an item is answered yes only if its files are there and its checks passed.
@@ -43,7 +45,7 @@ def appendix(root: Path, checks: Sequence[Check]) -> str:
         raise DataError("artifact appendix: expected verdicts, got none. See what `semantiseg verify` says of claims.")
     verdicts = {row["id"]: row["verdict"] for row in facts["claims"]}
     lines = [
-        "# Artifact appendix",
+        TITLE,
         "",
         f"SemantiSeg {__version__}. Written by `semantiseg badge` from what `semantiseg verify` found; do not edit.",
         "",

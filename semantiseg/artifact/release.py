@@ -19,6 +19,7 @@ from pathlib import Path
 from semantiseg import __version__
 from semantiseg.artifact import lockfile, model_card
 from semantiseg.errors import DataError
+from semantiseg.output import check_file
 
 PROMPTS = tuple(
     Path("data/bench") / name
@@ -38,10 +39,12 @@ def release(root: Path, output: Path) -> list[str]:
         output: the archive, ending in .tar.gz.
 
     Raises:
+        OutputError: something else bears the archive's name.
         DataError: no Git, uncommitted changes, or data that are absent or not those of dvc.lock; nothing is written.
     """
     if not output.name.endswith(".tar.gz"):
         raise DataError(f"{output}: expected a name ending in .tar.gz. Choose such a name.")
+    check_file(output, inputs=[root / ".git"], opening=b"\x1f\x8b")
     changed = _git(root, "status", "--porcelain", "--untracked-files=no").decode()
     if changed:
         raise DataError(f"{root}: expected everything committed, got changes:\n{changed}Commit or undo them first.")

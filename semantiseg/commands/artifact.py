@@ -44,8 +44,10 @@ def verify_(as_json: bool, against: tuple[Path, ...], tolerance: float) -> None:
 def badge(output: Path) -> None:
     """Write the artifact appendix: ACM, NeurIPS, MICCAI and CLAIM items, and a command for every claim."""
     from semantiseg import files
+    from semantiseg import output as place
     from semantiseg.artifact import appendix, verify
 
+    place.check_file(output, inputs=[], opening=appendix.TITLE.encode())
     files.write(output, appendix.appendix(ROOT, verify.verify(ROOT)))
     click.echo(f"{output}: written")
 

@@ -77,11 +77,13 @@ def rewrite(
 
     Answers are kept: after a failure, a kill or an exhausted budget, the same command goes on without paying twice.
     """
+    from semantiseg import output as place
     from semantiseg.bench.backends.choice import asker_of
     from semantiseg.bench.backends.rewritten_suite import rewrite_bench
 
     if second_opinion and options["backend"] != "server":
         raise ParameterError("--second-opinion: expected --backend server, got another. The others have no opinions.")
+    place.claim(output, verb="bench rewrite", inputs=[ROOT], own=("answers", "rewritten*.parquet"))
     asker = asker_of(output / "answers", **options)
     made, refused = rewrite_bench(
         ROOT / "data/volumes", ROOT / "data/bench", output, asker,

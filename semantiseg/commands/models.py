@@ -70,7 +70,8 @@ def segment(image: Path, sentences: tuple[str, ...], **options: Any) -> None:
     from semantiseg.report.segment import segment_file
 
     for marked in segment_file(image, sentences, **options):
-        click.echo(f"{marked.text}: {marked}")
+        # An argument that is no UTF-8 comes with lone surrogates, which no terminal takes.
+        click.echo(f"{marked.text}: {marked}".encode("utf-8", "backslashreplace").decode())
 
 
 @click.group(invoke_without_command=True)

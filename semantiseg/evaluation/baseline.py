@@ -23,6 +23,7 @@ from semantiseg.models.features import TextFeatures
 from semantiseg.models.plugins import open_plugin
 from semantiseg.models.protocol import PromptedSegmenter
 from semantiseg.models.readers import open_reader
+from semantiseg.output import check_folder
 
 
 def open_model(name: str, *, weights: Path) -> PromptedSegmenter:
@@ -120,12 +121,14 @@ def evaluate_row(
     """
     import torch
 
+    row = row_name(name, protocol, reader=reader)
+    output = data / "baselines" / row
+    check_folder(output, verb="baselines run", own=("results.parquet", "masks.parquet", "reading.json"))
     torch.set_num_threads(threads)
     drawn = None if protocol is None else open_protocol(protocol, weights=weights, models=data / "models")
     segmenter = by_protocol(open_model(name, weights=weights), name=name, protocol=protocol)
     prompts = read_prompts(data)
     features = data / "text" / "features.h5"
-    row = row_name(name, protocol, reader=reader)
     with VolumeStore(data / "volumes") as store:
         if reader is not None:
             segmenter = compose(segmenter, read=open_reader(reader, keys=askable(store), **asking or {}))
@@ -141,7 +144,7 @@ def evaluate_row(
     flags = contamination.flag(prompts, row).set_axis(prompts["prompt_id"])
     results["contamination"] = results["prompt_id"].map(flags)
     tally = segmenter.tally if isinstance(segmenter, Composed) else None
-    return _write(data / "baselines" / row, results, masks, tally)
+    return _write(output, results, masks, tally)
 
 
 def _write(output: Path, results: pd.DataFrame, masks: pd.DataFrame, tally: Tally | None) -> Path:

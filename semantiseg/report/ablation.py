@@ -30,6 +30,7 @@ from semantiseg.evaluation.sensitivity import HEADLINE, join, prompt_sensitivity
 from semantiseg.models.compose import READERS, Composed
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.registry import load
+from semantiseg.output import claim
 from semantiseg.params import Evaluate, Parameters
 from semantiseg.report.ablation_variants import VARIANTS, Variant, variant
 from semantiseg.training.loop import train
@@ -62,6 +63,7 @@ def run(
         See `collect`.
 
     Raises:
+        OutputError: `out` is a folder of something else.
         ParameterError: an unknown variant, or a folder whose runs had other steps.
         DataError, ModelError, NonFiniteLossError: see the modules called.
     """
@@ -72,6 +74,7 @@ def run(
     parameters = params.load(root / "params.yaml")
     if steps is not None:
         parameters = parameters.model_copy(update={"train": parameters.train.model_copy(update={"steps": steps})})
+    claim(out, verb="ablation", inputs=[root], own=("runs", "streams", "*.csv", "record.json", "prompts.parquet"))
     _keep_record(root, out, parameters)
     _choose_prompts(root / "data/bench/prompts.parquet", out)
     for width in sorted({item.width for item in chosen if item.width is not None}):

@@ -12,6 +12,7 @@ from semantiseg.evaluation.baseline import read_prompts
 from semantiseg.models.baselines import catalogue
 from semantiseg.models.baselines.contamination import clean as clean_prompts
 from semantiseg.models.baselines.row import label, members, prompting
+from semantiseg.output import check_folder, mark
 from semantiseg.report import style, table1
 
 RESAMPLES = 2000
@@ -22,6 +23,8 @@ _SEEN = {
     "unknown": "of its prompts come from cases it may have seen",
 }
 """A flag of `contamination.seen` -> its words."""
+
+VERB, OWN = "baselines table", ("table1.*", "metrics.json")
 
 
 def absent_rows(weights: Path, *, asked: Iterable[str] = ()) -> list[dict[str, str]]:
@@ -98,8 +101,10 @@ def write_table(root: Path, output: Path, *, weights: Path, clean: bool, private
         The table in Markdown.
 
     Raises:
+        OutputError: `output` is a folder of something else.
         DataError: nothing was evaluated yet, or no clean case is left.
     """
+    check_folder(output, verb=VERB, inputs=[root], own=OWN)
     prompts = read_prompts(root / "data")
     trained, asked = read_rows(root / "data" / "results"), read_rows(root / "data" / "baselines")
     results = trained | asked
@@ -118,6 +123,7 @@ def write_table(root: Path, output: Path, *, weights: Path, clean: bool, private
         )
         note += "have been trained on."
     origins = prompts.loc[prompts["split"] == "test", "origin"].unique()
+    mark(output, verb=VERB)
     table1.write(
         table1.summarise(prompts, results, resamples=RESAMPLES, seed=0, profile="baselines"),
         output,

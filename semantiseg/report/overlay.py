@@ -62,8 +62,14 @@ def _draw(panel: Axes, image: NDArray[np.floating], mask: Mask, text: str, remar
         # Padded: an answer at the edge of the picture has an outline there too.
         extent = (-1.5, shown.shape[1] + 0.5, -1.5, shown.shape[0] + 0.5)
         panel.contour(np.pad(shown.astype(float), 1), levels=[0.5], colors=style.ANSWER, linewidths=1.0, extent=extent)
-    panel.set_title("\n".join(textwrap.wrap(text, 46)), fontsize=7)
-    note = "\n".join(textwrap.wrap(f"slice {index}. {remark}", 54))
+    panel.set_title(_literal(text, 46), fontsize=7)
+    note = _literal(f"slice {index}. {remark}", 54)
     panel.text(0.5, -0.02, note, transform=panel.transAxes, ha="center", va="top", fontsize=6)
     for side, place in (("R", 0.03), ("L", 0.97)):
         panel.text(place, 0.5, side, transform=panel.transAxes, color="white", fontsize=7, ha="center", va="center")
+
+
+def _literal(text: str, width: int) -> str:
+    """Lines of a sentence as it stands; what no font can have (half of a surrogate pair, controls) is spelt out."""
+    drawn = "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in " ".join(text.split()))
+    return "\n".join(textwrap.wrap(drawn, width))

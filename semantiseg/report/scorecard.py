@@ -13,9 +13,10 @@ from typing import Any
 import pandas as pd
 
 from semantiseg import files
-from semantiseg.errors import DataError, ParameterError, SemantiSegError
+from semantiseg.errors import ParameterError, SemantiSegError
 from semantiseg.evaluation.benchmark import Benchmark
 from semantiseg.evaluation.scoring import Missing, score_predictions
+from semantiseg.output import check_folder, mark
 from semantiseg.report import collapse_figure, leaderboard, style, table1
 from semantiseg.report.table_text import latex, markdown
 
@@ -84,6 +85,7 @@ def score(
         workers: processes.
 
     Raises:
+        OutputError: `out` is or holds what is read, or a folder of something else.
         DataError: something is wrong with the predictions; the message names the file or prompt and the remedy.
         ParameterError: a setting is out of range.
     """
@@ -93,7 +95,7 @@ def score(
     _check(nsd_tolerance_mm=nsd_tolerance_mm, resamples=resamples, workers=workers, resume=resume, out=out)
     predictions, place = Path(predictions), None if out is None else Path(out)
     if place is not None:
-        _require_own(place)
+        check_folder(place, verb="score", inputs=[predictions, Path(bench)])
     benchmark = Benchmark(Path(bench))
     with tempfile.TemporaryDirectory(prefix="semantiseg-score-") as scratch:
         progress = Path(scratch) if place is None else place.with_name(f".{place.name}.partial")
@@ -120,15 +122,6 @@ def _check(*, nsd_tolerance_mm: float, resamples: int, workers: int, resume: boo
         raise ParameterError(f"workers: expected at least 1, got {workers}. Give the number of cores to use.")
     if resume and out is None:
         raise ParameterError("resume: expected an output folder to resume, got none. Give out.")
-
-
-def _require_own(place: Path) -> None:
-    """Writing replaces the folder, so it must be new, empty, or written by a scorer before."""
-    if place.exists() and not (place.is_dir() and (not any(place.iterdir()) or (place / SUBMISSION).is_file())):
-        raise DataError(
-            f"{place}: expected a new or empty folder, or one that holds earlier scores, got something else. Give "
-            "another output folder."
-        )
 
 
 def _card(
@@ -172,6 +165,7 @@ def _write(card: Scorecard, place: Path, progress: Path) -> None:
     files.write(staged / "table1.md", markdown(card.table, words))
     files.write(staged / "table1.tex", latex(card.table, words))
     style.save(collapse_figure.draw(card.metrics), staged / "levels")
+    mark(staged, verb="score")
     submission = _submission(card, str(files.fingerprint(staged / "results.parquet")))
     files.write(staged / SUBMISSION, submission.model_dump_json(indent=1) + "\n")
     files.replace(staged, place)

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from semantiseg import files
 from semantiseg.conventions import Modality
 from semantiseg.data.scan import Scan, Site, read_scan, write_masks
 from semantiseg.errors import DataError, ModelError, PromptError
+from semantiseg.output import check_file
 from semantiseg.report.overlay import draw_overlay
 
 if TYPE_CHECKING:
@@ -78,6 +80,7 @@ def segment_file(
         accelerator: where the model answers.
 
     Raises:
+        OutputError: an output is the image, lies in the model, or is the other output.
         PromptError: no sentence, an empty one, or one that is longer than the text encoder's context.
         DataError: the image cannot be used, or the output is no NIfTI name.
         ModelError: weights (the model's own, or its text encoder's) are missing, partial or pickled, the model reads no
@@ -92,6 +95,8 @@ def segment_file(
         raise PromptError("prompt: expected at least one sentence, got none. Write what to segment, such as 'liver'.")
     if not str(out).endswith((".nii", ".nii.gz")):  # before minutes of work
         raise DataError(f"{out}: expected a name that ends in .nii or .nii.gz, got another. Rename the output.")
+    for written in filter(None, (out, overlay)):
+        check_file(written, inputs=[image, model, *([out] if written is overlay else [])])
     check_texts(texts)
     read = None if reader is None else open_reader(reader, **asking or {})
     network = load_model(model, accelerator=accelerator)
@@ -99,11 +104,24 @@ def segment_file(
     scan = read_scan(image, modality=modality, site=site, channel=channel, spacing_mm=spacing_mm)
     soft, heard = _ask(network, scan, texts, read)
     masks = np.stack([scan.in_file_order(values) > THRESHOLD for values in soft])
-    write_masks(out, masks, scan)
     marked = [_marked(*item, scan) for item in zip(texts, heard, masks, soft, strict=True)]
-    if overlay is not None:
-        draw_overlay(overlay, scan.image, soft > THRESHOLD, [(item.text, str(item)) for item in marked])
+    _write(out, masks, scan, overlay, soft > THRESHOLD, marked)
     return marked
+
+
+def _write(
+    out: Path,
+    masks: NDArray[np.bool_],
+    scan: Scan,
+    overlay: Path | None,
+    shown: NDArray[np.bool_],
+    marked: Sequence[Marked],
+) -> None:
+    """Both files or neither: each is made beside its place, and both take their names when both are made."""
+    with files.complete(*filter(None, (out, overlay))) as made:
+        write_masks(made[0], masks, scan)
+        if overlay is not None:
+            draw_overlay(made[1], scan.image, shown, [(item.text, str(item)) for item in marked])
 
 
 def load_model(folder: Path, *, accelerator: Accelerator = "cpu") -> Segmenter:

@@ -65,6 +65,7 @@ _SETTINGS = {
     "pdf.fonttype": 42,
     "pdf.compression": 6,
     "path.simplify": False,
+    "text.parse_math": False,  # sentences and names of models are shown as they stand, dollars too
 }
 
 _METADATA: dict[str, dict[str, str | None]] = {

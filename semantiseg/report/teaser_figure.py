@@ -52,7 +52,8 @@ def _gate_column(axes: Sequence[Axes], tiles: Sequence[Tile | None], window: tup
         answer_picture.outline(panel, radiological(tile.truth[window]), style.TRUTH, "dashed", 0.9)
         answer_picture.corner(panel, f"gate for L{tile.level}")
     if limits is not None:
-        axes[-1].set_xlabel(f"gate $\\alpha$: dark {limits[0]:.2f}, bright {limits[1]:.2f}", fontsize=5.8, labelpad=2)
+        words = f"gate $\\alpha$: dark {limits[0]:.2f}, bright {limits[1]:.2f}"
+        axes[-1].set_xlabel(words, fontsize=5.8, labelpad=2, parse_math=True)
 
 
 def draw(panels: Panels) -> Figure:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from semantiseg import params
 from semantiseg.errors import ParameterError
+from semantiseg.output import check_folder
 from semantiseg.training.checkpoint import Checkpoint
 from semantiseg.training.hardware import Hardware
 from semantiseg.training.loop import train
@@ -28,6 +29,7 @@ def train_in_project(root: Path, model: str, *, every: int, tensorboard: bool = 
         hardware: fields of `Hardware`.
 
     Raises:
+        OutputError: `data/models/MODEL` holds other files.
         ParameterError: no such model, TensorBoard is asked for and not installed, or a step cannot be spread.
         DataError, ModelError, NonFiniteLossError, OutOfMemoryError: see `training/loop.py`.
     """
@@ -37,6 +39,8 @@ def train_in_project(root: Path, model: str, *, every: int, tensorboard: bool = 
     chosen = Hardware(augment="position", **hardware)
     chosen.check(images_per_step=parameters.train.images_per_step)
     data = root / "data"
+    # No marker: DVC owns the folder too, and would see another one.
+    check_folder(data / "models" / model, verb="train", own=("config.json", "model.safetensors", "curve.csv"))
     write_event = _tensorboard(root / "logs/tensorboard" / model) if tensorboard else None
     curve = train(
         model=model,

@@ -40,7 +40,8 @@ def text() -> str:
             f"| {_cell(fault.name)}{' (slow)' if slow else ''} | {_cell(fault.happens)} | {_cell(fault.remedy)} |"
             for fault, slow in found
         ]
-        parts.append("\n".join([f"## {title}", "", "| Fault | What happens | What you do |", "|---|---|---|", *rows, ""]))
+        head = [f"## {title}", "", "| Fault | What happens | What you do |", "|---|---|---|"]
+        parts.append("\n".join([*head, *rows, ""]))
     return "\n".join(parts)
 
 

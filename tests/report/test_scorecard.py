@@ -14,13 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from semantiseg.errors import DataError, ParameterError
+from semantiseg.errors import DataError, OutputError, ParameterError
 from semantiseg.evaluation import runs
 from semantiseg.evaluation.benchmark import Benchmark
 from semantiseg.report import leaderboard
 from semantiseg.report.scorecard import Entry, score
 
-WRITTEN = {
+WRITTEN = {".semantiseg", 
     "levels.pdf", "levels.png", "levels.svg", "results.csv", "results.parquet", "submission.json", "summary.json",
     "table1.csv", "table1.md", "table1.tex",
 }  # fmt: skip
@@ -327,7 +327,7 @@ def test_a_folder_that_is_no_benchmark_is_named(tmp_path):
 def test_a_folder_of_something_else_is_not_overwritten(cohort, bench, tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
     path = write_runs(tmp_path / "m.parquet", cohort.answers("truth"))
-    with pytest.raises(DataError, match="Give another output folder"):
+    with pytest.raises(OutputError, match="is or holds"):
         score(path, bench=bench, out=tmp_path)
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 

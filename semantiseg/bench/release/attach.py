@@ -21,8 +21,11 @@ from semantiseg.data.case import Channel, SourceCase
 from semantiseg.data.prepare import prepare_case
 from semantiseg.data.store import VolumeStore, write_manifest
 from semantiseg.errors import DataError
+from semantiseg.output import check_folder, mark
 
 Row = dict[str, Any]
+
+VERB, OWN = "bench attach", ("*.h5", "manifest.parquet")
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,10 @@ def attach(release: Path, copy: Path, out: Path, *, workers: int = 1) -> Attache
         workers: processes.
 
     Raises:
+        OutputError: `out` is or holds what is read, or a folder of something else.
         DataError: the release is none, or none of its files is found.
     """
+    check_folder(out, verb=VERB, inputs=[release, copy], own=OWN)
     volumes = read_volumes(release)
     wanted = {row[name] for row in volumes for name in ("sha256_image", "sha256_label")}
     found = find(copy, wanted, workers=workers)
@@ -61,7 +66,7 @@ def attach(release: Path, copy: Path, out: Path, *, workers: int = 1) -> Attache
     present = [row for row in volumes if row["volume_id"] not in set(missing)]
     if not present:
         raise DataError(f"{copy}: expected files that the release speaks of, got none. Name the images' folder.")
-    out.mkdir(parents=True, exist_ok=True)
+    mark(out, verb=VERB)
     runner = Parallel(n_jobs=workers, return_as="generator")
     jobs = (delayed(_prepare)(case, out, rows) for case, rows in _cases(present, found))
     manifest = [row for rows in tqdm(runner(jobs), unit="case", desc="prepare", disable=None) for row in rows]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pandas as pd
 
-from semantiseg import __version__, files
+from semantiseg import __version__, files, output
 from semantiseg.bench.release.card import card, summary_of
 from semantiseg.bench.release.croissant import write_croissant
 from semantiseg.bench.release.tables import VOLUMES, write_tables
 from semantiseg.data.collections import read_cases
 from semantiseg.data.labels import read_mapping
-from semantiseg.errors import DataError
+
+VERB = "bench release"
 
 
 def release(
@@ -33,15 +33,15 @@ def release(
         File name without suffix -> rows.
 
     Raises:
-        DataError: something is missing, or `out` is a folder of something else.
+        OutputError: `out` is a folder of something else.
+        DataError: something is missing.
     """
-    if out.exists() and any(out.iterdir()) and not (out / "croissant.json").is_file():
-        raise DataError(f"{out}: expected no folder or an earlier release, got other files. Name another folder.")
-    partial = out.with_name(out.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    output.check_folder(out, verb=VERB, inputs=[raw, volumes, bench])
+    partial = out.with_name(f".{out.name}.partial")
+    output.renew(partial, verb=VERB)
     rows = write_tables(partial, bench, volumes, read_cases(raw, mapping=read_mapping(mapping)))
     table = pd.read_parquet(partial / VOLUMES)
     write_croissant(partial, rows=rows, version=__version__, summary=summary_of(table, rows), published=published)
     files.write(partial / "README.md", card(table, rows, version=__version__))
-    files.replace(partial, out)
+    files.replace(partial, out)  # its marker with it
     return rows

@@ -10,6 +10,7 @@ from semantiseg.data.official.fetch import fetch_collections
 from semantiseg.data.official.ledger import Ledger
 from semantiseg.data.official.registry import CHALLENGES, COLLECTIONS, DECATHLON_TASKS, KITS23_CASES, LICENCES, family
 from semantiseg.errors import DataError
+from semantiseg.output import claim
 
 
 def run(
@@ -29,13 +30,19 @@ def run(
             )
         yield f"{folder}: every fetched file is as recorded"
     elif by_hand is not None:
+        _claim(folder, inputs=[by_hand])
         yield from _told(folder, adopt(folder, by_hand))
     elif collections:
+        _claim(folder, inputs=[])
         yield from _told(folder, fetch_collections(folder, collections, limit=limit, jobs=jobs))
     else:
         for name in COLLECTIONS:
             yield f"{name:<22} {_cases(name):>5} cases  {LICENCES[family(name)]}"
         yield f"Name those to fetch: semantiseg fetch {folder} {COLLECTIONS[0]} KiTS23"
+
+
+def _claim(folder: Path, *, inputs: Sequence[Path]) -> None:
+    claim(folder, verb="fetch", inputs=inputs, own=(*COLLECTIONS, "sources.json", "fetched.json", ".*"))
 
 
 def _told(folder: Path, records: Sequence[dict[str, object]]) -> Iterator[str]:

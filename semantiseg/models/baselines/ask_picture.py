@@ -18,6 +18,7 @@ from semantiseg.models.baselines.baseline import Baseline
 from semantiseg.models.baselines.biomedparse.biomedparse import build as build_biomedparse
 from semantiseg.models.baselines.formula import MEANINGLESS, fill
 from semantiseg.models.baselines.picture import read_picture
+from semantiseg.output import check_folder, mark
 
 Box = tuple[float, float, float, float]
 """(top, left, bottom, right) in pixel edges of the picture."""
@@ -31,6 +32,8 @@ BY_FORMULA: Mapping[str, Callable[[], Baseline]] = {
     "imis_net": lambda: imis.ImisNet(fill(imis_network.ImisNetwork(imis_network.ImisSizes()), seed=0)),
 }
 """Baselines at their official size without any file."""
+
+VERB = "baselines ask"
 
 
 def ask_picture(
@@ -48,7 +51,7 @@ def ask_picture(
     Args:
         name: of a baseline.
         picture: PNG or JPEG; grey, RGB or 16 bits.
-        output: made if need be.
+        output: absent, empty, or of an earlier call.
         texts, boxes: prompts of one kind.
         weights: folder of all weights.
         formula: weights by formula instead of the official ones.
@@ -57,17 +60,19 @@ def ask_picture(
         A line for each mask: its file, its size, what it marks.
 
     Raises:
+        OutputError: `output` is a folder of something else.
         ParameterError: no such baseline, no prompt, or prompts of both kinds.
         DataError, ModelError, PromptError: the picture, the weights or a prompt cannot be used.
     """
     catalogue.entry(name)
     if bool(texts) == bool(boxes):
         raise ParameterError(f"{name}: expected sentences or boxes, got {len(texts)} and {len(boxes)}. Give one kind.")
+    check_folder(output, verb=VERB, inputs=[picture, weights])
     pixels = read_picture(picture)
     model = BY_FORMULA[name]() if formula else catalogue.open_baseline(name, weights)
     found = model.ask(pixels, texts=list(texts) or None, boxes=np.float32(boxes) if boxes else None) > 0.5
     labels = list(texts) or [f"box {' '.join(f'{edge:g}' for edge in box)}" for box in boxes]
-    output.mkdir(parents=True, exist_ok=True)
+    mark(output, verb=VERB)
     return [
         _write(
             mask, output / f"{picture.stem}_{name}_{number}{'_formula_weights' * formula}.png", label, formula=formula

@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from semantiseg import files
+from semantiseg import files, output
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
 from semantiseg.evaluation.sensitivity import join
@@ -38,6 +38,7 @@ def build(root: Path, folder: Path) -> Path:
     """Write the explorer of the test split into `folder`; return its page.
 
     Raises:
+        OutputError: the folder holds anything but an earlier explorer.
         DataError: the data are absent, no model was evaluated, or results and prompts belong to different runs.
     """
     if missing := absent(root):
@@ -51,8 +52,9 @@ def build(root: Path, folder: Path) -> Path:
     prompts = pd.read_parquet(root / "data/bench/prompts.parquet")
     prompts = prompts[prompts["split"] == "test"]
     answers = _answers(root / "data/results", prompts, models)
-    files.remove(folder)
-    shutil.copytree(Path(str(resources.files("semantiseg.report.explorer"))) / "static", folder)
+    output.renew(folder, verb="explorer", inputs=[root])
+    static = Path(str(resources.files("semantiseg.report.explorer"))) / "static"
+    shutil.copytree(static, folder, dirs_exist_ok=True)
     names = file_names(sorted(prompts["volume_id"].unique()))
     with VolumeStore(root / "data/volumes") as store:
         gates = {model: gate_maps(root / "data", model, store, prompts) for model in models}

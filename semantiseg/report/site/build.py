@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from semantiseg import files
+from semantiseg import output
 from semantiseg.errors import DataError
 from semantiseg.report.explorer import build as explorer
 from semantiseg.report.site import links, pages
@@ -16,7 +16,7 @@ EXPLORER = "explorer"
 
 
 def build(root: Path, folder: Path) -> list[str]:
-    """Write the site into `folder`, which it replaces.
+    """Write the site into `folder`, which it replaces if it made it.
 
     Args:
         root: the repository. Without data (a bare clone) the site has no case explorer, and says how to get it.
@@ -26,15 +26,17 @@ def build(root: Path, folder: Path) -> list[str]:
         What there is to know, one line each.
 
     Raises:
+        OutputError: the folder holds anything else, or the repository.
         DataError: a page does not build, or a link leads nowhere; all are named.
     """
+    output.check_folder(folder, verb="site", inputs=[root])
     with tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch) / "source"
         source.mkdir()
         notebooks = pages.gather(root, source)
         missing = explorer.absent(root)
         (source / "cases.md").write_text(_cases(missing), encoding="utf-8")
-        files.remove(folder)
+        output.renew(folder, verb="site", inputs=[root])
         _mkdocs(root, source, folder, notebooks)
         # A server's page for wrong addresses; its links start at the server's root, which a folder on disk has not.
         (folder / "404.html").unlink()
