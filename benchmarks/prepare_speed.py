@@ -17,9 +17,9 @@ from scipy import ndimage
 from semantiseg.bench.case_attributes import case_attributes
 from semantiseg.data import grid
 from semantiseg.data.case import Channel, SourceCase
+from semantiseg.data.intensity import ABDOMEN_HU
 from semantiseg.data.labels import KITS23
 from semantiseg.data.volume import load_volume
-from semantiseg.data.window import ABDOMEN_HU
 from semantiseg.errors import DataError
 
 TIMES_FASTER = 4.0
@@ -74,7 +74,7 @@ def attributes(root: Path) -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as scratch:
         case = write_case(Path(scratch))
         volume = load_volume(case, spacing_mm=1.0)
-    low, high = volume.windows["CT"]
+    low, high = volume.intensities["CT"].window
     facts = {
         "channel": "CT", "modality": "CT", "lateral": True, "midline": volume.midline, "spacing_mm": 1.0,
         "source_spacing_mm": list(volume.source_spacing_mm), "window_low": low, "window_high": high,

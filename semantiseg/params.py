@@ -49,6 +49,9 @@ class Prepare(Section):
         description="regular expression that matches the patient at the start of a case's name, or empty"
     )
     patient_table: str = Field(description="CSV file with the columns case and patient, or empty")
+    intensity: Literal["", "HU", "HU+1024", "rescaled", "z-scored"] = Field(
+        description="scale of users' CT; empty recognises it from the data"
+    )
 
 
 class Prompts(Section):

@@ -17,6 +17,7 @@ from scipy import ndimage, spatial
 from semantiseg.bench.clause import Clause
 from semantiseg.bench.evaluate import components
 from semantiseg.conventions import Mask, Slice
+from semantiseg.data.intensity import in_hounsfield
 from semantiseg.errors import PromptError
 
 SHELL_MM = (2.0, 6.0)
@@ -75,7 +76,7 @@ def measure(
         mask: the target, `[H, W]`.
         reference: what it is compared with, `[H, W]`, disjoint from the target (see `bench/reference.py`).
         modality: CT (differences in HU through `window`) or MR.
-        window: intensities that 0 and 1 stand for; HU on CT, unless it starts at 0 (rescaled CT).
+        window: intensities that 0 and 1 stand for; HU on CT, unless it was rescaled (`in_hounsfield`).
         spacing_mm: pixel edge.
 
     Raises:
@@ -168,7 +169,7 @@ def _contrast(difference: float, spread: float, modality: str, window: tuple[flo
     values = (
         ("hypodense", "isodense", "hyperdense") if modality == "CT" else ("hypointense", "isointense", "hyperintense")
     )
-    if modality == "CT" and window[0] < 0:
+    if modality == "CT" and in_hounsfield(window[0]):
         number, unit, iso, band = difference * (window[1] - window[0]), "HU", CT_ISO_HU, CT_BAND_HU
     else:
         number, unit, iso, band = difference / spread, "sd", MR_ISO_SD, MR_BAND_SD

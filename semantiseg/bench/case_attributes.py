@@ -18,6 +18,7 @@ from semantiseg.bench.region_position import nearest, place, surface
 from semantiseg.bench.space import PAIRED
 from semantiseg.conventions import LabelArray, Mask
 from semantiseg.data.cluster import for_each
+from semantiseg.data.intensity import in_hounsfield
 from semantiseg.data.store import VolumeStore
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ def _surroundings(case: _Case, item: Structure) -> list[Surroundings]:
 
 
 def _intensity(image: NDArray[np.floating], around: Surroundings, row: dict[str, Any]) -> Iterator[Measurement]:
-    hounsfield = row["modality"] == "CT" and row["window_low"] < 0
+    hounsfield = row["modality"] == "CT" and in_hounsfield(row["window_low"])
     unit = float(row["window_high"] - row["window_low"]) if hounsfield else 1.0
     for one in measured.intensity(image, around, unit=unit):
         if hounsfield or one.unit != "HU":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,10 @@ def ablation(output: Path, seeds: tuple[int, ...], names: tuple[str, ...], steps
 @click.option("--compose", is_flag=True, help="Read the sentence to a program and ask the model its nouns.")
 @click.option("--modality", type=click.Choice(["CT", "MR"]), help="Told from the values if not given.")
 @click.option("--site", type=click.Choice(["abdomen", "lung"]), default="abdomen", show_default=True, help="CT window.")
+@click.option(
+    "--intensity", type=click.Choice(["HU", "HU+1024", "rescaled", "z-scored"]), default="",
+    help="Scale of a CT; recognised if not given.",
+)  # fmt: skip
 @click.option("--channel", type=int, help="Of a 4D image, counted from 0.")
 @click.option("--spacing-mm", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True)
 @click.option(
@@ -69,7 +74,7 @@ def segment(image: Path, sentences: tuple[str, ...], **options: Any) -> None:
     """Mark what each SENTENCE asks for in a NIfTI IMAGE; write the masks in the image's geometry."""
     from semantiseg.report.segment import segment_file
 
-    for marked in segment_file(image, sentences, **options):
+    for marked in segment_file(image, sentences, tell=partial(click.echo, err=True), **options):
         # An argument that is no UTF-8 comes with lone surrogates, which no terminal takes.
         click.echo(f"{marked.text}: {marked}".encode("utf-8", "backslashreplace").decode())
 

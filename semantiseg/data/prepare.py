@@ -16,6 +16,7 @@ from semantiseg.data import nifti
 from semantiseg.data.case import Channel, SourceCase
 from semantiseg.data.cluster import for_each
 from semantiseg.data.collections import read_cases, with_patients
+from semantiseg.data.intensity import Stated
 from semantiseg.data.labels import read_mapping
 from semantiseg.data.split import split_patients
 from semantiseg.data.store import read_manifest, write_case, write_manifest
@@ -39,6 +40,7 @@ def prepare(
     mapping: str = "",
     patient_pattern: str = "",
     patient_table: str = "",
+    intensity: Stated = "",
     workers: int | None = None,
 ) -> pd.DataFrame:
     """Prepare all cases of all collections below `raw`.
@@ -55,6 +57,7 @@ def prepare(
         mapping: YAML file for labels that the ontology does not know, or empty.
         patient_pattern, patient_table: who is who in users' collections, see `patients.tell_apart`; how it was told
             is printed.
+        intensity: scale of users' CT, see `intensity.recognise`; "" recognises it.
         workers: processes; all cores by default.
 
     Returns:
@@ -83,7 +86,9 @@ def prepare(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        rows = _prepare_all(cases, partial, spacing_mm=spacing_mm, workers=workers or os.cpu_count() or 1)
+        processes = workers or os.cpu_count() or 1
+        rows = _prepare_all(cases, partial, spacing_mm=spacing_mm, stated=intensity, workers=processes)
+        require_one_scale(rows)
         same = duplicated_patients(rows)
         for row in rows:
             row["patient_id"] = same.get(row["patient_id"], row["patient_id"])
@@ -95,6 +100,25 @@ def prepare(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return read_manifest(volumes)
+
+
+def require_one_scale(rows: list[dict[str, Any]]) -> None:
+    """Stop where the CT of one collection was taken for several scales: at least one of them was taken wrongly.
+
+    Raises:
+        DataError: with a case of each scale and what to set.
+    """
+    cases: dict[str, dict[str, list[str]]] = {}
+    for row in rows:
+        if row["modality"] == "CT":
+            cases.setdefault(row["collection"], {}).setdefault(row["intensity"], []).append(row["case_id"])
+    for collection, scales in cases.items():
+        if len(scales) > 1:
+            counts = ", ".join(f"{scale} in {len(names)} cases such as {names[0]}" for scale, names in scales.items())
+            raise DataError(
+                f"{collection}: expected CT on one scale, got {counts}. Say what all are: --set prepare.intensity=HU "
+                "(or HU+1024, rescaled, z-scored), or leave the others out."
+            )
 
 
 def duplicated_patients(rows: list[dict[str, Any]]) -> dict[str, str]:
@@ -121,9 +145,11 @@ def duplicated_patients(rows: list[dict[str, Any]]) -> dict[str, str]:
     return same
 
 
-def _prepare_all(cases: list[SourceCase], folder: Path, *, spacing_mm: float, workers: int) -> list[dict[str, Any]]:
+def _prepare_all(
+    cases: list[SourceCase], folder: Path, *, spacing_mm: float, stated: Stated, workers: int
+) -> list[dict[str, Any]]:
     """Manifest rows of all cases; all faults are gathered first, so that a user mends them in one go."""
-    calls = [((case, folder), {"spacing_mm": spacing_mm}) for case in cases]
+    calls = [((case, folder), {"spacing_mm": spacing_mm, "stated": stated}) for case in cases]
     done = for_each(_attempt, calls, workers=workers)
     rows: list[dict[str, Any]] = []
     faults: list[str] = []
@@ -138,21 +164,25 @@ def _prepare_all(cases: list[SourceCase], folder: Path, *, spacing_mm: float, wo
     return rows
 
 
-def _attempt(case: SourceCase, folder: Path, *, spacing_mm: float) -> tuple[list[dict[str, Any]], str]:
+def _attempt(
+    case: SourceCase, folder: Path, *, spacing_mm: float, stated: Stated
+) -> tuple[list[dict[str, Any]], str]:
     """Prepare one case; a fault in the data comes back as text with the case's name."""
     try:
-        return prepare_case(case, folder, spacing_mm=spacing_mm), ""
+        return prepare_case(case, folder, spacing_mm=spacing_mm, stated=stated), ""
     except DataError as error:
         return [], f"case {case.case_id} of {case.collection}: {error}"
 
 
-def prepare_case(case: SourceCase, folder: Path, *, spacing_mm: float) -> list[dict[str, Any]]:
+def prepare_case(
+    case: SourceCase, folder: Path, *, spacing_mm: float, stated: Stated = ""
+) -> list[dict[str, Any]]:
     """Write `<case_id>.h5` into `folder`; returns one manifest row a channel, all but the split.
 
     Raises:
         DataError: the case cannot be used.
     """
-    volume = load_volume(case, spacing_mm=spacing_mm)
+    volume = load_volume(case, spacing_mm=spacing_mm, stated=stated)
     file = f"{case.case_id}.h5"
     write_case(
         folder / file,
@@ -171,7 +201,7 @@ def _row(
     case: SourceCase, channel: Channel, volume: Volume, *, file: str, hashes: Mapping[Path, str]
 ) -> dict[str, Any]:
     depth, height, width = volume.labels.shape
-    low, high = volume.windows[channel.name]
+    found = volume.intensities[channel.name]
     return {
         "volume_id": f"{case.case_id}:{channel.name}",
         "case_id": case.case_id,
@@ -187,8 +217,9 @@ def _row(
         "spacing_mm": volume.spacing_mm,
         "source_spacing_mm": list(volume.source_spacing_mm),
         "source_axes": volume.source_axes,
-        "window_low": low,
-        "window_high": high,
+        "intensity": found.scale,
+        "window_low": found.low,
+        "window_high": found.high,
         "midline": volume.midline,
         "sha256_image": hashes[channel.path],
         "sha256_label": hashes[case.label],

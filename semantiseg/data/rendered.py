@@ -15,6 +15,7 @@ import numpy as np
 
 from semantiseg.conventions import LabelArray
 from semantiseg.data import grid, nifti, window
+from semantiseg.data.intensity import recognise
 from semantiseg.data.labels import KITS23
 from semantiseg.data.phantom.render import render_ct
 from semantiseg.data.phantom.stream import stream
@@ -65,7 +66,7 @@ def _write(path: Path, volumes: Path, *, spacing_mm: float, seed: int) -> dict[s
         labels.transpose(2, 1, 0), KITS23_TISSUES, spacing=(spacing_mm,) * 3, rng=stream(seed, case_id, "rendered")
     )
     image = scan.transpose(2, 1, 0).astype(np.float32)
-    limits = window.window(image, modality="CT", origin="official", leaves=tuple(KITS23.values()))
+    limits = recognise(image, modality="CT", origin="official", leaves=tuple(KITS23.values())).window
     write_case(
         volumes / f"{case_id}.h5", images={"CT": window.shown(image, limits)}, labels=labels, affine=np.eye(4),
         spacing_mm=spacing_mm, midline=midline, structures=KITS23,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,14 +14,12 @@ from numpy.typing import NDArray
 from semantiseg.conventions import Modality
 from semantiseg.data import grid, nifti, window
 from semantiseg.data.case import Channel
+from semantiseg.data.intensity import Intensity, Stated, modality_of, recognise
 from semantiseg.data.nifti import Affine
 from semantiseg.errors import DataError
 
 Site = Literal["abdomen", "lung"]
 """Window of a CT; see `data/window.py`."""
-
-HOUNSFIELD_BELOW = -100
-"""An image with values below this is taken for a CT where nothing is said: MR is not negative."""
 
 _RAS = np.array([[0, 1], [1, 1], [2, 1]])
 
@@ -32,7 +30,7 @@ class Scan:
 
     Attributes:
         image: `[D, H, W]` in [0, 1], axes as in `conventions.py`.
-        modality: CT or MR.
+        intensity: CT or MR, on which scale, by what evidence, and which intensities are shown.
         spacing_mm: voxel edge (a single slice keeps its thickness).
         midline: column of the mid-sagittal plane.
         path: the file.
@@ -42,7 +40,7 @@ class Scan:
     """
 
     image: NDArray[np.float32]
-    modality: Modality
+    intensity: Intensity
     spacing_mm: float
     midline: float
     path: Path
@@ -58,6 +56,11 @@ class Scan:
         back = tuple(_inverse(where, count) for where, count in zip(self.positions, turned, strict=True))
         at_voxels = grid.resample_image(np.asarray(values, np.float32), back).transpose(2, 1, 0)
         return apply_orientation(at_voxels, ornt_transform(_RAS, orientation)).reshape(self.shape)
+
+    @property
+    def modality(self) -> Modality:
+        """CT or MR."""
+        return self.intensity.modality
 
     @property
     def voxel_ml(self) -> float:
@@ -78,6 +81,7 @@ def read_scan(
     site: Site = "abdomen",
     channel: int | None = None,
     spacing_mm: float = 1.0,
+    stated: Stated = "",
 ) -> Scan:
     """Read a NIfTI image (one slice or a volume) and prepare it as the training images were.
 
@@ -87,6 +91,7 @@ def read_scan(
         site: which window a CT gets.
         channel: position along the fourth axis of a multi-channel file.
         spacing_mm: voxel edge that the model was trained with.
+        stated: scale of a CT, see `intensity.recognise`; "" recognises it.
 
     Raises:
         DataError: no usable NIfTI file, several channels and none chosen, or slices that are not axial pictures.
@@ -96,9 +101,12 @@ def read_scan(
     shape = values.shape
     source = Channel(name="image", modality=modality or "CT", path=path)
     image = nifti.image_values(values[..., None] if values.ndim == 2 else values, source)
-    kind: Modality = modality or ("CT" if image.min() < HOUNSFIELD_BELOW else "MR")
+    kind, why = (modality, "") if modality else modality_of(image)
     try:
-        limits = window.window(image, modality=kind, origin="user", leaves=("lung",) if site == "lung" else ())
+        found = recognise(
+            image, modality=kind, origin="user", leaves=("lung",) if site == "lung" else (), stated=stated
+        )
+        found = replace(found, evidence="; ".join(filter(None, (why, found.evidence))))
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
     turned = grid.to_canonical(image, affine)[0]
@@ -113,10 +121,10 @@ def read_scan(
         for size, edge in zip(turned.shape, (superior, anterior, right), strict=True)
     )
     resampled = grid.resample_image(turned, positions)
-    body = resampled > window.body_threshold(image, limits, modality=kind)
+    body = resampled > window.body_threshold(image, found)
     return Scan(
-        image=window.shown(resampled, limits), modality=kind, spacing_mm=spacing_mm, midline=window.midline(body),
-        path=Path(path), shape=shape, affine=affine, positions=positions,
+        image=window.shown(resampled, found.window), intensity=found, spacing_mm=spacing_mm,
+        midline=window.midline(body), path=Path(path), shape=shape, affine=affine, positions=positions,
     )  # fmt: skip
 
 

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semantiseg.conventions import LabelArray
-from semantiseg.data import grid, nifti, window
+from semantiseg.data import grid, intensity, nifti, window
 from semantiseg.data.case import Channel, SourceCase
+from semantiseg.data.intensity import Intensity, Stated
 from semantiseg.data.nifti import Affine
 from semantiseg.errors import DataError
 
@@ -22,7 +23,7 @@ class Volume:
 
     Attributes:
         images: channel -> `[D, H, W]`, values in [0, 1].
-        windows: channel -> source intensities that became 0 and 1.
+        intensities: channel -> what its numbers were, and which of them became 0 and 1.
         labels: `[D, H, W]`; numbers are keys of `structures`.
         structures: label number -> leaf key; numbers of one leaf are merged.
         affine: index (w, h, d) to RAS millimetres.
@@ -33,7 +34,7 @@ class Volume:
     """
 
     images: Mapping[str, NDArray[np.float32]]
-    windows: Mapping[str, tuple[float, float]]
+    intensities: Mapping[str, Intensity]
     labels: LabelArray
     structures: Mapping[int, str]
     affine: Affine
@@ -43,8 +44,10 @@ class Volume:
     midline: float
 
 
-def load_volume(case: SourceCase, *, spacing_mm: float) -> Volume:
+def load_volume(case: SourceCase, *, spacing_mm: float, stated: Stated = "") -> Volume:
     """Read a case and bring it to the project's one grid (see docs/architecture.md).
+
+    `stated` is what the user says of CT, see `intensity.recognise`.
 
     Raises:
         DataError: names the file at fault and what to do; see `nifti.py` for what is checked.
@@ -65,17 +68,17 @@ def load_volume(case: SourceCase, *, spacing_mm: float) -> Volume:
         grid.sampling(size, edge_mm=edge, spacing_mm=spacing_mm)
         for size, edge in zip(labels.shape, (superior, anterior, right), strict=True)
     )
-    images, windows = {}, {}
+    images, intensities = {}, {}
     body = np.zeros([len(where) for where in positions], dtype=bool)
     for channel, image in _channel_images(case, label_shape=raw.shape[:3], label_affine=affine):
-        limits = _window(image, channel, case)
-        inside = window.body_threshold(image, limits, modality=channel.modality)
+        found = _intensity(image, channel, case, stated=stated)
+        inside = window.body_threshold(image, found)
         resampled = grid.resample_image(grid.to_canonical(image, affine)[0], positions)
         body |= resampled > inside
-        images[channel.name], windows[channel.name] = window.shown(resampled, limits), limits
+        images[channel.name], intensities[channel.name] = window.shown(resampled, found.window), found
     return Volume(
         images=images,
-        windows=windows,
+        intensities=intensities,
         labels=grid.resample_labels(labels, positions),
         structures=structures,
         affine=grid.resampled_affine(canonical, positions),
@@ -107,10 +110,11 @@ def _channel_images(case: SourceCase, *, label_shape: tuple[int, ...], label_aff
         yield channel, image
 
 
-def _window(image: NDArray[np.float32], channel: Channel, case: SourceCase) -> tuple[float, float]:
+def _intensity(image: NDArray[np.float32], channel: Channel, case: SourceCase, *, stated: Stated) -> Intensity:
+    leaves = tuple(case.structures.values())
     try:
-        return window.window(
-            image, modality=channel.modality, origin=case.origin, leaves=tuple(case.structures.values())
+        return intensity.recognise(
+            image, modality=channel.modality, origin=case.origin, leaves=leaves, stated=stated
         )
     except DataError as error:
         raise DataError(f"{channel.path}: {error}") from None

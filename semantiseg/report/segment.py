@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from semantiseg import files
 from semantiseg.conventions import Modality
+from semantiseg.data.intensity import Stated
 from semantiseg.data.scan import Scan, Site, read_scan, write_masks
 from semantiseg.errors import DataError, ModelError, PromptError
 from semantiseg.output import check_file
@@ -63,7 +64,9 @@ def segment_file(
     site: Site = "abdomen",
     channel: int | None = None,
     spacing_mm: float = 1.0,
+    intensity: Stated = "",
     accelerator: Accelerator = "cpu",
+    tell: Callable[[str], object] | None = None,
 ) -> list[Marked]:
     """Answer sentences about an image and write their masks in its own geometry; every slice is encoded once.
 
@@ -77,7 +80,9 @@ def segment_file(
             sentence as it stands.
         asking: how a reader's language model is asked, see `open_reader`.
         modality, site, channel, spacing_mm: see `data.scan.read_scan`.
+        intensity: scale of a CT, "" to recognise it (`data.intensity`).
         accelerator: where the model answers.
+        tell: called with a sentence that says which modality, scale and window the file got, before the work.
 
     Raises:
         OutputError: an output is the image, lies in the model, or is the other output.
@@ -101,7 +106,9 @@ def segment_file(
     read = None if reader is None else open_reader(reader, **asking or {})
     network = load_model(model, accelerator=accelerator)
     open_encoder(network.text_encoder).tokenize(texts)  # refuses what is too long
-    scan = read_scan(image, modality=modality, site=site, channel=channel, spacing_mm=spacing_mm)
+    scan = read_scan(image, modality=modality, site=site, channel=channel, spacing_mm=spacing_mm, stated=intensity)
+    if tell is not None:
+        tell(f"{image}: {scan.intensity}")
     soft, heard = _ask(network, scan, texts, read)
     masks = np.stack([scan.in_file_order(values) > THRESHOLD for values in soft])
     marked = [_marked(*item, scan) for item in zip(texts, heard, masks, soft, strict=True)]

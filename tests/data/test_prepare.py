@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from semantiseg.data.prepare import duplicated_patients, prepare
+from semantiseg.data.prepare import duplicated_patients, prepare, require_one_scale
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError, ParameterError
 
@@ -15,7 +15,7 @@ ARGUMENTS = {"spacing_mm": 1.0, "test_share": 0.25, "validation_share": 0.1, "se
 
 COLUMNS = (
     "case_id patient_id collection origin modality channel file depth height width spacing_mm source_spacing_mm "
-    "source_axes window_low window_high midline sha256_image sha256_label leaves lateral split"
+    "source_axes intensity window_low window_high midline sha256_image sha256_label leaves lateral split"
 ).split()
 
 
@@ -160,3 +160,13 @@ def test_chains_of_equal_scans_are_one_patient():
             [("d", "1"), ("b", "1"), ("b", "2"), ("c", "2"), ("a", "3"), ("c", "3"), ("e", "4")]]  # fmt: skip
     with pytest.warns(UserWarning):
         assert duplicated_patients(rows) == {"b": "a", "c": "a", "d": "a"}
+
+
+def test_ct_of_two_scales_in_one_collection_stops_with_the_parameter_to_set():
+    rows = [
+        {"modality": "CT", "collection": "Mine", "intensity": scale, "case_id": f"case {number}"}
+        for number, scale in enumerate(["HU", "HU", "8-bit"])
+    ]
+    with pytest.raises(DataError, match="HU in 2 cases such as case 0, 8-bit in 1 cases such as case 2.*--set prepare"):
+        require_one_scale(rows)
+    require_one_scale(rows[:2])

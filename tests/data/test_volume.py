@@ -55,7 +55,7 @@ def test_a_four_channel_file_gives_each_channel_its_own_values(collection):
     folder.add("case", both)
     volume = load_volume(read_cases(folder.raw)[0], spacing_mm=1.0)
     for index, name in enumerate(("T2", "ADC")):
-        low, high = volume.windows[name]
+        low, high = volume.intensities[name].window
         assert (low, high) == pytest.approx(tuple(np.percentile(both[..., index], [0.5, 99.5])))
     assert not np.allclose(volume.images["T2"], volume.images["ADC"])
 
@@ -81,7 +81,7 @@ def test_real_right_kidneys_lie_on_the_patients_right_and_left_ones_left(shared,
         volume = load_volume(case, spacing_mm=1.0)
         assert volume.labels.shape == (1, 399, 399)
         assert volume.source_axes == "LAS"
-        assert (volume.windows["CT"]) == (0.0, 255.0)
+        assert volume.intensities["CT"].window == (0.0, 255.0)
         number = {leaf: number for number, leaf in volume.structures.items()}
         for leaf in seen:
             columns = np.nonzero(volume.labels == number[leaf])[2]
