@@ -23,7 +23,7 @@ from semantiseg.bench.export import (
     write_table,
 )
 from semantiseg.bench.goals import COLUMNS as PLANNED_COLUMNS
-from semantiseg.bench.scene import views_of
+from semantiseg.bench.scene import scenes_of
 from semantiseg.bench.training_questions import training_rows
 from semantiseg.bench.verification import Verdict, verify_case
 from semantiseg.data.cluster import for_each
@@ -152,14 +152,14 @@ def _plan_case(
     if not drawn:
         return []
     with VolumeStore(volumes) as store:
-        views = [view for view in views_of(store, case_id) if view.volume_id in drawn]
+        scenes = [scene for scene in scenes_of(store, case_id) if scene.volume_id in drawn]
     planned = []
-    for view in views:
-        plan = plan_volume(view, minimum_pixels=minimum_pixels, seed=seed)
+    for scene in scenes:
+        plan = plan_volume(scene, minimum_pixels=minimum_pixels, seed=seed)
         rows = []
-        if view.facts["split"] != "test":
+        if scene.facts["split"] != "test":
             rows = training_rows(
-                view, minimum_pixels=minimum_pixels, slices_per_volume=slices_per_volume,
+                scene, minimum_pixels=minimum_pixels, slices_per_volume=slices_per_volume,
                 texts_per_question=texts_per_question, seed=seed,
             )  # fmt: skip
         planned.append((plan, rows))

@@ -17,13 +17,12 @@ import pandas as pd
 from semantiseg.bench.clause import Clause
 from semantiseg.bench.clinical import Sentence, sentences
 from semantiseg.bench.core import best_slices
-from semantiseg.bench.evaluate import is_defined
 from semantiseg.bench.grammar import render
 from semantiseg.bench.ontology import structure
 from semantiseg.bench.program import Program, atoms
 from semantiseg.bench.prompt import COLUMNS, prompt_row
 from semantiseg.bench.question import Question
-from semantiseg.bench.scene import View, views_of
+from semantiseg.bench.scene import Scene, scenes_of
 from semantiseg.bench.verification import Judge
 from semantiseg.data.phantom.stream import stream
 from semantiseg.data.store import VolumeStore
@@ -62,16 +61,16 @@ def clinical_questions(
     with VolumeStore(volumes) as store:
         manifest = store.manifest
         for case_id in sorted(manifest.loc[manifest["split"] == "test", "case_id"].unique()):
-            for view in views_of(store, case_id):
-                judge = Judge(store, view.volume_id)
-                found = _ask(view, judge, sorted(pool, key=lambda item: used[item.text]), minimum_pixels, seed)
+            for scene in scenes_of(store, case_id):
+                judge = Judge.reading(store, scene.volume_id)
+                found = _ask(scene, judge, sorted(pool, key=lambda item: used[item.text]), minimum_pixels, seed)
                 used.update(row["text"] for row in found)
                 rows += found
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     return table.sort_values(["volume_id", "slice", "program", "text"], ignore_index=True)
 
 
-def _ask(view: View, judge: Judge, pool: Sequence[Sentence], minimum_pixels: int, seed: int) -> list[Row]:
+def _ask(scene: Scene, judge: Judge, pool: Sequence[Sentence], minimum_pixels: int, seed: int) -> list[Row]:
     """Up to `PER_VOLUME` questions of a volume, from the front of `pool`."""
     known: dict[tuple[Program, tuple[Clause, ...]], Question | None] = {}
     rows: list[Row] = []
@@ -80,32 +79,32 @@ def _ask(view: View, judge: Judge, pool: Sequence[Sentence], minimum_pixels: int
             break
         key = (sentence.program, sentence.clauses)
         if key not in known:
-            verified = _verified(view, judge, sentence, minimum_pixels=minimum_pixels, seed=seed)
+            verified = _verified(scene, judge, sentence, minimum_pixels=minimum_pixels, seed=seed)
             known[key] = next(verified, None)
         question = known[key]
         if question is not None:
-            rows.append(prompt_row(view, question, sentence.text, suite=SUITE, phrasing=SUITE))
+            rows.append(prompt_row(scene, question, sentence.text, suite=SUITE, phrasing=SUITE))
     return rows
 
 
-def _verified(view: View, judge: Judge, sentence: Sentence, *, minimum_pixels: int, seed: int) -> Iterator[Question]:
+def _verified(scene: Scene, judge: Judge, sentence: Sentence, *, minimum_pixels: int, seed: int) -> Iterator[Question]:
     """The sentence's question on slices that allow it, as the verifier accepts it in plain words."""
-    if not _askable(view, sentence.program):
+    if not _askable(scene, sentence.program):
         return
-    rng = stream(seed, view.volume_id, SUITE, str(sentence.program))
+    rng = stream(seed, scene.volume_id, SUITE, str(sentence.program))
     count = SLICES_TRIED if sentence.clauses else 1
-    for asked in best_slices(view, sentence.program, count, minimum_pixels=minimum_pixels):
+    for asked in best_slices(scene, sentence.program, count, minimum_pixels=minimum_pixels):
         question = Question(sentence.level, sentence.kind, asked, sentence.clauses)
         words = render(sentence.program, sentence.clauses, part="seen", rng=rng)
-        row = prompt_row(view, question, words, suite=SUITE, phrasing=SUITE)
+        row = prompt_row(scene, question, words, suite=SUITE, phrasing=SUITE)
         if not judge.reasons(row, words):
             yield question
 
 
-def _askable(view: View, program: Program) -> bool:
+def _askable(scene: Scene, program: Program) -> bool:
     """Whether the collection labels what the program names, and the channel shows it."""
     seen = all(
-        (channels := structure(item.key).channels) is None or view.facts["channel"] in channels
+        (channels := structure(item.key).channels) is None or scene.facts["channel"] in channels
         for item in atoms(program)
     )
-    return seen and is_defined(program, view.scene.structures)
+    return seen and scene.labels_all_of(program)

@@ -11,7 +11,7 @@ import numpy as np
 from semantiseg.bench.feasible import Asked, ask
 from semantiseg.bench.program import Program, atom, subject
 from semantiseg.bench.question import Question, composition, description, name
-from semantiseg.bench.scene import View
+from semantiseg.bench.scene import Scene
 from semantiseg.conventions import LEVELS
 
 PER_LEVEL = 3
@@ -53,24 +53,24 @@ def choose(options: Sequence[Question], count: int, rng: np.random.Generator) ->
 
 
 def core_options(
-    view: View, space: list[tuple[str, Program]], rng: np.random.Generator, *,
+    scene: Scene, space: list[tuple[str, Program]], rng: np.random.Generator, *,
     best: Callable[[Program, int], list[Asked]],
 ) -> list[Question]:  # fmt: skip
     """All questions of the volume that the core may be chosen from, each on the slices that show its target best.
 
     `best(program, count)` gives the program asked on up to `count` of them: `best_slices`, or what it once gave.
     """
-    named = [asked for item in view.structures for asked in best(atom(item.key), PER_LEVEL)]
-    described = [question for asked in named for question in _descriptions(view, asked, rng)]
-    composed = [composition(view, kind, asked, rng) for kind, program in space for asked in best(program, 2)]
+    named = [asked for item in scene.askable for asked in best(atom(item.key), PER_LEVEL)]
+    described = [question for asked in named for question in _descriptions(scene, asked, rng)]
+    composed = [composition(scene, kind, asked, rng) for kind, program in space for asked in best(program, 2)]
     # One structure on one slice still has several names: the words will differ.
     repeated = [asked for _ in range(PER_LEVEL) for asked in named][: max(PER_LEVEL, len(named))]
     return [*map(name, repeated), *described, *composed]
 
 
-def best_slices(view: View, program: Program, count: int, *, minimum_pixels: int) -> list[Asked]:
+def best_slices(scene: Scene, program: Program, count: int, *, minimum_pixels: int) -> list[Asked]:
     """The program asked on up to `count` slices that lie apart, largest target first."""
-    areas = view.scene.areas(program)
+    areas = scene.areas(program)
     order = [
         int(index) for index in np.argsort(-areas, kind="stable")[: SLICES_TRIED * 2] if areas[index] >= minimum_pixels
     ]
@@ -79,17 +79,17 @@ def best_slices(view: View, program: Program, count: int, *, minimum_pixels: int
     for index in order:
         if len(found) == count or len(tried) == SLICES_TRIED:
             break
-        if any(abs(index - asked.index) * view.scene.spacing_mm < APART_MM for asked in found):
+        if any(abs(index - asked.index) * scene.spacing_mm < APART_MM for asked in found):
             continue
         tried.append(index)
-        asked = ask(view.scene, program, index, minimum_pixels=minimum_pixels)
+        asked = ask(scene, program, index, minimum_pixels=minimum_pixels)
         if asked is not None:
             found.append(asked)
     return found
 
 
-def _descriptions(view: View, asked: Asked, rng: np.random.Generator) -> list[Question]:
-    drawn = [description(view, asked, rng) for _ in range(DESCRIPTIONS_DRAWN)]
+def _descriptions(scene: Scene, asked: Asked, rng: np.random.Generator) -> list[Question]:
+    drawn = [description(scene, asked, rng) for _ in range(DESCRIPTIONS_DRAWN)]
     return list({question.signature: question for question in drawn if question is not None}.values())
 
 

@@ -64,6 +64,14 @@ def is_defined(program: Program, structures: Mapping[int, str]) -> bool:
     )
 
 
+def leaves_of(program: Program) -> set[str]:
+    """Leaves that the program's value can be made of (not those that only place it)."""
+    if program.is_atom:
+        return set(program.structure.leaves)
+    consist = program.children if program.operation == "union" else program.children[:1]
+    return set().union(*map(leaves_of, consist))
+
+
 def components(mask: Mask) -> tuple[NDArray[np.int32], int]:
     """Connected components, corners and edges connecting (8 neighbours on a slice, 26 in a volume)."""
     return ndimage.label(mask, structure=np.ones((3,) * mask.ndim))

@@ -35,7 +35,7 @@ def examine(volumes: Path, candidates: pd.DataFrame, *, seed: int) -> pd.DataFra
     mutants: dict[str, list[tuple[Mutant, list[str]]]] = defaultdict(list)
     with VolumeStore(volumes) as store:
         for volume_id, rows in candidates.groupby("volume_id"):
-            judge, mutator = Judge(store, str(volume_id)), Mutator(store, str(volume_id), seed=seed)
+            judge, mutator = Judge.reading(store, str(volume_id)), Mutator(store, str(volume_id), seed=seed)
             for row in rows.to_dict("records"):
                 for mutant in mutator.of(row):
                     mutants[mutant.kind].append((mutant, judge.reasons(mutant.row, mutant.text)))

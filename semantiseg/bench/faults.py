@@ -34,7 +34,7 @@ def notice_faults(volumes: Path, prompts: pd.DataFrame, *, seed: int) -> pd.Data
     reasons: dict[str, list[str]] = defaultdict(list)
     with VolumeStore(volumes) as store:
         for volume_id, rows in asked.groupby("volume_id"):
-            judge = Judge(store, volume_id)
+            judge = Judge.reading(store, volume_id)
             for fault, row, text in plant(rows.to_dict("records"), seed=seed):
                 reasons[fault].append("; ".join(judge.reasons(row, text)))
     table = [

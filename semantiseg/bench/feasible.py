@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from semantiseg.bench.evaluate import components
-from semantiseg.bench.ontology import structure
+from semantiseg.bench.evaluate import components, leaves_of
+from semantiseg.bench.labelled_slice import LabelledSlice
 from semantiseg.bench.program import Program, subject
 from semantiseg.bench.scene import Scene
 from semantiseg.bench.space import SCATTERED
@@ -63,32 +63,30 @@ def ask(scene: Scene, program: Program, index: int, *, minimum_pixels: int) -> A
     """
     if scene.areas(program)[index] == 0:
         return None
-    target = scene.on_slice(program, index)
-    pixels = int(target.sum())
+    shown = scene.axial(index)
+    pixels = shown.pixels(program)
     if pixels < minimum_pixels:
         return None
-    whole = scene.on_slice(scene.parent(program), index)
-    changed = int((target ^ whole).sum())
-    if not program.is_atom and changed < max(VACUOUS_PIXELS, VACUOUS_SHARE * whole.sum()):
+    whole = shown.pixels(shown.parent(program))
+    if not program.is_atom and shown.changed(program) < max(VACUOUS_PIXELS, VACUOUS_SHARE * whole):
         return None
     agreement = scene.agreement(program, index)
-    facts = decisive(scene, program, index)
+    facts = decisive(shown, program)
     if agreement < AGREEMENT or facts is None:
         return None
-    return Asked(program, index, pixels, int(whole.sum()), {"agreement": round(agreement, 4), **facts})
+    return Asked(program, index, pixels, whole, {"agreement": round(agreement, 4), **facts})
 
 
 def ask_absent(scene: Scene, program: Program, index: int) -> Asked | None:
     """The program asked on a slice where its target does not exist, neither on the slice nor in the volume's cut."""
-    if scene.on_slice(program, index).any() or scene.areas(program)[index]:
+    shown = scene.axial(index)
+    if shown.mask(program).any() or scene.areas(program)[index]:
         return None
-    facts = decisive(scene, program, index)
-    if facts is None:
-        return None
-    return Asked(program, index, 0, int(scene.on_slice(scene.parent(program), index).sum()), facts)
+    facts = decisive(shown, program)
+    return None if facts is None else Asked(program, index, 0, shown.pixels(shown.parent(program)), facts)
 
 
-def decisive(scene: Scene, program: Program, index: int) -> dict[str, float] | None:
+def decisive(shown: LabelledSlice, program: Program) -> dict[str, float] | None:
     """What every node of the program clears its limits by, or None if one does not.
 
     Keys name what was checked: `side_mm`, `size_ratio`, `inside`, `outside`, `excluded_pixels`, `facing_mm`,
@@ -97,51 +95,51 @@ def decisive(scene: Scene, program: Program, index: int) -> dict[str, float] | N
     facts: dict[str, float] = {}
     for node in program.walk():
         check = _CHECKS.get(node.operation)
-        found = check(scene, node, index) if check else {}
+        found = check(shown, node) if check else {}
         if found is None:
             return None
         facts |= found
     return facts
 
 
-def _side(scene: Scene, program: Program, index: int) -> dict[str, float] | None:
-    mask = scene.on_slice(program.children[0], index)
-    distances = _offsets(mask, axis=1, reference=scene.midline) * scene.spacing_mm
+def _side(shown: LabelledSlice, program: Program) -> dict[str, float] | None:
+    mask = shown.mask(program.children[0])
+    distances = _offsets(mask, axis=1, reference=shown.midline) * shown.spacing_mm
     labelled, count = components(mask)
-    right = np.bincount(labelled[:, np.arange(mask.shape[1]) > scene.midline].ravel(), minlength=count + 1)[1:]
+    right = np.bincount(labelled[:, np.arange(mask.shape[1]) > shown.midline].ravel(), minlength=count + 1)[1:]
     shares = right / np.maximum(np.bincount(labelled.ravel(), minlength=count + 1)[1:], 1)
     if (np.minimum(shares, 1 - shares) > ACROSS_MIDLINE).any():
         return None
     return _cleared("side_mm", np.abs(distances), CLEAR_OF_MIDLINE_MM)
 
 
-def _facing(scene: Scene, program: Program, index: int) -> dict[str, float] | None:
-    mask, other = (scene.on_slice(child, index) for child in program.children)
+def _facing(shown: LabelledSlice, program: Program) -> dict[str, float] | None:
+    mask, other = map(shown.mask, program.children)
     if not other.any():
         return None
     axis = 0 if program.arguments[1] in ("anterior", "posterior") else 1
     reference = ndimage.center_of_mass(other)[axis]
-    distances = _offsets(mask, axis=axis, reference=reference) * scene.spacing_mm
+    distances = _offsets(mask, axis=axis, reference=reference) * shown.spacing_mm
     return _cleared("facing_mm", np.abs(distances), CLEAR_OF_MIDLINE_MM)
 
 
-def _half(scene: Scene, program: Program, index: int) -> dict[str, float] | None:
-    if subject(program).key in SCATTERED:
+def _half(shown: LabelledSlice, program: Program) -> dict[str, float] | None:
+    if program.structure.key in SCATTERED:
         return {}
-    sizes = _sizes(scene.on_slice(program.children[0], index))
+    sizes = _sizes(shown.mask(program.children[0]))
     return {} if sizes.size and sizes.max() >= SINGLE_SHARE * sizes.sum() else None
 
 
-def _extreme(scene: Scene, program: Program, index: int) -> dict[str, float] | None:
-    sizes = np.sort(_sizes(scene.on_slice(program.children[0], index)))
+def _extreme(shown: LabelledSlice, program: Program) -> dict[str, float] | None:
+    sizes = np.sort(_sizes(shown.mask(program.children[0])))
     if sizes.size < 2:
         return None
     ratio = sizes[-1] / sizes[-2] if program.operation == "largest" else sizes[1] / sizes[0]
     return _cleared("size_ratio", np.array([ratio]), SIZE_RATIO)
 
 
-def _within(scene: Scene, program: Program, index: int) -> dict[str, float] | None:
-    mask, region = (scene.on_slice(child, index) for child in program.children)
+def _within(shown: LabelledSlice, program: Program) -> dict[str, float] | None:
+    mask, region = map(shown.mask, program.children)
     labelled, count = components(mask)
     if count == 0:
         return {}
@@ -152,8 +150,8 @@ def _within(scene: Scene, program: Program, index: int) -> dict[str, float] | No
     return {"inside": round(float(inside.min()), 3)} if inside.size else {}
 
 
-def _touch(scene: Scene, program: Program, index: int) -> dict[str, float] | None:
-    mask, other = (scene.on_slice(child, index) for child in program.children)
+def _touch(shown: LabelledSlice, program: Program) -> dict[str, float] | None:
+    mask, other = map(shown.mask, program.children)
     if not other.any():
         return None
     labelled, count = components(mask)
@@ -162,21 +160,14 @@ def _touch(scene: Scene, program: Program, index: int) -> dict[str, float] | Non
     return _cleared("touching_pixels", touching[touching > 0], TOUCHING_PIXELS)
 
 
-def _minus(scene: Scene, program: Program, index: int) -> dict[str, float] | None:
+def _minus(shown: LabelledSlice, program: Program) -> dict[str, float] | None:
     """What is left out must be there to be left out: inside the rest, or, for a look-alike, in the place that the
     rest is sought in."""
     kept, removed = program.children
-    shared = _leaves(kept) & _leaves(removed)
-    place = kept if shared else kept.children[1] if kept.operation == "within" else scene.parent(subject(kept))
-    excluded = int((scene.on_slice(removed, index) & scene.on_slice(place, index)).sum())
+    shared = leaves_of(kept) & leaves_of(removed)
+    place = kept if shared else kept.children[1] if kept.operation == "within" else shown.parent(subject(kept))
+    excluded = int((shown.mask(removed) & shown.mask(place)).sum())
     return {"excluded_pixels": excluded} if excluded >= VACUOUS_PIXELS else None
-
-
-def _leaves(program: Program) -> set[str]:
-    """Labels that the target of a program can be made of."""
-    if program.operation in ("union", "minus"):
-        return _leaves(program.children[0]) | (_leaves(program.children[1]) if program.operation == "union" else set())
-    return set(structure(subject(program).key).leaves)
 
 
 def _offsets(mask: np.ndarray, *, axis: int, reference: float) -> np.ndarray:

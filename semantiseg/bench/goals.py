@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from semantiseg.bench.core import PER_LEVEL
-from semantiseg.bench.scene import View
+from semantiseg.bench.scene import Scene
 from semantiseg.bench.shortage import OF_LEVEL
 from semantiseg.conventions import LEVELS
 
@@ -18,16 +18,16 @@ COLUMNS = ("volume_id", "collection", "split", "suite", "level", "wanted", "plan
 """Columns of `planned.parquet`, in order; one row a drawn volume, suite and level of the core (0: a probe suite)."""
 
 
-def goal(view: View, suite: str, level: int, wanted: int, short: Mapping[str, int]) -> dict[str, Any]:
+def goal(scene: Scene, suite: str, level: int, wanted: int, short: Mapping[str, int]) -> dict[str, Any]:
     """One row of `planned.parquet`; `short` says how many are missing for which reason (codes of `shortage.py`)."""
     missing = {code: count for code, count in sorted(short.items()) if count}
     return {
-        **{key: view.facts[key] for key in ("collection", "split")}, "volume_id": view.volume_id, "suite": suite,
+        **{key: scene.facts[key] for key in ("collection", "split")}, "volume_id": scene.volume_id, "suite": suite,
         "level": level, "wanted": wanted, "planned": wanted - sum(missing.values()), "reasons": json.dumps(missing),
     }  # fmt: skip
 
 
-def core_goals(view: View, found: Mapping[int, int], planned: Mapping[int, int]) -> list[dict[str, Any]]:
+def core_goals(scene: Scene, found: Mapping[int, int], planned: Mapping[int, int]) -> list[dict[str, Any]]:
     """Rows of the core, one a level.
 
     Args:
@@ -38,7 +38,7 @@ def core_goals(view: View, found: Mapping[int, int], planned: Mapping[int, int])
     rows = []
     for level in LEVELS:
         own = max(PER_LEVEL - found[level], 0)
-        cause = OF_LEVEL[level] if any(found.values()) else "size" if view.structures else "channel"
+        cause = OF_LEVEL[level] if any(found.values()) else "size" if scene.askable else "channel"
         short = {cause: own, "balance": PER_LEVEL - own - least, "words": least - planned[level]}
-        rows.append(goal(view, "core", level, PER_LEVEL, short))
+        rows.append(goal(scene, "core", level, PER_LEVEL, short))
     return rows

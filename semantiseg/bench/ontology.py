@@ -46,6 +46,17 @@ class Structure:
     held_out: tuple[str, ...]
     channels: tuple[str, ...] | None = None
 
+    @property
+    def container(self) -> Structure | None:
+        """The structure that contains it."""
+        return STRUCTURES[self.parent] if self.parent else None
+
+    @property
+    def lesions(self) -> frozenset[str]:
+        """Leaves of the lesions that it contains."""
+        found = (item.leaves for item in _ALL if item.kind == "lesion" and item.parent == self.key)
+        return frozenset(leaf for leaves in found for leaf in leaves)
+
 
 def _structure(
     key: str,

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from semantiseg.bench.ontology import STRUCTURES, structure
+from semantiseg.bench.ontology import STRUCTURES, Structure, structure
 from semantiseg.errors import ProgramError
 
 DIRECTIONS = ("anterior", "posterior", "left", "right")
@@ -103,6 +103,11 @@ class Program:
         if not self.is_atom:
             raise ProgramError(f"expected an atom, got {self}.")
         return str(self.arguments[0])
+
+    @property
+    def structure(self) -> Structure:
+        """What the sentence is about: the structure of the leftmost atom."""
+        return STRUCTURES[subject(self).key]
 
 
 def atom(key: str) -> Program:

@@ -14,7 +14,7 @@ from semantiseg.bench.grammar import has_words, render
 from semantiseg.bench.ontology import structure
 from semantiseg.bench.program import subject
 from semantiseg.bench.question import Question
-from semantiseg.bench.scene import View
+from semantiseg.bench.scene import Scene
 
 DRAWS = 12
 """Texts drawn before it is given up that a new one differs from those taken."""
@@ -44,11 +44,11 @@ def wordable(question: Question, *parts: str) -> bool:
 
 
 def prompt_row(
-    view: View, question: Question, text: str, *, suite: str, phrasing: str, group: str = ""
+    scene: Scene, question: Question, text: str, *, suite: str, phrasing: str, group: str = ""
 ) -> dict[str, Any]:
     """One row of `candidates.parquet`."""
     program = question.program
-    row = {key: view.facts[key] for key in _FROM_MANIFEST} | {
+    row = {key: scene.facts[key] for key in _FROM_MANIFEST} | {
         "slice": question.asked.index,
         "suite": suite,
         "group": group,
@@ -56,7 +56,7 @@ def prompt_row(
         "kind": question.kind,
         "structure": structure(subject(program).key).main,
         "program": str(program),
-        "parent": str(view.scene.parent(program)),
+        "parent": str(scene.parent(program)),
         "clauses": to_json(question.clauses),
         "text": text,
         "phrasing": phrasing,
@@ -85,7 +85,7 @@ def prompt_id(row: Mapping[str, Any]) -> str:
     return hashlib.sha256("\0".join(str(row[key]) for key in keys).encode()).hexdigest()[:12]
 
 
-def group_id(view: View, suite: str, question: Question) -> str:
+def group_id(scene: Scene, suite: str, question: Question) -> str:
     """Name of a group of prompts, after its first question."""
-    names = (view.volume_id, suite, str(question.asked.index), *question.signature)
+    names = (scene.volume_id, suite, str(question.asked.index), *question.signature)
     return suite[0] + hashlib.sha256("\0".join(names).encode()).hexdigest()[:11]

@@ -12,7 +12,7 @@ from semantiseg.bench.clause import Clause, to_json
 from semantiseg.bench.feasible import Asked, ask
 from semantiseg.bench.ontology import structure
 from semantiseg.bench.program import Program, atom, subject
-from semantiseg.bench.scene import View
+from semantiseg.bench.scene import Scene
 
 CLAUSE_COUNTS = (0.5, 0.35, 0.15)
 """Chances of one, two and three clauses in a level 2 prompt."""
@@ -53,32 +53,32 @@ def name(asked: Asked) -> Question:
     return Question(1, "name", asked)
 
 
-def description(view: View, asked: Asked, rng: np.random.Generator) -> Question | None:
+def description(scene: Scene, asked: Asked, rng: np.random.Generator) -> Question | None:
     """Level 2: a structure with one to three attributes that are true on the slice; None if it has none."""
-    drawn = _draw_clauses(view, asked, rng, count=1 + int(rng.choice(3, p=CLAUSE_COUNTS)))
+    drawn = _draw_clauses(scene, asked, rng, count=1 + int(rng.choice(3, p=CLAUSE_COUNTS)))
     return Question(2, "attribute", asked, *drawn) if drawn[0] else None
 
 
-def composition(view: View, kind: str, asked: Asked, rng: np.random.Generator) -> Question:
+def composition(scene: Scene, kind: str, asked: Asked, rng: np.random.Generator) -> Question:
     """Level 3: a composed program, now and then with one attribute."""
     carries = asked.program.operation in CARRIES_CLAUSE and structure(subject(asked.program).key).kind == "lesion"
     with_clause = bool(rng.random() < COMPOSED_CLAUSE) and carries and not _joins(asked.program)
-    return Question(3, kind, asked, *(_draw_clauses(view, asked, rng, count=1) if with_clause else ((), ())))
+    return Question(3, kind, asked, *(_draw_clauses(scene, asked, rng, count=1) if with_clause else ((), ())))
 
 
 def all_at(
-    view: View, index: int, space: list[tuple[str, Program]], rng: np.random.Generator, *, minimum_pixels: int
+    scene: Scene, index: int, space: list[tuple[str, Program]], rng: np.random.Generator, *, minimum_pixels: int
 ) -> list[Question]:
     """Every question that slice `index` of the volume allows: names, a description of each, every composition of
     `space`."""
-    atoms = [ask(view.scene, atom(item.key), index, minimum_pixels=minimum_pixels) for item in view.structures]
+    atoms = [ask(scene, atom(item.key), index, minimum_pixels=minimum_pixels) for item in scene.askable]
     named = [asked for asked in atoms if asked is not None]
-    described = [description(view, asked, rng) for asked in named]
-    composed = [(kind, ask(view.scene, program, index, minimum_pixels=minimum_pixels)) for kind, program in space]
+    described = [description(scene, asked, rng) for asked in named]
+    composed = [(kind, ask(scene, program, index, minimum_pixels=minimum_pixels)) for kind, program in space]
     return [
         *(name(asked) for asked in named),
         *(question for question in described if question is not None),
-        *(composition(view, kind, asked, rng) for kind, asked in composed if asked is not None),
+        *(composition(scene, kind, asked, rng) for kind, asked in composed if asked is not None),
     ]
 
 
@@ -88,13 +88,13 @@ def _joins(program: Program) -> bool:
 
 
 def _draw_clauses(
-    view: View, asked: Asked, rng: np.random.Generator, *, count: int
+    scene: Scene, asked: Asked, rng: np.random.Generator, *, count: int
 ) -> tuple[tuple[Clause, ...], tuple[dict[str, Any], ...]]:
-    measurements, compared_with = view.measure(asked.program, asked.index)
+    measurements, compared_with = scene.measure(asked.program, asked.index)
     found = clauses_of(measurements)
     if not asked.program.is_atom:
         # "The smooth tumour without its core": the adjective hangs on the subject, so it must be true of both.
-        of_subject = dict(clauses_of(view.measure(subject(asked.program), asked.index)[0]))
+        of_subject = dict(clauses_of(scene.measure(subject(asked.program), asked.index)[0]))
         found = [item for item in found if item[0] in of_subject]
     sized = structure(subject(asked.program).key).kind != "organ" and rng.random() < DIAMETER
     usable = [item for item in found if item[0].attribute != "diameter" or sized]

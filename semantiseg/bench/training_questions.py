@@ -17,7 +17,7 @@ from semantiseg.bench.probes import absent_programs
 from semantiseg.bench.program import Program, atom, subject
 from semantiseg.bench.prompt import wordable
 from semantiseg.bench.question import Question, all_at
-from semantiseg.bench.scene import View
+from semantiseg.bench.scene import Scene
 from semantiseg.bench.space import compositions
 from semantiseg.data.phantom.stream import stream
 
@@ -40,31 +40,31 @@ COLUMNS = (
 
 
 def training_rows(
-    view: View, *, minimum_pixels: int, slices_per_volume: int, texts_per_question: int, seed: int
+    scene: Scene, *, minimum_pixels: int, slices_per_volume: int, texts_per_question: int, seed: int
 ) -> list[dict[str, Any]]:
     """Rows of `training.parquet` for one volume of the train or validation split."""
-    space = compositions(view.structures, lateral=view.scene.lateral)
-    rng = stream(seed, view.volume_id, "training")
+    space = compositions(scene.askable, lateral=scene.lateral)
+    rng = stream(seed, scene.volume_id, "training")
     rows = []
-    for index in training_slices(view, slices_per_volume, minimum_pixels=minimum_pixels):
-        questions = all_at(view, index, space, rng, minimum_pixels=minimum_pixels)
-        questions += _absent_at(view, index, rng, present=len(questions))
+    for index in training_slices(scene, slices_per_volume, minimum_pixels=minimum_pixels):
+        questions = all_at(scene, index, space, rng, minimum_pixels=minimum_pixels)
+        questions += _absent_at(scene, index, rng, present=len(questions))
         questions = [question for question in questions if wordable(question, "seen")]
-        rows += [_row(view, question, rng, texts_per_question=texts_per_question, seed=seed) for question in questions]
+        rows += [_row(scene, question, rng, texts_per_question=texts_per_question, seed=seed) for question in questions]
     return rows
 
 
-def training_slices(view: View, count: int, *, minimum_pixels: int) -> list[int]:
+def training_slices(scene: Scene, count: int, *, minimum_pixels: int) -> list[int]:
     """Up to `count` slices: those that show each structure best, then evenly over the labelled extent; sorted.
 
     Even spacing alone would miss small lesions, which are what most compositions are about.
     """
     best = [
         asked.index
-        for item in view.structures
-        for asked in best_slices(view, atom(item.key), 1, minimum_pixels=minimum_pixels)
+        for item in scene.askable
+        for asked in best_slices(scene, atom(item.key), 1, minimum_pixels=minimum_pixels)
     ]
-    labelled = np.flatnonzero(sum(view.scene.areas(atom(item.key)) for item in view.structures) >= minimum_pixels)
+    labelled = np.flatnonzero(sum(scene.areas(atom(item.key)) for item in scene.askable) >= minimum_pixels)
     chosen = list(dict.fromkeys(best))[: max(count // 2, 1)]
     if labelled.size:
         for position in (np.arange(count) + 0.5) / count * labelled.size:
@@ -86,36 +86,36 @@ def _pool(program: Program, clauses: tuple[Clause, ...], size: int, seed: int) -
     return texts(program, clauses, part="seen", count=size, rng=rng)
 
 
-def _absent_at(view: View, index: int, rng: np.random.Generator, *, present: int) -> list[Question]:
+def _absent_at(scene: Scene, index: int, rng: np.random.Generator, *, present: int) -> list[Question]:
     """Questions about what is not on the slice, as many as keep their share."""
     wanted = int(present * ABSENT_SHARE / (1 - ABSENT_SHARE) + rng.random())
-    programs = list(absent_programs(view))
+    programs = list(absent_programs(scene))
     found: list[Question] = []
     for position in rng.permutation(len(programs)):
         if len(found) >= wanted:
             break
         kind, program = programs[position]
-        asked = ask_absent(view.scene, program, index)
+        asked = ask_absent(scene, program, index)
         if asked is not None:
             found.append(Question(1 if program.is_atom else 3, kind, asked))
     return found
 
 
 def _row(
-    view: View, question: Question, rng: np.random.Generator, *, texts_per_question: int, seed: int
+    scene: Scene, question: Question, rng: np.random.Generator, *, texts_per_question: int, seed: int
 ) -> dict[str, Any]:
     pool = text_pool(question, texts_per_question=texts_per_question, seed=seed)
     drawn = rng.permutation(len(pool))[:texts_per_question]
     program = question.program
     return {
-        "volume_id": view.volume_id,
-        "split": view.facts["split"],
+        "volume_id": scene.volume_id,
+        "split": scene.facts["split"],
         "slice": question.asked.index,
         "level": question.level,
         "kind": question.kind,
         "structure": structure(subject(program).key).main,
         "program": str(program),
-        "parent": str(view.scene.parent(program)),
+        "parent": str(scene.parent(program)),
         "clauses": to_json(question.clauses),
         "texts": sorted(pool[position] for position in drawn),
         "target_pixels": question.asked.target_pixels,

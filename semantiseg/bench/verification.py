@@ -4,19 +4,20 @@ reason."""
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from semantiseg.bench.clause import from_json
-from semantiseg.bench.evaluate import evaluate, is_defined
+from semantiseg.bench.evaluate import is_defined
 from semantiseg.bench.grammar import render
-from semantiseg.bench.program import Program, parse
+from semantiseg.bench.labelled_slice import read_volume
+from semantiseg.bench.program import parse
 from semantiseg.bench.prompt import prompt_id, training_rejection
-from semantiseg.bench.verifier import SliceVerifier
-from semantiseg.conventions import LEVELS, Mask
+from semantiseg.bench.verifier import SliceFacts, UnrecordedError, Verifier
+from semantiseg.conventions import LEVELS
 from semantiseg.data.phantom.stream import stream
 from semantiseg.data.store import VolumeStore
 
@@ -36,56 +37,41 @@ class Verdict:
 
 
 class Judge:
-    """Asks the verifier about prompts of one volume. Reads labels and image itself, uncropped: nothing of the
-    planner's is trusted.
+    """Asks the verifier about prompts of one volume.
 
     Args:
-        store: prepared volumes.
-        volume_id: the volume that all prompts are about.
+        row: the volume's manifest row, `volume_id` included.
+        look: gives what is known of an axial slice.
     """
 
-    def __init__(self, store: VolumeStore, volume_id: str) -> None:
-        self.facts = facts = {"volume_id": volume_id, **store.manifest.loc[volume_id].to_dict()}
-        self._labels, self._image = store.labels(volume_id), store.image(volume_id)
-        self._context = {
-            "structures": store.structures(volume_id),
-            "midline": store.midline(volume_id),
-            "spacing_mm": store.spacing_mm(volume_id),
-            "modality": facts["modality"],
-            "channel": facts["channel"],
-            "window": (float(facts["window_low"]), float(facts["window_high"])),
-            "lateral": bool(facts["lateral"]),
-        }
-        self._slices: dict[int, SliceVerifier] = {}
-        self._masks: dict[int, dict[Program, Mask]] = {}
-        self._counts: dict[tuple[Program, int], int] = {}
+    def __init__(self, row: Mapping[str, Any], look: Callable[[int], SliceFacts]) -> None:
+        self.row, self._look = dict(row), look
+        self._verifiers: dict[int, Verifier] = {}
+
+    @classmethod
+    def reading(cls, store: VolumeStore, volume_id: str) -> Judge:
+        """The judge who looks at a prepared volume himself, uncropped: nothing of the planner's is trusted."""
+        row = store.manifest.loc[volume_id].to_dict()
+        return cls({"volume_id": volume_id, **row}, read_volume(store, volume_id).axial)
 
     def reasons(self, row: Row, text: str) -> list[str]:
         """Why the row must not be asked in these words; empty if it may."""
         index, program = row["slice"], _program(row["program"])
-        if index not in self._slices:
-            self._slices[index] = SliceVerifier(image=self._image[index], labels=self._labels[index], **self._context)
-            self._masks[index] = {}
-        reasons = self._slices[index].verify(
-            text, program, _clauses(row["clauses"]), must_be_absent=row["target_pixels"] == 0,
-            stated_parent=_program(row["parent"]),
-        )  # fmt: skip
-        pixels = self._pixels(program, index)
+        if index not in self._verifiers:
+            self._verifiers[index] = Verifier(self._look(index))
+        try:
+            reasons = self._verifiers[index].verify(
+                text, program, _clauses(row["clauses"]), must_be_absent=row["target_pixels"] == 0,
+                stated_parent=_program(row["parent"]),
+            )  # fmt: skip
+            facts = self._verifiers[index].facts
+            pixels = facts.pixels(program) if is_defined(program, facts.structures) else -1
+        except UnrecordedError as error:
+            return [f"unrecorded: {error}"]
         if pixels != row["target_pixels"]:
             stated = row["target_pixels"]
             reasons.append(f"pixels: the target has {pixels} pixels on slice {index}, the prompt states {stated}")
         return reasons
-
-    def _pixels(self, program: Program, index: int) -> int:
-        """Pixels of the program's value on the slice; -1 if the collection does not label what it names."""
-        if (program, index) not in self._counts:
-            structures, midline = self._context["structures"], self._context["midline"]
-            count = -1
-            if is_defined(program, structures):
-                labels, memo = self._labels[index], self._masks[index]
-                count = int(evaluate(program, labels, structures=structures, midline=midline, memo=memo).sum())
-            self._counts[program, index] = count
-        return self._counts[program, index]
 
 
 # A training row repeats its program for every text, and programs come back on most slices.
@@ -103,24 +89,12 @@ def verify_case(
             by_volume[row["volume_id"]][position].append(row)
     with VolumeStore(volumes) as store:
         return [
-            verify_volume(Judge(store, volume_id), *rows, seed=seed) for volume_id, rows in sorted(by_volume.items())
+            verify_volume(Judge.reading(store, volume_id), *rows, seed=seed)
+            for volume_id, rows in sorted(by_volume.items())
         ]
 
 
-class RowJudge(Protocol):
-    """Judges rows of one volume.
-
-    Attributes:
-        facts: the volume's manifest row.
-    """
-
-    facts: dict[str, Any]
-
-    def reasons(self, row: Row, text: str) -> list[str]:
-        """Why the row must not be asked in these words; empty if it may."""
-
-
-def verify_volume(judge: RowJudge, candidates: list[Row], training: list[Row], *, seed: int) -> Verdict:
+def verify_volume(judge: Judge, candidates: list[Row], training: list[Row], *, seed: int) -> Verdict:
     """Verdicts on the candidates of one volume."""
     verdict = Verdict()
     reserve = []
@@ -135,7 +109,7 @@ def verify_volume(judge: RowJudge, candidates: list[Row], training: list[Row], *
     return verdict
 
 
-def _accepted(judge: RowJudge, row: Row, verdict: Verdict, *, seed: int) -> Row | None:
+def _accepted(judge: Judge, row: Row, verdict: Verdict, *, seed: int) -> Row | None:
     """The row in words that the verifier accepts: its own or, after a rejection, new ones; None if none of them is."""
     rng = stream(seed, "verify", row["prompt_id"])
     for attempt in range(1 + REDRAWS):
@@ -181,7 +155,7 @@ def _drop_broken_groups(verdict: Verdict, candidates: list[Row]) -> None:
     verdict.prompts = [row for row in verdict.prompts if row["group"] not in broken]
 
 
-def _verify_training(judge: RowJudge, row: Row, verdict: Verdict) -> None:
+def _verify_training(judge: Judge, row: Row, verdict: Verdict) -> None:
     """Keep the texts of a training question that the verifier accepts; each reason for the others is recorded with
     one text."""
     refused: dict[str, str] = {}
@@ -194,4 +168,4 @@ def _verify_training(judge: RowJudge, row: Row, verdict: Verdict) -> None:
             texts.append(text)
     if texts:
         verdict.training.append(row | {"texts": texts})
-    verdict.rejected += [training_rejection(judge.facts, row, text, reason) for reason, text in refused.items()]
+    verdict.rejected += [training_rejection(judge.row, row, text, reason) for reason, text in refused.items()]

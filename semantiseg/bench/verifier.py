@@ -19,22 +19,60 @@ answer. Every rejection is a readable reason that begins with a code:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Protocol
 
-from semantiseg.bench.attributes import holds
+from semantiseg.bench.attributes import Measurement, holds
 from semantiseg.bench.clause import Clause
-from semantiseg.bench.evaluate import is_defined
+from semantiseg.bench.evaluate import is_defined, leaves_of
 from semantiseg.bench.ontology import structure
 from semantiseg.bench.program import Program, atoms, call, parent
 from semantiseg.bench.reader import Reading, read
-from semantiseg.bench.slice_facts import ImageFacts, SliceFacts, leaves_of
-from semantiseg.conventions import LabelArray, Modality, Slice
+from semantiseg.conventions import Modality
 from semantiseg.errors import PromptError
 
 MINIMUM_CHANGE = 10
 """An exclusion must leave out, and a composition must change its parent by, at least so many pixels."""
 MINIMUM_CHANGE_SHARE = 0.05
 """A composition must change its parent by at least this share of the parent's pixels."""
+
+
+class UnrecordedError(PromptError):
+    """A program was not measured on the slice, so nothing can be said of it without voxels."""
+
+
+class SliceFacts(Protocol):
+    """What must be known of a slice to judge a prompt: `LabelledSlice` finds it out from image and labels,
+    `records/recorded.py` has it from what was once measured. Programs are such as the collection labels.
+
+    Attributes:
+        structures: label number -> ontology leaf, of all labels that the collection has.
+        modality: CT or MR.
+        channel: channel of the image (CT, T1, ...).
+        lateral: whether left and right may be asked.
+
+    Raises:
+        UnrecordedError: a program was not measured on this slice.
+    """
+
+    structures: Mapping[int, str]
+    modality: Modality
+    channel: str
+    lateral: bool
+
+    def pixels(self, program: Program) -> int:
+        """Pixels of the program's value."""
+
+    def same(self, one: Program, other: Program) -> bool:
+        """Whether two programs have the same value."""
+
+    def changed(self, program: Program) -> int:
+        """Pixels in which a composition differs from its parent."""
+
+    def left_out(self, program: Program) -> int:
+        """Pixels of what a `minus` leaves out, where it could be left out."""
+
+    def measure(self, program: Program) -> tuple[dict[str, Measurement], str]:
+        """Attributes of the program's value, and the name of what it is compared with."""
 
 
 class Verifier:
@@ -161,7 +199,7 @@ class Verifier:
             if item not in clauses
         )
         for item in reading.clauses:
-            found = self.facts.measured(program)
+            found, _ = self.facts.measure(program)
             if not holds(item, found):
                 measured = found.get(item.attribute)
                 seen = (
@@ -170,31 +208,6 @@ class Verifier:
                     else f"{measured.value or 'borderline'} ({measured.number:.3g} {measured.unit})"
                 )
                 yield f"clause: {item.attribute} {item.value} is said, the image shows {seen}"
-
-
-class SliceVerifier(Verifier):
-    """Verifies prompts against image and labels; arguments as of `ImageFacts`, masks and measurements computed once.
-
-    Raises:
-        PromptError: image and labels are no slices of one shape.
-    """
-
-    def __init__(self, *, minimum_pixels: int = 1, **picture: Any) -> None:
-        super().__init__(ImageFacts(**picture), minimum_pixels=minimum_pixels)
-
-
-def verify(
-    text: str, program: Program, clauses: Sequence[Clause], *, image: Slice, labels: LabelArray,
-    structures: Mapping[int, str], midline: float, spacing_mm: float, modality: Modality, channel: str,
-    window: tuple[float, float], lateral: bool, must_be_absent: bool = False, minimum_pixels: int = 1,
-    stated_parent: Program | None = None,
-) -> list[str]:  # fmt: skip
-    """One prompt about one slice; arguments and reasons as in `SliceVerifier`, which is faster for many."""
-    verifier = SliceVerifier(
-        image=image, labels=labels, structures=structures, midline=midline, spacing_mm=spacing_mm, modality=modality,
-        channel=channel, window=window, lateral=lateral, minimum_pixels=minimum_pixels,
-    )  # fmt: skip
-    return verifier.verify(text, program, clauses, must_be_absent=must_be_absent, stated_parent=stated_parent)
 
 
 def _words(program: Program) -> list[str]:

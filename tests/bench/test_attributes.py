@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,8 +12,8 @@ from scipy import ndimage
 
 from semantiseg.bench.attributes import clauses_of, holds, measure
 from semantiseg.bench.clause import Clause
+from semantiseg.bench.labelled_slice import LabelledSlice, Memo
 from semantiseg.bench.program import atom, parse
-from semantiseg.bench.reference import describe, reference_of
 from semantiseg.errors import PromptError
 
 SIZE = 64
@@ -204,18 +206,19 @@ def test_a_lesion_is_compared_with_its_organ_and_not_with_other_lesions():
     labels = np.where(disc(25), 1, 0)
     labels[disc(8)] = 2
     labels[6:14, 28:34] = 3
-    context = {"structures": structures, "midline": 10.0, "spacing_mm": 1.0}
-    tumour, name = reference_of(atom("kidney_tumour"), labels == 2, labels, **context)
+    image = np.select([labels == 2, labels == 3, labels == 1], [0.5, 0.0, 0.6], 0.2)
+    here = LabelledSlice(
+        labels=labels, image=image, structures=structures, midline=10.0, spacing_mm=1.0, modality="CT", channel="CT",
+        window=WINDOW, lateral=True,
+    )  # fmt: skip
+    tumour, name = here.reference(atom("kidney_tumour"))
     assert name == "parent"
     np.testing.assert_array_equal(tumour, labels == 1)
-    organ, name = reference_of(atom("kidney"), labels > 0, labels, **context)
+    organ, name = here.reference(atom("kidney"))
     assert name == "shell" and not (organ & (labels > 0)).any()
     distance = ndimage.distance_transform_edt(labels == 0)
     assert distance[organ].max() <= 6
-    image = np.select([labels == 2, labels == 3, labels == 1], [0.5, 0.0, 0.6], 0.2)
-    found, name = describe(parse("lesion(kidney_tumour)"), image, labels, modality="CT", window=WINDOW, **context)
+    found, name = here.measure(parse("lesion(kidney_tumour)"))
     assert name == "parent" and found["density"].number == pytest.approx(-40)
-    absent, name = describe(
-        parse("lesion(kidney_cyst)"), image, np.zeros_like(labels), modality="CT", window=WINDOW, **context
-    )
+    absent, name = replace(here, labels=np.zeros_like(labels), memo=Memo()).measure(parse("lesion(kidney_cyst)"))
     assert absent == {} and name == ""

@@ -13,7 +13,7 @@ from semantiseg.bench.clinical import read_sentences, sentences
 from semantiseg.bench.evaluate import evaluate
 from semantiseg.bench.program import parse
 from semantiseg.bench.prompt import COLUMNS
-from semantiseg.bench.scene import views_of
+from semantiseg.bench.scene import scenes_of
 from semantiseg.data.store import VolumeStore
 
 
@@ -63,8 +63,8 @@ def test_what_a_described_sentence_says_is_true_of_the_picture(volumes):
     assert set(found["text"]) == {"Dark cystic change."} and set(found["level"]) == {2}
     with VolumeStore(volumes) as store:
         for row in found.itertuples():
-            view = next(view for view in views_of(store, row.case_id) if view.volume_id == row.volume_id)
-            measured, _ = view.measure(parse(row.program), row.slice)
+            scene = next(scene for scene in scenes_of(store, row.case_id) if scene.volume_id == row.volume_id)
+            measured, _ = scene.measure(parse(row.program), row.slice)
             assert all(holds(clause, measured) for clause in from_json(row.clauses))
 
 

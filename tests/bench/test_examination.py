@@ -10,7 +10,7 @@ from semantiseg import importgraph
 from semantiseg.bench.build import make_candidates
 from semantiseg.bench.examination import control, examine, worst_kind
 from semantiseg.bench.mutations import CONTROL, KINDS
-from semantiseg.bench.verifier import SliceVerifier
+from semantiseg.bench.verifier import Verifier
 from semantiseg.data.rendered import render_kits23
 from semantiseg.errors import DataError
 
@@ -47,7 +47,7 @@ def test_true_prompts_are_accepted(results):
      ("_stated_parent", "wrong parent"), ("_exclusions", "vacuous exclusion")],
 )  # fmt: skip
 def test_a_verifier_that_skips_a_check_is_found_out(volumes, candidates, monkeypatch, blind, kind):
-    monkeypatch.setattr(SliceVerifier, blind, lambda *arguments: iter(()))
+    monkeypatch.setattr(Verifier, blind, lambda *arguments: iter(()))
     few = candidates[candidates["suite"].isin(["core", "counterfactual"])]
     shares = examine(volumes, few, seed=0).set_index("kind")["share"]
     assert shares[kind] < 0.99

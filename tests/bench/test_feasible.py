@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from semantiseg.bench.feasible import ask, ask_absent
+from semantiseg.bench.labelled_slice import LabelledVolume
 from semantiseg.bench.program import parse
-from semantiseg.bench.scene import Scene
+from semantiseg.bench.scene import Scene, scene_of
 
 STRUCTURES = {1: "kidney_parenchyma", 2: "kidney_tumour", 3: "kidney_cyst"}
 MIDLINE = 29.5
@@ -17,7 +18,11 @@ def scene(draw) -> Scene:
     """A scene of 5 slices of 40 x 60 pixels; `draw` paints the labels."""
     labels = np.zeros((5, 40, 60), dtype=np.uint8)
     draw(labels)
-    return Scene(labels, structures=STRUCTURES, midline=MIDLINE, spacing_mm=1.0, lateral=True)
+    volume = LabelledVolume(
+        labels=labels, image=None, structures=STRUCTURES, midline=MIDLINE, spacing_mm=1.0, modality="CT", channel="CT",
+        window=(-150.0, 250.0), lateral=True,
+    )  # fmt: skip
+    return scene_of(volume, {"volume_id": "drawn:CT"})
 
 
 def kidneys(labels: np.ndarray) -> None:

@@ -24,13 +24,11 @@ from tqdm import tqdm
 
 from semantiseg.bench.build import PROMPT_ORDER
 from semantiseg.bench.candidates import plan_core
-from semantiseg.bench.clause import from_json
 from semantiseg.bench.export import PROMPT_COLUMNS, REJECTED_COLUMNS, schema_of
 from semantiseg.bench.records.measuring import COLUMNS, measure_case
-from semantiseg.bench.records.recorded import RecordedFacts, RecordedView, UnrecordedError, parse_program
+from semantiseg.bench.records.recorded import RecordedScene
 from semantiseg.bench.space import compositions
-from semantiseg.bench.verification import Verdict, verify_volume
-from semantiseg.bench.verifier import Verifier
+from semantiseg.bench.verification import Judge, Verdict, verify_volume
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
 
@@ -133,48 +131,21 @@ def generate(measured: Path, out: Path, *, seed: int, workers: int | None = None
     for name in columns:
         os.replace(out / f"{name}.parquet.partial", out / f"{name}.parquet")
     # A volume that shows nothing has no measurements.
-    shortfalls += [generate_volume(_view(fact, []), seed=seed)[1] for fact in unseen.values()]
+    shortfalls += [generate_volume(_scene(fact, []), seed=seed)[1] for fact in unseen.values()]
     return Generated(totals["prompts"], totals["rejected"], pd.DataFrame(shortfalls, columns=list(SHORTFALL_COLUMNS)))
 
 
-class RecordedJudge:
-    """Judges prompts of one volume by its stored measurements."""
-
-    def __init__(self, view: RecordedView) -> None:
-        self.facts = view.facts
-        self._view = view
-        self._slices: dict[int, Verifier] = {}
-
-    def reasons(self, row: Row, text: str) -> list[str]:
-        """Why the row must not be asked in these words; empty if it may."""
-        index, program = row["slice"], parse_program(row["program"])
-        if index not in self._slices:
-            self._slices[index] = Verifier(RecordedFacts(self._view, index))
-        try:
-            reasons = self._slices[index].verify(
-                text, program, from_json(row["clauses"]), must_be_absent=row["target_pixels"] == 0,
-                stated_parent=parse_program(row["parent"]),
-            )  # fmt: skip
-            pixels = self._view.row(program, index)["pixels"]
-        except UnrecordedError as error:
-            return [f"unrecorded: {error}"]
-        if pixels != row["target_pixels"]:
-            stated = row["target_pixels"]
-            reasons.append(f"pixels: the target has {pixels} pixels on slice {index}, the prompt states {stated}")
-        return reasons
-
-
-def generate_volume(view: RecordedView, *, seed: int) -> tuple[Verdict, Row | None]:
+def generate_volume(scene: RecordedScene, *, seed: int) -> tuple[Verdict, Row | None]:
     """The verified core of one volume, and its shortfall if there is one."""
-    space = compositions(view.structures, lateral=view.scene.lateral)
+    space = compositions(scene.askable, lateral=scene.lateral)
     plan, _ = plan_core(
-        view,
+        scene,
         space,
-        best=view.best,
-        minimum_pixels=int(view.facts["minimum_pixels"]),
+        best=scene.best,
+        minimum_pixels=int(scene.facts["minimum_pixels"]),
         seed=seed,  # type: ignore[arg-type]
     )
-    return verify_volume(RecordedJudge(view), plan.rows, [], seed=seed), plan.shortfall
+    return verify_volume(Judge(scene.facts, scene.axial), plan.rows, [], seed=seed), plan.shortfall
 
 
 def _generate_group(measured: Path, group: int, seed: int) -> tuple[dict[str, pa.Table], list[Row], list[str]]:
@@ -187,7 +158,7 @@ def _generate_group(measured: Path, group: int, seed: int) -> tuple[dict[str, pa
         volume_id = rows[0]["volume_id"]
         if volume_id not in facts:
             raise DataError(f"{measured}: expected volumes.parquet to list {volume_id}, got nothing. Measure again.")
-        verdict, short = generate_volume(_view(facts[volume_id], rows), seed=seed)
+        verdict, short = generate_volume(_scene(facts[volume_id], rows), seed=seed)
         seen.append(volume_id)
         prompts += verdict.prompts
         rejected += verdict.rejected
@@ -199,9 +170,9 @@ def _generate_group(measured: Path, group: int, seed: int) -> tuple[dict[str, pa
     )
 
 
-def _view(fact: Row, rows: list[Row]) -> RecordedView:
+def _scene(fact: Row, rows: list[Row]) -> RecordedScene:
     structures = {int(number): leaf for number, leaf in json.loads(fact["structures"]).items()}
-    return RecordedView(fact, structures, rows)
+    return RecordedScene(fact, structures, rows)
 
 
 def _facts(measured: Path) -> dict[str, Row]:

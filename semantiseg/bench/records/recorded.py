@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -13,37 +12,15 @@ from semantiseg.bench.attributes import Measurement
 from semantiseg.bench.evaluate import is_defined
 from semantiseg.bench.feasible import Asked
 from semantiseg.bench.ontology import Structure, available
-from semantiseg.bench.program import Program, parent, parse
+from semantiseg.bench.program import Program, parent
+from semantiseg.bench.verifier import UnrecordedError
 from semantiseg.conventions import Modality
-from semantiseg.errors import PromptError
 
 Row = Mapping[str, Any]
 
 
-class UnrecordedError(PromptError):
-    """A program was not measured on the slice, so nothing can be said of it without voxels."""
-
-
-@dataclass(frozen=True)
 class RecordedScene:
-    """What is known of a case's label map.
-
-    Attributes:
-        structures: label number -> ontology leaf, of all labels that the collection has.
-        lateral: whether left and right may be asked.
-    """
-
-    structures: Mapping[int, str]
-    lateral: bool
-
-    def parent(self, program: Program) -> Program:
-        """As `Scene.parent`."""
-        whole = parent(program)
-        return whole if is_defined(whole, self.structures) else program
-
-
-class RecordedView:
-    """One channel of a case, as its rows of `measured.parquet` tell it; the planner takes it for a `View`.
+    """One channel of a case, as its rows of `measured.parquet` tell it; the planner takes it for a `Scene`.
 
     Args:
         facts: the manifest row, `volume_id` included.
@@ -53,7 +30,7 @@ class RecordedView:
 
     def __init__(self, facts: Mapping[str, Any], structures: Mapping[int, str], rows: Sequence[Row]) -> None:
         self.facts, self.volume_id = dict(facts), str(facts["volume_id"])
-        self.scene = RecordedScene(structures, bool(facts["lateral"]))
+        self.structures, self.lateral = structures, bool(facts["lateral"])
         self._rows = {(row["program"], row["slice"]): row for row in rows}
         self._ranked: dict[str, list[Row]] = defaultdict(list)
         for row in sorted(rows, key=lambda row: row["rank"]):
@@ -61,16 +38,25 @@ class RecordedView:
                 self._ranked[row["program"]].append(row)
 
     @property
-    def structures(self) -> list[Structure]:
-        """What this volume can be asked about, present or not."""
-        return available(set(self.scene.structures.values()), channel=self.facts["channel"])
+    def askable(self) -> list[Structure]:
+        """As `Scene.askable`."""
+        return available(set(self.structures.values()), channel=self.facts["channel"])
+
+    def parent(self, program: Program) -> Program:
+        """As `Scene.parent`."""
+        whole = parent(program)
+        return whole if is_defined(whole, self.structures) else program
+
+    def axial(self, index: int) -> RecordedFacts:
+        """What is known of a slice."""
+        return RecordedFacts(self, index)
 
     def best(self, program: Program, count: int) -> list[Asked]:
         """The program asked on up to `count` slices, as `core.best_slices` once gave them."""
         return [self._asked(program, row) for row in self._ranked[str(program)][:count]]
 
     def measure(self, program: Program, index: int) -> tuple[dict[str, Measurement], str]:
-        """As `View.measure`.
+        """As `Scene.measure`.
 
         Raises:
             UnrecordedError: the program was not measured on the slice.
@@ -93,22 +79,22 @@ class RecordedView:
 
     def _asked(self, program: Program, row: Row) -> Asked:
         index = row["slice"]
-        whole = self.row(self.scene.parent(program), index)["pixels"]
+        whole = self.row(self.parent(program), index)["pixels"]
         return Asked(program, index, row["pixels"], whole, json.loads(row["facts"]))
 
 
 class RecordedFacts:
-    """`SliceFacts` of one slice of a recorded view."""
+    """`SliceFacts` of one slice of a recorded scene."""
 
-    def __init__(self, view: RecordedView, index: int) -> None:
-        self._view, self._index = view, index
-        self.structures, self.lateral = view.scene.structures, view.scene.lateral
-        self.modality: Modality = view.facts["modality"]
-        self.channel: str = view.facts["channel"]
+    def __init__(self, scene: RecordedScene, index: int) -> None:
+        self._scene, self._index = scene, index
+        self.structures, self.lateral = scene.structures, scene.lateral
+        self.modality: Modality = scene.facts["modality"]
+        self.channel: str = scene.facts["channel"]
 
     def pixels(self, program: Program) -> int:
         """Pixels of the program's value."""
-        return self._view.row(program, self._index)["pixels"]
+        return self._row(program)["pixels"]
 
     def same(self, one: Program, other: Program) -> bool:
         """Whether two programs have the same value."""
@@ -122,17 +108,14 @@ class RecordedFacts:
         """Pixels of what a `minus` leaves out, where it could be left out."""
         return self._row(program)["left_out"]
 
-    def measured(self, program: Program) -> dict[str, Measurement]:
-        """Attributes of the program's value."""
-        return self._view.measure(program, self._index)[0]
+    def measure(self, program: Program) -> tuple[dict[str, Measurement], str]:
+        """Attributes of the program's value, and the name of what it is compared with."""
+        return self._scene.measure(program, self._index)
 
     def _row(self, program: Program) -> Row:
-        return self._view.row(program, self._index)
+        return self._scene.row(program, self._index)
 
 
 @lru_cache(maxsize=4_096)
 def _measurements(text: str) -> dict[str, Measurement]:
     return {item[0]: Measurement(*item) for item in json.loads(text)}
-
-
-parse_program = lru_cache(maxsize=10_000)(parse)

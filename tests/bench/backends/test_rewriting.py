@@ -37,7 +37,7 @@ def kidney(volumes, bench):
     row = prompts[(prompts.volume_id == "kidneys_2:CT") & (prompts.program == "organ(kidney)")].iloc[0].to_dict()
     side = row | {"program": "side(organ(kidney), right)", "kind": "side", "level": 3, "text": "right kidney"}
     with VolumeStore(volumes) as store:
-        judge = Judge(store, row["volume_id"])
+        judge = Judge.reading(store, row["volume_id"])
         labels = store.labels(row["volume_id"])[row["slice"]]
         side["target_pixels"] = int((labels[:, 36:] > 0).sum())
         yield side, judge

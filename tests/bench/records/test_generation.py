@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from semantiseg.bench.build import make_candidates, verify_candidates
+from semantiseg.bench.labelled_slice import read_volume
 from semantiseg.bench.program import parse
 from semantiseg.bench.records import generation
-from semantiseg.bench.records.recorded import RecordedFacts
-from semantiseg.bench.slice_facts import ImageFacts
+from semantiseg.bench.verification import Judge
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
 
@@ -31,7 +31,7 @@ def views(measured):
     """Recorded views of all volumes that have measurements."""
     facts = pd.read_parquet(measured / "volumes.parquet").set_index("volume_id", drop=False)
     rows = pq.read_table(measured / "measured.parquet").to_pylist()
-    return [generation._view(facts.loc[of[0]["volume_id"]].to_dict(), of) for of in generation.by_volume(rows)]
+    return [generation._scene(facts.loc[of[0]["volume_id"]].to_dict(), of) for of in generation.by_volume(rows)]
 
 
 def test_the_core_is_that_of_the_voxels_row_by_row(volumes, measured, tmp_path):
@@ -70,15 +70,10 @@ def test_stored_facts_are_those_of_image_and_labels(volumes, views):
     looked_at = 0
     with VolumeStore(volumes) as store:
         for view in views:
-            labels, image = store.labels(view.volume_id), store.image(view.volume_id)
+            volume = read_volume(store, view.volume_id)
             for index in sorted({slice_ for _, slice_ in view._rows}):
-                facts = ImageFacts(
-                    image=image[index], labels=labels[index], structures=store.structures(view.volume_id),
-                    midline=store.midline(view.volume_id), spacing_mm=1.0, modality=view.facts["modality"],
-                    channel=view.facts["channel"], lateral=True,
-                    window=(view.facts["window_low"], view.facts["window_high"]),
-                )  # fmt: skip
-                stored = RecordedFacts(view, index)
+                facts = volume.axial(index)
+                stored = view.axial(index)
                 programs = [parse(program) for program, at in view._rows if at == index]
                 for program in programs:
                     looked_at += 1
@@ -88,14 +83,14 @@ def test_stored_facts_are_those_of_image_and_labels(volumes, views):
                     if program.operation == "minus":
                         assert stored.left_out(program) == facts.left_out(program)
                     if view._rows[str(program), index]["measured"]:
-                        assert stored.measured(program) == facts.measured(program)
+                        assert stored.measure(program) == facts.measure(program)
     assert looked_at > 200
 
 
 def test_contradictions_are_rejected_without_voxels_too(views):
     view = next(view for view in views if view.volume_id == "kidneys_2:CT")
     verdict, _ = generation.generate_volume(view, seed=0)
-    judge = generation.RecordedJudge(view)
+    judge = Judge(view.facts, view.axial)
     row = next(row for row in verdict.prompts if row["level"] == 3)
     assert judge.reasons(row, row["text"]) == []
     assert judge.reasons(row, "the spleen")[0].startswith("unlabelled")
@@ -107,7 +102,7 @@ def test_contradictions_are_rejected_without_voxels_too(views):
 def test_what_was_not_measured_is_refused_and_not_guessed(views):
     view = next(view for view in views if view.volume_id == "kidneys_2:CT")
     verdict, _ = generation.generate_volume(view, seed=0)
-    reasons = generation.RecordedJudge(view).reasons(verdict.prompts[0], "largest renal cyst in the left kidney")
+    reasons = Judge(view.facts, view.axial).reasons(verdict.prompts[0], "largest renal cyst in the left kidney")
     assert reasons[0].startswith("unrecorded: kidneys_2:CT: expected largest(")
 
 
