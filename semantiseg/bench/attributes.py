@@ -74,7 +74,7 @@ def measure(
     Args:
         image: `[H, W]` in [0, 1] after the window.
         mask: the target, `[H, W]`.
-        reference: what it is compared with, `[H, W]`, disjoint from the target (see `bench/reference.py`).
+        reference: what it is compared with, `[H, W]`, disjoint from the target (see `LabelledSlice.reference`).
         modality: CT (differences in HU through `window`) or MR.
         window: intensities that 0 and 1 stand for; HU on CT, unless it was rescaled (`in_hounsfield`).
         spacing_mm: pixel edge.

@@ -70,7 +70,7 @@ class _Bench:
     def reasons(self, row: Row, text: str) -> list[str]:
         """As `Judge.reasons`."""
         if row["volume_id"] != self._volume_id:
-            self._volume_id, self._judge = row["volume_id"], Judge(self._store, row["volume_id"])
+            self._volume_id, self._judge = row["volume_id"], Judge.reading(self._store, row["volume_id"])
         return self._judge.reasons(row, text)
 
 
