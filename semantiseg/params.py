@@ -49,6 +49,8 @@ class Prepare(Section):
         description="regular expression that matches the patient at the start of a case's name, or empty"
     )
     patient_table: str = Field(description="CSV file with the columns case and patient, or empty")
+    folds: int = Field(ge=0, description="folds of a cross-validation over patients; 0 splits by the shares")
+    fold: int = Field(ge=0, description="the fold that is tested, counted from 0")
     intensity: Literal["", "HU", "HU+1024", "rescaled", "z-scored"] = Field(
         description="scale of users' CT; empty recognises it from the data"
     )

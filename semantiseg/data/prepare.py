@@ -18,7 +18,7 @@ from semantiseg.data.cluster import for_each
 from semantiseg.data.collections import read_cases, with_patients
 from semantiseg.data.intensity import Stated
 from semantiseg.data.labels import read_mapping
-from semantiseg.data.split import split_patients
+from semantiseg.data.split import few_patients, split_patients
 from semantiseg.data.store import read_manifest, write_case, write_manifest
 from semantiseg.data.volume import Volume, load_volume
 from semantiseg.errors import DataError, ParameterError
@@ -41,6 +41,8 @@ def prepare(
     patient_pattern: str = "",
     patient_table: str = "",
     intensity: Stated = "",
+    folds: int = 0,
+    fold: int = 0,
     workers: int | None = None,
 ) -> pd.DataFrame:
     """Prepare all cases of all collections below `raw`.
@@ -54,6 +56,7 @@ def prepare(
         spacing_mm: edge of the cubic voxels. Single-slice volumes keep their slice and are resampled in its plane only.
         test_share, validation_share: shares of each collection's patients.
         seed: of the split.
+        folds, fold: of a cross-validation, see `split.cross_validation`; 0 folds for one split by the shares.
         mapping: YAML file for labels that the ontology does not know, or empty.
         patient_pattern, patient_table: who is who in users' collections, see `patients.tell_apart`; how it was told
             is printed.
@@ -81,7 +84,11 @@ def prepare(
         test_share=test_share,
         validation_share=validation_share,
         seed=seed,
+        folds=folds,
+        fold=fold,
     )
+    if few := few_patients(sum(split == "test" for split in splits.values())):
+        print(few)
     partial = volumes.with_name(volumes.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)

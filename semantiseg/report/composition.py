@@ -11,6 +11,7 @@ import pandas as pd
 
 from semantiseg.bench.clinical import sentences
 from semantiseg.conventions import LEVELS
+from semantiseg.data.split import few_patients
 from semantiseg.evaluation.bootstrap import Estimate, PatientBootstrap
 from semantiseg.evaluation.sensitivity import by_level, collapse_rate
 from semantiseg.report import style
@@ -115,6 +116,7 @@ def caption(asked: pd.DataFrame, *, resamples: int) -> str:
         "nouns, their masks are combined; a sentence that is not read goes to the model as it stands. Told the "
         "program: what perfect reading would give. Read rightly: what was heard denotes the target. Collapse rate: "
         f"share of L3 answers closer to the parent structure than to the target. {NONE}: not applicable."
+        f" {few_patients(asked['patient_id'].nunique())}".rstrip()
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from semantiseg.data.split import few_patients
 from semantiseg.errors import DataError
 from semantiseg.evaluation.bootstrap import PatientBootstrap
 from semantiseg.evaluation.comparison import compare
@@ -206,6 +207,11 @@ def table(
     return frame.astype({"prompts": "Int64", "patients": "Int64"})
 
 
+def tested(metrics: Mapping[str, Any]) -> int:
+    """Test patients that models were asked about."""
+    return max((summary["patients"] for summary in metrics["models"].values()), default=0)
+
+
 def caption(metrics: Mapping[str, Any]) -> str:
     """What the numbers are, in words that go with every form of the table."""
     origin = style.origin_name(metrics["bench"]["origins"])
@@ -229,6 +235,7 @@ def caption(metrics: Mapping[str, Any]) -> str:
         "Absent: share of "
         "prompts for absent targets that mark anything. Empty masks: both empty Dice 1, one empty 0. "
         f"An en dash means that there are no such prompts or that the number is undefined.{phantom}"
+        f" {few_patients(tested(metrics))}".rstrip()
     )
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from semantiseg.data.split import few_patients
 from semantiseg.report import style
+from semantiseg.report.table1 import tested
 from semantiseg.report.table_text import escape, interval
 
 BREAKDOWNS = {"modality": "Modality", "structure": "Structure", "kind": "Kind of prompt"}
@@ -68,6 +70,7 @@ def write(metrics: Mapping[str, Any], folder: Path) -> pd.DataFrame:
     caption = (
         f"Dice by modality, structure and kind of prompt on {style.origin_name(metrics['bench']['origins'])}: core "
         f"prompts in words that training never met, all levels. In brackets: {metrics['interval']}."
+        f" {few_patients(tested(metrics))}".rstrip()
     )
     folder.mkdir(parents=True, exist_ok=True)
     frame.to_csv(folder / "table2.csv", index=False, lineterminator="\n")
