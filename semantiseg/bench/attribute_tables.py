@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from semantiseg.bench.ontology import STRUCTURES
+from semantiseg.data.store import cases_of
 
 
 def of_region(attributes: pd.DataFrame, structure: str) -> pd.DataFrame:
@@ -23,7 +24,8 @@ def spread(attributes: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     lesions = {key for key, item in STRUCTURES.items() if item.kind == "lesion"}
     rows = attributes[attributes["structure"].isin(lesions) & attributes["attribute"].isin(names)]
     # Channels of a case share its regions; what depends on intensity is taken from the first.
-    rows = rows.assign(case=rows["volume_id"].str.rpartition(":")[0]).sort_values("volume_id")
+    rows = rows.assign(case=cases_of(rows["volume_id"])).sort_values("volume_id")
     groups = rows.drop_duplicates(["case", "structure", "region", "attribute"]).groupby(["attribute", "unit"])
-    table = groups["number"].describe()[["count", "min", "25%", "50%", "75%", "max"]].round(2)
-    return table.assign(worded=groups["value"].agg(lambda values: values.notna().mean()).round(2))
+    # Of no lesion, `describe` leaves quartiles out.
+    table = groups["number"].describe().reindex(columns=["count", "min", "25%", "50%", "75%", "max"]).astype(float)
+    return table.round(2).assign(worded=groups["value"].agg(lambda values: values.notna().mean()).round(2))

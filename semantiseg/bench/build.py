@@ -27,7 +27,7 @@ from semantiseg.bench.scene import scenes_of
 from semantiseg.bench.training_questions import training_rows
 from semantiseg.bench.verification import Verdict, verify_case
 from semantiseg.data.cluster import for_each
-from semantiseg.data.store import VolumeStore
+from semantiseg.data.store import VolumeStore, cases_of
 from semantiseg.errors import DataError
 
 PROMPT_ORDER = ("volume_id", "suite", "group", "level", "slice", "program", "phrasing", "text")
@@ -198,7 +198,7 @@ def _shares(volumes: Path, tables: Mapping[str, pd.DataFrame]) -> dict[str, dict
         case_id: {key: [] for key in tables} for case_id in _cases(volumes)
     }
     for key, table in tables.items():
-        for case_id, rows in table.groupby(table["volume_id"].str.rpartition(":")[0]):
+        for case_id, rows in table.groupby(cases_of(table["volume_id"])):
             if case_id not in shares:
                 raise DataError(
                     f"{volumes}: expected the cases that the candidates ask about, got none of the name {case_id!r}. "

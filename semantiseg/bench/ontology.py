@@ -2,7 +2,8 @@
 
 A *leaf* is a label of some collection (`data/labels.py` maps label numbers to leaves). A *structure* is what a prompt
 names: a union of leaves. "Kidney" includes its tumour and cyst, as KiTS23's own evaluation class does; "kidney
-excluding the tumour" is then a real question.
+excluding the tumour" is then a real question. A collection that labels a structure only as a whole (a glioma, a
+prostate) has a leaf of its own for it, `whole_...`: no part of it is available, so none is asked about.
 
 Names are split once and for ever into names that training may use and held-out names that only test prompts use.
 Terms follow the collections' own papers and reporting lexicons: RENAL and Bosniak (kidney), LI-RADS (liver), PI-RADS
@@ -107,10 +108,10 @@ _ALL = (
     _structure("lung_tumour", "lesion", "lung_tumour",
                "lung tumour, pulmonary tumour, lung cancer, pulmonary mass, tumour of the lung, lung nodule",
                "lung mass, pulmonary nodule, pulmonary neoplasm"),
-    _structure("kidney", "organ", "kidney_parenchyma kidney_tumour kidney_cyst right_kidney left_kidney",
+    _structure("kidney", "organ", "kidney_parenchyma kidney_tumour kidney_cyst right_kidney left_kidney whole_kidney",
                "kidney, kidneys, renal organ, renal tissue with its masses",
                "renal organs, kidney organ, kidney tissue with its masses",
-               anchors="kidney_parenchyma right_kidney left_kidney"),
+               anchors="kidney_parenchyma right_kidney left_kidney whole_kidney"),
     _structure("kidney_tumour", "lesion", "kidney_tumour",
                "kidney tumour, renal tumour, renal mass, tumour of the kidney, solid renal lesion",
                "kidney mass, solid renal mass, renal neoplasm", main="kidney_tumour", parent="kidney"),
@@ -118,7 +119,7 @@ _ALL = (
                "kidney cyst, renal cyst, cyst of the kidney, cystic renal lesion",
                "cystic kidney lesion, renal cystic lesion",
                main="kidney", parent="kidney"),
-    _structure("prostate", "organ", "peripheral_zone transition_zone",
+    _structure("prostate", "organ", "peripheral_zone transition_zone whole_prostate",
                "prostate, prostate gland, prostatic gland, whole prostate", "entire prostate, prostatic organ"),
     _structure("peripheral_zone", "part", "peripheral_zone",
                "peripheral zone, peripheral zone of the prostate, prostatic peripheral zone, "
@@ -128,7 +129,7 @@ _ALL = (
                "transition zone, transition zone of the prostate, prostatic transition zone, "
                "inner zone of the prostate",
                "transition prostate zone, inner prostatic zone", main="prostate", parent="prostate"),
-    _structure("hippocampus", "organ", "anterior_hippocampus posterior_hippocampus",
+    _structure("hippocampus", "organ", "anterior_hippocampus posterior_hippocampus whole_hippocampus",
                "hippocampus, hippocampal formation, whole hippocampus, hippocampal structure",
                "entire hippocampus, hippocampal tissue"),
     _structure("anterior_hippocampus", "part", "anterior_hippocampus",
@@ -141,7 +142,7 @@ _ALL = (
                "posterior part of the hippocampus, body and tail of the hippocampal formation",
                main="hippocampus", parent="hippocampus"),
     _structure("brain_tumour", "lesion",
-               "enhancing_tumour necrotic_core brain_oedema nonenhancing_tumour tumour_cyst",
+               "enhancing_tumour necrotic_core brain_oedema nonenhancing_tumour tumour_cyst whole_brain_tumour",
                "brain tumour, whole brain tumour, glioma, brain tumour with oedema, intracranial tumour",
                "whole glioma, intracranial glioma, whole intracranial tumour"),
     _structure("tumour_core", "part", "enhancing_tumour necrotic_core nonenhancing_tumour tumour_cyst",

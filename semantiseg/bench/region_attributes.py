@@ -26,6 +26,8 @@ SMALLEST_MM3 = 50.0
 """Smaller pieces are no regions (BraTS ignores lesions of as many voxels)."""
 THICK_SLICE_MM = 2.0
 """Above it the staircase of the slices dominates a surface: no sphericity."""
+SURFACE_SHARE = 0.9
+"""Least share of a region's voxels that its smoothed surface must hold: a sheet of one voxel has no surface at half."""
 CORE_SMALLEST_ML = 1.0
 LOW_CORE_HU = (-15.0, -10.0)
 """A core is called dark at or below the first, not dark at or above the second (core minus rim)."""
@@ -71,12 +73,13 @@ def regions(mask: Mask, *, spacing_mm: float) -> list[Region]:
 
 def geometry(region: Region, *, spacing_mm: float, slice_mm: float) -> Iterator[Measurement]:
     """Volume (ml), longest axial diameter (mm, the largest Feret diameter of any slice), and sphericity (surface of the
-    ball of that volume over the surface, 1 for a ball; not on slices thicker than `THICK_SLICE_MM`)."""
+    ball of that volume over the surface, 1 for a ball; not on slices thicker than `THICK_SLICE_MM`, and not of a region
+    too thin to have a surface at this grid, see `SURFACE_SHARE`)."""
     yield Measurement("volume", region.voxels * spacing_mm**3 / 1000, "ml", None, 0.0)
     diameter = max(_feret(image) for image in region.mask if image.any()) * spacing_mm
     yield banded("renal_size", diameter, "mm", RENAL_MM, ("small", "medium", "large"))
-    if slice_mm <= THICK_SLICE_MM:
-        yield Measurement("sphericity", _sphericity(region.mask, region.voxels), "ratio", None, 0.0)
+    if slice_mm <= THICK_SLICE_MM and (ratio := _sphericity(region.mask, region.voxels)) is not None:
+        yield Measurement("sphericity", ratio, "ratio", None, 0.0)
 
 
 def side(region: Region, *, midline: float, spacing_mm: float) -> Measurement:
@@ -242,11 +245,13 @@ def _feret(image: Mask) -> float:
     return float(np.sqrt((across**2 + along**2).max()))
 
 
-def _sphericity(mask: Mask, voxels: int) -> float:
+def _sphericity(mask: Mask, voxels: int) -> float | None:
     from skimage.measure import marching_cubes, mesh_surface_area
 
     # Smoothed by half a voxel: the corners of voxels would add a third to the surface of a ball.
     soft = ndimage.gaussian_filter(np.pad(mask, 2).astype(np.float32), 0.8)
+    if (soft > 0.5).sum() < SURFACE_SHARE * voxels:
+        return None
     vertices, faces, _, _ = marching_cubes(soft, 0.5)
     return float(np.pi ** (1 / 3) * (6 * voxels) ** (2 / 3) / mesh_surface_area(vertices, faces))
 

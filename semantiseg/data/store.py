@@ -76,6 +76,11 @@ def write_case(
     os.replace(partial, path)
 
 
+def cases_of(volume_ids: pd.Series) -> pd.Series:
+    """Case of every `<case_id>:<channel>`, also of none: `str.rpartition` of an empty column has no columns."""
+    return volume_ids.map(lambda name: name.rpartition(":")[0]).astype(object)
+
+
 class VolumeStore:
     """Read access to a folder of prepared volumes, by `volume_id` (`<case_id>:<channel>`).
 

@@ -75,6 +75,17 @@ def score_answer(
     }
 
 
+def no_scores() -> pd.DataFrame:
+    """`results.parquet` of a test split without prompts: its columns in their types, no row."""
+    words, flags = ("prompt_id", "volume_id", "patient_id", "model"), ("parent_differs", "collapsed")
+    order = (
+        "prompt_id", "volume_id", "patient_id", "slice", "model", "dice", "iou", "nsd", "hd95_mm", "target_mm2",
+        "predicted_mm2", "parent_dice", "parent_differs", "collapsed", "twin_dice",
+    )  # fmt: skip
+    types = dict.fromkeys(words, "object") | dict.fromkeys(flags, "bool") | {"slice": "int64"}
+    return pd.DataFrame({name: pd.Series(dtype=types.get(name, "float64")) for name in order})
+
+
 def score_slice(
     answers: NDArray[np.bool_], question: Question, prompts: pd.DataFrame, *, nsd_tolerance_mm: float
 ) -> list[dict[str, object]]:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
 from semantiseg.evaluation import runs
-from semantiseg.evaluation.answers import score_slice
+from semantiseg.evaluation.answers import no_scores, score_slice
 from semantiseg.evaluation.question import Question, read_slice
 from semantiseg.models.baselines.boxes import PARENT, Asked, BoxProtocol
 from semantiseg.models.features import TextFeatures
@@ -127,18 +127,22 @@ def evaluate_model(
         threads: PyTorch threads; sums depend on their number.
 
     Returns:
-        The results.
+        The results; no row where no prompt is asked about a test patient.
     """
     torch.set_num_threads(threads)
-    with VolumeStore(volumes) as store:
-        results, masks = predict(
-            load(model_folder, accelerator=accelerator),
-            model=model_folder.name,
-            store=store,
-            prompts=pd.read_parquet(prompts),
-            features=TextFeatures.load(features),
-            nsd_tolerance_mm=nsd_tolerance_mm,
-        )
+    asked = pd.read_parquet(prompts)
+    if not (asked["split"] == "test").any():
+        results, masks = no_scores(), pd.DataFrame(columns=["prompt_id", "height", "width", "runs"])
+    else:
+        with VolumeStore(volumes) as store:
+            results, masks = predict(
+                load(model_folder, accelerator=accelerator),
+                model=model_folder.name,
+                store=store,
+                prompts=asked,
+                features=TextFeatures.load(features),
+                nsd_tolerance_mm=nsd_tolerance_mm,
+            )
     output.mkdir(parents=True, exist_ok=True)
     results.to_parquet(output / "results.parquet", index=False)
     masks.to_parquet(output / "masks.parquet", index=False)

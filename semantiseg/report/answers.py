@@ -29,6 +29,8 @@ def read_tiles(data: Path, asked: pd.DataFrame, *, model: str) -> dict[str, Tile
     from semantiseg.data.store import VolumeStore
     from semantiseg.evaluation.predict import read_slice
 
+    if not len(asked):
+        return {}
     folder = data / "results" / model
     wanted = [("prompt_id", "in", list(asked["prompt_id"]))]
     stored = pd.read_parquet(folder / "masks.parquet", filters=wanted).set_index("prompt_id")

@@ -126,20 +126,32 @@ def write(
     """Write `composition.{csv,md}` into `folder`; equal answers give equal bytes.
 
     Returns:
-        The table as numbers; empty if no model reads text.
+        The table as numbers; empty if no model reads text, or no question was asked about a test patient.
     """
     folder.mkdir(parents=True, exist_ok=True)
     frame = table(answers, reading, resamples=resamples, seed=seed) if len(answers) else pd.DataFrame()
     frame.to_csv(folder / "composition.csv", index=False, lineterminator="\n")
-    text = markdown(frame, caption(asked, resamples=resamples)) if len(frame) else "No trained model reads text.\n"
+    text = markdown(frame, caption(asked, resamples=resamples)) if len(frame) else f"{nothing(asked)}\n"
     (folder / "composition.md").write_text(text, encoding="utf-8")
     return frame
 
 
-def finding(frame: pd.DataFrame) -> str:
-    """What the table says in words, suite by suite, of the model that answers plain level 3 sentences best."""
+def nothing(asked: pd.DataFrame) -> str:
+    """Why there is no table."""
+    if not len(asked):
+        return "No test patient was asked about, so nothing was composed."
+    return "No trained model reads text, so nothing was composed."
+
+
+def finding(frame: pd.DataFrame, asked: pd.DataFrame) -> str:
+    """What the table says in words, suite by suite, of the model that answers plain level 3 sentences best.
+
+    Args:
+        frame: `table`, or empty.
+        asked: `evaluation.composition.questions`.
+    """
     if not len(frame):
-        return "No trained model reads text, so nothing was composed."
+        return nothing(asked)
     return "\n\n".join(_suite_finding(SUITE_NAMES[suite], rows) for suite, rows in frame.groupby("suite", sort=False))
 
 

@@ -9,12 +9,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from semantiseg.conventions import LEVELS
-from semantiseg.errors import DataError
 from semantiseg.evaluation.sensitivity import HEADLINE, join, suite_of
 from semantiseg.report import answer_picture, style
 from semantiseg.report.answer_picture import Tile
 from semantiseg.report.answers import read_tiles
 
+_NO_PLACE = pd.MultiIndex.from_arrays([[], []], names=["level", "rank"])
 RANKS = ("worst", "median", "best")
 RULE = (
     "core prompts of the test split in words that training never met, ordered by Dice and then by prompt id; of each "
@@ -30,10 +30,7 @@ def choose(answers: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Rows of `answers` by level and rank, in columns `level` and `rank` as index; chosen by `RULE`. Levels without
-        prompts have no row.
-
-    Raises:
-        DataError: no level has a prompt.
+        prompts have no row, and the picture says so.
     """
     core = suite_of(answers, "core", phrasing=HEADLINE)
     rows = {}
@@ -42,10 +39,8 @@ def choose(answers: pd.DataFrame) -> pd.DataFrame:
         if len(ordered):
             for rank, place in zip(RANKS, (0, (len(ordered) - 1) // 2, len(ordered) - 1), strict=True):
                 rows[level, rank] = ordered.iloc[place]
-    if not rows:
-        raise DataError("prompts: expected core prompts in the test split, got none. Give more patients.")
-    chosen = pd.DataFrame.from_dict(rows, orient="index")
-    chosen.index = pd.MultiIndex.from_tuples(rows, names=["level", "rank"])
+    chosen = pd.DataFrame.from_dict(rows, orient="index") if rows else core.iloc[:0].copy()
+    chosen.index = pd.MultiIndex.from_tuples(rows, names=["level", "rank"]) if rows else _NO_PLACE
     return chosen
 
 

@@ -222,6 +222,11 @@ def caption(metrics: Mapping[str, Any]) -> str:
         if "phantom" in metrics["bench"]["origins"]
         else ""
     )
+    if not any(summary["patients"] for summary in metrics["models"].values()):
+        phantom += (
+            " **No test patient was asked about, so nothing was measured**: give more patients, or raise "
+            "prepare.test_share."
+        )
     return (
         f"SemantiBench on {origin}, test patients, templates and synonyms held out from training (core suite). Mean "
         "Dice by level with "

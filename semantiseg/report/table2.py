@@ -30,7 +30,8 @@ def table(metrics: Mapping[str, Any]) -> pd.DataFrame:
         for model, summary in style.ordered(metrics["models"]).items()
         for name, found in summary["by"][breakdown].items()
     ]  # fmt: skip
-    return pd.DataFrame.from_records(rows)
+    columns = ["breakdown", "name", "model", "dice", "dice_low", "dice_high", "prompts", "patients"]
+    return pd.DataFrame.from_records(rows, columns=columns)
 
 
 def _cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:

@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from semantiseg.conventions import LEVELS
-from semantiseg.errors import DataError
 from semantiseg.evaluation.sensitivity import HEADLINE, join
 from semantiseg.report import style
 from semantiseg.report.answers import read_tiles
@@ -36,9 +35,11 @@ class Case:
     """The case that Figure 1 shows.
 
     Attributes:
-        prompt_id: the level-3 prompt of panels A, B and C.
+        prompt_id: the level-3 prompt of panels A, B and C; of the highest level that was asked where there is no
+            level 3, and "" where no test patient was asked about.
         plain, gated: the models of panel A, and of panels B and C.
         by_level: level -> prompt of panel B; None where the volume has no core prompt of that level.
+        level: of that prompt.
         collapsed: whether the plain model's answer lies closer to the parent than to the target.
         rule: how the case was chosen, in words for the caption.
     """
@@ -49,6 +50,7 @@ class Case:
     by_level: Mapping[int, str | None]
     collapsed: bool
     rule: str
+    level: int = 3
 
 
 def _first(preferred: Sequence[str], models: Sequence[str]) -> str:
@@ -81,11 +83,8 @@ def choose(prompts: pd.DataFrame, results: Mapping[str, pd.DataFrame]) -> Case:
     Among the core level-3 prompts of the test split whose parent differs from the target, and whose answer by the
     plain model (the first of `PLAIN_MODELS`) has collapsed onto the parent: those that name the necrotic core if there
     are any, else those of kind exclusion, else all of them; of these the one that collapsed furthest (the largest Dice
-    with the parent less Dice with the target). If none has collapsed: the lowest Dice of the plain model. Ties go to
-    the smaller `prompt_id`.
-
-    Raises:
-        DataError: no level-3 prompt to show.
+    with the parent less Dice with the target). If none has collapsed: the lowest Dice of the plain model. Where no such
+    level-3 prompt was asked: the lowest Dice of the highest level. Ties go to the smaller `prompt_id`.
     """
     models = list(results)
     plain, gated = _first(PLAIN_MODELS, models), _first(GATED_MODELS, models)
@@ -93,7 +92,7 @@ def choose(prompts: pd.DataFrame, results: Mapping[str, pd.DataFrame]) -> Case:
     core = answers[(answers["suite"] == "core") & (answers["phrasing"] == HEADLINE)]
     asked = core[(core["level"] == 3) & core["parent_differs"]]
     if not len(asked):
-        raise DataError("prompts: expected a core prompt of level 3 in the test split, got none. Give more patients.")
+        return _without_level_3(core, plain, gated)
     label = style.MODEL_LABELS.get(plain, plain)
     collapsed = asked[asked["collapsed"]]
     if len(collapsed):
@@ -115,6 +114,21 @@ def choose(prompts: pd.DataFrame, results: Mapping[str, pd.DataFrame]) -> Case:
         rule = f"no level-3 test prompt collapsed by '{label}' ({len(asked)} asked); shown is its lowest Dice."
     by_level = {level: _companion(core, chosen, level) for level in LEVELS} | {3: str(chosen["prompt_id"])}
     return Case(str(chosen["prompt_id"]), plain, gated, by_level, bool(len(collapsed)), rule)
+
+
+def _without_level_3(core: pd.DataFrame, plain: str, gated: str) -> Case:
+    """What is shown of images about which nothing of level 3 was asked."""
+    if not len(core):
+        return Case("", plain, gated, dict.fromkeys(LEVELS), False, "no core prompt was asked about a test patient.")
+    level = int(core["level"].max())
+    asked = core[core["level"] == level]
+    chosen = asked.sort_values(["dice", "prompt_id"]).iloc[0]
+    rule = (
+        "no level-3 test prompt has a target that differs from its parent; shown is the lowest Dice by "
+        f"'{style.MODEL_LABELS.get(plain, plain)}' of the {len(asked)} prompts of level {level}."
+    )
+    by_level = {other: _companion(core, chosen, other) for other in LEVELS} | {level: str(chosen["prompt_id"])}
+    return Case(str(chosen["prompt_id"]), plain, gated, by_level, False, rule, level)
 
 
 def _gates(
@@ -156,14 +170,14 @@ def gather(data: Path, models: Sequence[str], *, threads: int) -> tuple[Case, Pa
     asked = prompts[prompts["prompt_id"].isin(shown)].set_index("prompt_id", drop=False).sort_index()
     with VolumeStore(data / "volumes") as store:
         questions = {row.prompt_id: read_slice(store, row.volume_id, int(row.slice)) for row in asked.itertuples()}
-    plain = read_tiles(data, asked.loc[[case.prompt_id]], model=case.plain)[case.prompt_id]
+    plain = read_tiles(data, asked[asked["prompt_id"] == case.prompt_id], model=case.plain)
     gates = _gates(data / "models" / case.gated, asked, questions, data / "text" / "features.h5")
     gated = {
         prompt_id: replace(tile, gate=gates[prompt_id])
         for prompt_id, tile in read_tiles(data, asked, model=case.gated).items()
     }
     panels = Panels(
-        plain=plain,
+        plain=plain.get(case.prompt_id),
         plain_name=style.MODEL_LABELS.get(case.plain, case.plain),
         by_level={level: gated[prompt_id] if prompt_id else None for level, prompt_id in case.by_level.items()},
         gated_name=style.MODEL_LABELS.get(case.gated, case.gated),
@@ -176,6 +190,8 @@ def gather(data: Path, models: Sequence[str], *, threads: int) -> tuple[Case, Pa
 
 def caption(case: Case, origin: str) -> str:
     """The caption of Figure 1, with the rule that chose the case."""
+    if not case.prompt_id:
+        return f"Nothing to show: {case.rule}"
     plain, gated = (style.MODEL_LABELS.get(model, model) for model in (case.plain, case.gated))
     verdict = (
         "answers with something closer to the parent structure than to the target"
@@ -183,8 +199,8 @@ def caption(case: Case, origin: str) -> str:
         else "gives its worst answer"
     )
     return (
-        f"Semantic failure modes on {origin}. (A) Asked at level 3, '{plain}' {verdict}. (B) The same case asked at "
-        "levels 1 to 3, "
+        f"Semantic failure modes on {origin}. (A) Asked at level {case.level}, '{plain}' {verdict}. (B) The same case "
+        "asked at levels 1 to 3, "
         f"answered by '{gated}'. (C) Where its gate opens for the level-1 and for the level-3 prompt (mean over "
         "channels, finest "
         f"stage). Chosen by rule, not by hand: {case.rule} Levels 1 and 2: core prompts of the same volume, the same "

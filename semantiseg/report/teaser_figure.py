@@ -23,7 +23,7 @@ class Panels:
     """All that Figure 1 shows.
 
     Attributes:
-        plain: panel A, answered by the model `plain_name`.
+        plain: panel A, answered by the model `plain_name`; None where nothing was asked.
         by_level: panel B, answered by the model `gated_name`; None where there is no such prompt. Panel C shows the
             gates of levels 1 and 3.
         origin: words for the origin of the images, written on the figure.
@@ -31,7 +31,7 @@ class Panels:
         caption: written below the panels.
     """
 
-    plain: Tile
+    plain: Tile | None
     plain_name: str
     by_level: Mapping[int, Tile | None]
     gated_name: str
@@ -70,7 +70,8 @@ def draw(panels: Panels) -> Figure:
         columns = [0.005, 0.215, 0.41, 0.605, 0.815]
         grid = [[figure.add_axes((left, bottom, 0.18, 0.288)) for left in columns] for bottom in (0.5, 0.185)]
         tiles = [panels.by_level.get(level) for level in LEVELS]
-        window = answer_picture.window_of([panels.plain, *(tile for tile in tiles if tile is not None)])
+        shown = [tile for tile in (panels.plain, *tiles) if tile is not None]
+        window = answer_picture.window_of(shown) if shown else (slice(None), slice(None))
         answer_picture.pair(grid[0][0], grid[1][0], panels.plain, window, model=panels.plain_name)
         for position, tile in enumerate(tiles, start=1):
             answer_picture.pair(grid[0][position], grid[1][position], tile, window, model=panels.gated_name)

@@ -176,7 +176,9 @@ def assemble(
 
 
 def validation_draws(questions: Questions, *, images: int, prompts: int, seed: int) -> list[Drawn]:
-    """A small fixed set of validation draws, each of another slice where there are enough."""
+    """A small fixed set of validation draws, each of another slice where there are enough; none without questions."""
+    if not questions.sheets:
+        return []
     taken: dict[int, Drawn] = {}
     stream = iter(Sampler(questions, images=1, prompts=prompts, seed=seed))
     for _ in range(20 * images):

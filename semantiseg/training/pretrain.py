@@ -90,8 +90,8 @@ def pretrain(
         seed: of weights, order and augmentation.
 
     Returns:
-        The curve: `step`, `loss` (mean since the last row), `dice` (mean over structures, validation patients); and by
-        structure at the end: `structure` (program), `slices` that show it, `dice`.
+        The curve: `step`, `loss` (mean since the last row), `dice` (mean over structures, validation patients;
+        NaN without one); and by structure at the end: `structure` (program), `slices` that show it, `dice`.
 
     Raises:
         NonFiniteLossError: names step and slices.
@@ -110,7 +110,7 @@ def pretrain(
     write_trained(out, streams, parameters.model_dump() | {"seed": seed, "structures": structures} | origin)
     curve.to_csv(out / "curve.csv", index=False, float_format="%.6f", lineterminator="\n")
     rows = [(structures[number], len(values), float(np.mean(values))) for number, values in sorted(dice.items())]
-    return curve, pd.DataFrame(rows, columns=["structure", "slices", "dice"])
+    return curve, pd.DataFrame(rows, columns=["structure", "slices", "dice"]).astype({"dice": float})
 
 
 def _streams(parameters: Pretrain, *, seed: int) -> tuple[ImageStreams, dict[str, object]]:
@@ -162,7 +162,7 @@ def _fit(
         optimiser.step(loss)
         if step % every == 0 or step == parameters.steps:
             dice = _validate(streams, head, validation)
-            mean = float(np.mean([np.mean(values) for values in dice.values()]))
+            mean = float(np.mean([np.mean(values) for values in dice.values()])) if dice else float("nan")
             records.append({"step": step, "loss": float(np.mean(losses)), "dice": mean})
             losses = []
     return pd.DataFrame.from_records(records), dice

@@ -30,7 +30,8 @@ class Preview:
 def validation_previews(
     model: Path, *, volumes: Path, training: Path, features: Path, count: int, seed: int
 ) -> list[Preview]:
-    """Ask a trained model one question about each of `count` validation slices, in the order the seed draws them.
+    """Ask a trained model one question about each of `count` validation slices, in the order the seed draws them; none
+    without a validation patient.
 
     Raises:
         DataError, ModelError: inputs that do not fit; see the modules called.
@@ -43,8 +44,11 @@ def validation_previews(
             size=network.image_size,
             parents=True,
         )
+        drawn = validation_draws(questions, images=count, prompts=1, seed=seed)
+        if not drawn:
+            return []
         batch = assemble(
-            validation_draws(questions, images=count, prompts=1, seed=seed),
+            drawn,
             questions,
             features=TextFeatures.load(features),
             reading=network.reading,

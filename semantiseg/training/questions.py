@@ -40,10 +40,10 @@ class Sheet:
 
 
 def read_questions(training: Path, *, split: str) -> pd.DataFrame:
-    """The rows of `training.parquet` of one split, in a fixed order.
+    """The rows of `training.parquet` of one split, in a fixed order; none of `validation` where no patient was left.
 
     Raises:
-        DataError: the file is unreadable, lacks a column, or has no row of the split.
+        DataError: the file is unreadable, lacks a column, or has no row to train on.
     """
     try:
         table = pd.read_parquet(training, columns=list(COLUMNS))
@@ -54,7 +54,7 @@ def read_questions(training: Path, *, split: str) -> pd.DataFrame:
             "Run the stage 'verify' again."
         ) from None
     table = table[table["split"] == split]
-    if not len(table):
+    if not len(table) and split == "train":
         raise DataError(
             f"{training}: expected questions of the split {split!r}, got none. "
             "Give more patients or change the shares of the splits."
@@ -77,14 +77,15 @@ class Questions:
         # Plain arrays and lists: looking a row up in a table takes longer than evaluating its program.
         self.level = table["level"].to_numpy()
         self.structure = table["structure"].astype(str).to_numpy(dtype=object)
-        operation = table["program"].str.partition("(")[0]
+        # Not `str.partition`: of an empty column it makes a table without columns.
+        operation = table["program"].map(lambda program: program.partition("(")[0])
         self.asked = operation.where(table["level"] == 3, table["program"]).to_numpy(dtype=object)
         self.shown = (table["target_pixels"] > 0).to_numpy()
         self.texts = [list(texts) for texts in table["texts"]]
         self._volume, self._slice = table["volume_id"].tolist(), table["slice"].tolist()
         self.program, self._parent = table["program"].tolist(), table["parent"].tolist()
         self.sheet_of = table.groupby(["volume_id", "slice"], sort=True).ngroup().to_numpy()
-        self.sheets = [np.flatnonzero(self.sheet_of == number) for number in range(self.sheet_of.max() + 1)]
+        self.sheets = [np.flatnonzero(self.sheet_of == number) for number in range(self.sheet_of.max(initial=-1) + 1)]
         self._cache: OrderedDict[int, Sheet] = OrderedDict()
         self._cached_bytes = 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +39,21 @@ def test_anchors_are_leaves_of_the_structure_itself():
 
 def test_every_leaf_that_a_label_can_mean_belongs_to_some_structure_and_back():
     assert labels.LEAVES == LEAVES
+
+
+@pytest.mark.parametrize("key", [key for key, item in STRUCTURES.items() if item.kind != "part"])
+def test_every_organ_and_lesion_can_be_labelled_as_a_whole_and_is_then_asked_without_its_parts(key):
+    """By its plain name; no part, no lesion and no other structure can be proved from that one label."""
+    names = {1: key.replace("_", " ")}
+    found, _ = labels.named_structures(names, mapping={}, source=Path("dataset.json"))
+    channel = (structure(key).channels or ("T1c",))[0]
+    assert [item.key for item in available(set(found.values()), channel=channel)] == [key]
+
+
+@pytest.mark.parametrize("name", ["glioma", "Whole Tumor", "low-grade glioma", "glioblastoma", "brain tumour"])
+def test_a_glioma_labelled_as_a_whole_is_a_brain_tumour_without_parts(name):
+    found, _ = labels.named_structures({1: name}, mapping={}, source=Path("dataset.json"))
+    assert found == {1: "whole_brain_tumour"}
 
 
 def test_a_structure_is_asked_only_where_it_is_labelled_and_seen():

@@ -57,6 +57,26 @@ def test_on_thick_slices_no_sphericity_is_measured():
     assert "sphericity" not in values(measured.geometry(only(ball(8)), spacing_mm=1.0, slice_mm=3.0))
 
 
+@pytest.mark.parametrize("thickness", [1, 2, 3])
+def test_sphericity_is_measured_only_where_a_region_has_a_surface_at_this_grid(thickness):
+    """A sheet of one voxel lies below half everywhere once it is smoothed; real oedema has such regions."""
+    sheet = np.zeros(SHAPE, bool)
+    sheet[10 : 10 + thickness, 5:35, 5:35] = True
+    found = values(measured.geometry(only(sheet), spacing_mm=1.0, slice_mm=1.0))
+    assert ("sphericity" in found) == (thickness > 1)
+    assert found["volume"].number == pytest.approx(0.9 * thickness)
+    if thickness > 1:
+        assert 0 < found["sphericity"].number < 0.5
+
+
+def test_a_region_whose_surface_would_lose_its_thin_part_has_no_sphericity():
+    """Volume of the whole over the surface of its thick part would make it rounder than a ball."""
+    mask = np.zeros(SHAPE, bool)
+    mask[10, 5:35, 5:35] = True
+    mask[8:13, 8:13, 8:13] = True
+    assert "sphericity" not in values(measured.geometry(only(mask), spacing_mm=1.0, slice_mm=1.0))
+
+
 @pytest.mark.parametrize(("radius", "word"), [(12, "small"), (20, None), (27, "medium"), (45, "large")])
 def test_size_has_the_words_of_renal_outside_their_dead_bands(radius, word):
     region = only(ball(9))

@@ -11,6 +11,7 @@ import pytest
 from semantiseg.data import store as volumes
 from semantiseg.errors import DataError
 from semantiseg.evaluation import predict, runs
+from semantiseg.evaluation.answers import no_scores
 from semantiseg.models.segmenter import Answer
 
 KIDNEY, TUMOUR, CYST = "organ(kidney)", "lesion(kidney_tumour)", "lesion(kidney_cyst)"
@@ -164,4 +165,10 @@ def test_a_trained_model_is_evaluated_from_file_to_file_with_equal_bytes(store, 
         )
     for name in ("results.parquet", "masks.parquet"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
-    assert set(pd.read_parquet(tmp_path / "one" / "results.parquet")["model"]) == {"token"}
+    scored = pd.read_parquet(tmp_path / "one" / "results.parquet")
+    assert set(scored["model"]) == {"token"}
+    none = no_scores()
+    assert list(none.columns) == list(scored.columns) and not len(none)
+    assert {name: kind.kind for name, kind in none.dtypes.items() if kind.kind != "O"} == {
+        name: kind.kind for name, kind in scored.dtypes.items() if kind.kind in "bif"
+    }

@@ -81,10 +81,13 @@ class TestGallery:
         core = answers[(answers["suite"] == "core") & (answers["level"] == 1)]
         assert gallery.choose(answers).loc[(1, "worst"), "prompt_id"] == core["prompt_id"].min()
 
-    def test_no_core_prompt_is_named(self, cohort, results) -> None:
+    def test_without_core_prompts_every_place_says_so(self, cohort, results) -> None:
         answers = join(cohort.prompts, results["truth"], origin="x")
-        with pytest.raises(DataError, match="expected core prompts"):
-            gallery.choose(answers[answers["suite"] != "core"])
+        chosen = gallery.choose(answers[answers["suite"] != "core"])
+        assert not len(chosen) and chosen.index.names == ["level", "rank"]
+        figure = gallery.draw({}, model="scalar", origin="phantoms")
+        said = [text.get_text() for axes in figure.axes for text in axes.texts]
+        assert said == ["no such prompt"] * 18
 
     def test_is_drawn_from_the_stages_files(self, cohort, tmp_path: Path) -> None:
         cohort.write(tmp_path, {"scalar": "collapses"})

@@ -55,7 +55,7 @@ def test_the_text_says_what_was_measured_and_what_limits(table, tmp_path):
     text = (tmp_path / "composition.md").read_text()
     assert "phantoms" in text and text.count("\n| ") == len(frame) + 1 and "50.0%" in text
     assert pd.read_csv(tmp_path / "composition.csv")["l3"].tolist() == frame["l3"].tolist()
-    found = composition.finding(table)
+    found = composition.finding(table, ASKED)
     assert "sentence as it stands, L3 Dice 0.60 and collapse rate 100.0%; composed, L3 Dice 0.70" in found
     assert "(25.0% of the questions read rightly)" in found and "told the program, L3 Dice 0.90" in found
     assert found.count("SemantiSeg, token gate") == 2 and "scalar" not in found
@@ -64,7 +64,14 @@ def test_the_text_says_what_was_measured_and_what_limits(table, tmp_path):
 def test_without_a_text_model_the_table_says_so(tmp_path):
     none = composition.write(answers().iloc[:0], reading(), ASKED, tmp_path, resamples=5, seed=0)
     assert none.empty and "No trained model" in (tmp_path / "composition.md").read_text()
-    assert "nothing was composed" in composition.finding(none)
+    assert "No trained model" in composition.finding(none, ASKED)
+
+
+def test_without_a_test_patient_the_table_says_so(tmp_path):
+    nobody = ASKED.iloc[:0]
+    composition.write(answers().iloc[:0], reading(), nobody, tmp_path, resamples=5, seed=0)
+    assert "No test patient" in (tmp_path / "composition.md").read_text()
+    assert "No test patient" in composition.finding(answers().iloc[:0], nobody)
 
 
 def test_equal_answers_give_equal_bytes(tmp_path):

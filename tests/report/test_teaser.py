@@ -83,11 +83,22 @@ class TestChoice:
         case = teaser.choose(third, {"token": kept})
         assert case.by_level[1] is None and case.by_level[2] is None and (case.plain, case.gated) == ("token", "token")
 
-    def test_nothing_to_show_is_said(self, cohort, results) -> None:
+    def test_without_level_3_the_worst_of_the_highest_level_is_shown_and_said(self, cohort, results) -> None:
         first = cohort.prompts[cohort.prompts["level"] == 1]
-        kept = results["truth"][results["truth"]["prompt_id"].isin(first["prompt_id"])]
-        with pytest.raises(DataError, match="core prompt of level 3"):
-            teaser.choose(first, {"token": kept})
+        kept = results["truth"][results["truth"]["prompt_id"].isin(first["prompt_id"])].copy()
+        core = first[(first["suite"] == "core") & (first["split"] == "test") & (first["phrasing"] == "unseen")]
+        worst = core["prompt_id"].max()
+        kept.loc[kept["prompt_id"] == worst, "dice"] = 0.2
+        case = teaser.choose(first, {"token": kept})
+        assert (case.prompt_id, case.level, case.collapsed) == (worst, 1, False)
+        assert case.by_level == {1: worst, 2: None, 3: None}
+        assert "no level-3 test prompt" in case.rule and "Asked at level 1" in teaser.caption(case, "phantoms")
+
+    def test_without_a_test_patient_nothing_is_shown_and_said(self, cohort, results) -> None:
+        nobody = cohort.prompts.assign(split="train")
+        case = teaser.choose(nobody, {"token": results["truth"].iloc[:0]})
+        assert (case.prompt_id, case.by_level) == ("", {1: None, 2: None, 3: None})
+        assert teaser.caption(case, "") == "Nothing to show: no core prompt was asked about a test patient."
 
 
 class TestDrawing:
@@ -123,6 +134,11 @@ class TestDrawing:
         )
         for expected in ("no such prompt", "this model has no gate", "None collapsed"):
             assert expected in words
+
+    def test_a_figure_of_nothing_has_its_panels_and_its_reason(self) -> None:
+        empty = dataclasses.replace(panels(), plain=None, by_level=dict.fromkeys((1, 2, 3)), caption="Nothing to show.")
+        words = words_of(teaser_figure.draw(empty))
+        assert "no such prompt" in words and "Nothing to show." in words
 
     def test_nothing_drawn_lies_outside_the_window(self) -> None:
         one = tile(1, side=60)

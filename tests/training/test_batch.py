@@ -142,9 +142,16 @@ def test_validation_draws_are_of_distinct_slices(questions):
     assert len(held) == len(questions.sheets) == len({item.sheet for item in held})
 
 
+def test_without_a_validation_patient_there_are_no_validation_draws(project, change_training):
+    table = read_questions(change_training(lambda table: table[table["split"] == "train"]), split="validation")
+    with VolumeStore(project / "volumes") as store:
+        none = Questions(table, store=store, size=32, parents=True)
+        assert validation_draws(none, images=10, prompts=2, seed=0) == none.sheets == []
+
+
 def test_a_split_without_questions_and_a_foreign_table_are_refused(project, change_training):
-    with pytest.raises(DataError, match="split 'validation'.*shares of the splits"):
-        read_questions(change_training(lambda table: table[table["split"] == "train"]), split="validation")
+    with pytest.raises(DataError, match="split 'train'.*shares of the splits"):
+        read_questions(change_training(lambda table: table[table["split"] == "validation"]), split="train")
     with pytest.raises(DataError, match=r"(?s)training\.parquet.*Run the stage 'verify' again"):
         read_questions(change_training(lambda table: table.drop(columns="texts")), split="train")
     with pytest.raises(DataError, match="absent"):
