@@ -34,7 +34,11 @@ class Check:
         return asdict(self)
 
 
-def answered(name: str, question: str, look: Callable[[], tuple[bool | None, str, list[str], Any]]) -> Check:
+Look = Callable[[], tuple[bool | None, str, list[str], Any]]
+"""How a question is answered: passed, summary, details, facts of a `Check`."""
+
+
+def answered(name: str, question: str, look: Look) -> Check:
     """Ask one question; what cannot be read is a failed check with the reason, so that the other checks still run."""
     try:
         return Check(name, question, *look())

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from semantiseg import __version__, pipeline
-from semantiseg.artifact import numbers, provenance, published, rerun
-from semantiseg.artifact.check import Check, answered
+from semantiseg.artifact import committed, numbers, provenance, published, rerun
+from semantiseg.artifact.check import Check, Look, answered
 
 _MARKS = {True: "yes", False: "NO", None: "--"}
 
@@ -33,27 +33,34 @@ def _fresh(root: Path) -> tuple[bool, str, list[str], Any]:
     return True, "dvc.lock covers every stage, with the code and parameters that stand here", [], []
 
 
-def verify(root: Path, *, tolerance: float = rerun.TOLERANCE, against: Sequence[Path] = ()) -> list[Check]:
+def verify(root: Path, *, against: Sequence[Path] = ()) -> list[Check]:
     """Ask every question of the project in `root`.
+
+    After a run of the committed code in `root`, what is committed is asked from Git's HEAD, and what was made is
+    compared with it by `rerun`.
 
     Args:
         root: a clone, a workspace or an unpacked release.
-        tolerance: largest absolute difference of a re-run's number on another machine.
         against: folders of other runs to compare with.
     """
+    with committed.tree(root) as tree:
+        return [answered(name, question, look) for name, question, look in _questions(root, tree, against)]
+
+
+def _questions(root: Path, tree: Path, against: Sequence[Path]) -> list[tuple[str, str, Look]]:
     return [
-        answered("fresh", "Are the committed results up to date with code and parameters?", lambda: _fresh(root)),
-        answered("published", "Are the published files those that the stages made?", lambda: published.published(root)),
-        answered("tables", "Do the tables follow from metrics.json?", lambda: numbers.tables(root)),
-        answered("readme", "Does every number on the start page trace to a file?", lambda: numbers.start_page(root)),
-        answered("claims", "Which claims hold, computed now?", lambda: numbers.verdicts(root)),
-        answered(
+        ("fresh", "Are the committed results up to date with code and parameters?", lambda: _fresh(root)),
+        ("published", "Are the published files those that the stages made?", lambda: published.published(tree)),
+        ("tables", "Do the tables follow from metrics.json?", lambda: numbers.tables(tree)),
+        ("readme", "Does every number on the start page trace to a file?", lambda: numbers.start_page(tree)),
+        ("claims", "Which claims hold, computed now?", lambda: numbers.verdicts(tree)),
+        (
             "rerun",
-            "Do re-run numbers agree with the committed ones?",
-            lambda: rerun.agreement(root, tolerance=tolerance, against=against),
+            "Do re-run numbers agree with the committed ones, within what honest runs differ by?",
+            lambda: rerun.agreement(root, against=against),
         ),
-        answered("inputs", "Which inputs came from where, with which checksum?", lambda: provenance.inputs(root)),
-        answered("cost", "On what hardware, and how long, stage by stage?", lambda: provenance.cost(root)),
+        ("inputs", "Which inputs came from where, with which checksum?", lambda: provenance.inputs(tree)),
+        ("cost", "On what hardware, and how long, stage by stage?", lambda: provenance.cost(tree)),
     ]
 
 

@@ -25,16 +25,13 @@ def site(output: Path) -> None:
 @click.option(
     "--against", multiple=True, type=click.Path(path_type=Path), help="Folder of another run to compare with."
 )
-@click.option(
-    "--tolerance", type=click.FloatRange(min=0), default=0.05, show_default=True, help="Of numbers of another machine."
-)
-def verify_(as_json: bool, against: tuple[Path, ...], tolerance: float) -> None:
+def verify_(as_json: bool, against: tuple[Path, ...]) -> None:
     """Check what is committed, as a reviewer would, on one page; exit 1 if anything fails. Needs no data."""
     import json
 
     from semantiseg.artifact import verify
 
-    checks = verify.verify(ROOT, tolerance=tolerance, against=against)
+    checks = verify.verify(ROOT, against=against)
     click.echo(json.dumps(verify.record(checks, ROOT), indent=1) if as_json else verify.page(checks, ROOT))
     sys.exit(0 if verify.passed(checks) else 1)
 

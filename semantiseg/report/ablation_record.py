@@ -6,12 +6,18 @@ Copied from the folder that `semantiseg ablation` writes; repeating it takes hou
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from semantiseg import files
+
+LONG = 900
+"""Steps from which trainings stand for Table 1's, which take 1,000: those of shorter ones lie further apart."""
 
 RUNS, CURVES, RECORD = (
     Path(__file__).with_name(name) for name in ("ablation_runs.csv", "ablation_curves.csv", "ablation_record.json")
@@ -44,3 +50,17 @@ def standing(values: pd.Series, reference: pd.Series) -> Literal["better", "wors
     if values.min() > reference.max():
         return "better"
     return "worse" if values.max() < reference.min() else "unclear"
+
+
+def between_seeds(statistic: str) -> list[float]:
+    """Differences of a statistic between any two seeds of one variant, all else the same, over the long trainings."""
+    runs, _ = read()
+    found: list[float] = []
+    for _, seeds in runs[runs["steps"] >= LONG].groupby("variant"):
+        found += [one - other for one, other in combinations(seeds[statistic], 2)]
+    return found
+
+
+def root_mean_square(differences: Sequence[float]) -> float:
+    """Of differences whose mean is 0 by their making."""
+    return float(np.sqrt(np.mean(np.square(differences))))

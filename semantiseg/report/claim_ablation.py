@@ -18,11 +18,12 @@ def ablation_better(*, variant: str, other: str, statistic: str, metrics: Metric
     found = ablation_record.standing(mine, theirs)
     if found == "seldom":
         return Finding(None, printed, f"`semantiseg ablation` with several seeds of {variant} and {other}")
-    words = f"{_NAMES[statistic]} {variant} {_spread(mine)}, {other} {_spread(theirs)}"
+    words = f"{_NAMES[statistic]} {variant} {spread_of(mine)}, {other} {spread_of(theirs)}"
     if found == "unclear":
-        words += "; seeds overlap, so the two cannot be told apart"
+        return Finding(None, printed, f"{words}; seeds overlap", measured=True, origin="phantoms", apart=False)
     return Finding(found == "better", printed, words, measured=True, origin="phantoms")
 
 
-def _spread(values: pd.Series) -> str:
+def spread_of(values: pd.Series) -> str:
+    """Mean and range over seeds, in words."""
     return f"{values.mean():.2f} ({values.min():.2f} to {values.max():.2f} over {len(values)} seeds)"

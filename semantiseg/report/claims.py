@@ -91,10 +91,13 @@ def read_claims(path: Path) -> list[Claim]:
 
 
 def verdict(finding: Finding, origin: str) -> str:
-    """A finding in words: holds, fails, the same on the images that decided it, or not testable here."""
-    if finding.holds is None:
+    """A finding in words: holds, fails, cannot be told apart, each with the images that decided it; not testable here.
+
+    Two models are told apart only where neither other patients nor other seeds would have had it the other way.
+    """
+    if finding.holds is None and finding.apart:
         return "not testable here"
-    words = "holds" if finding.holds else "fails"
+    words = "cannot be told apart" if not finding.apart else "holds" if finding.holds else "fails"
     return f"{words} on {finding.origin or origin}" if finding.measured else words
 
 
@@ -112,7 +115,7 @@ def check_claims(claims: Sequence[Claim], metrics: Mapping[str, Any]) -> pd.Data
     rows = []
     for claim in claims:
         finding = CHECKS[claim.check](**claim.arguments, metrics=metrics)
-        computed = f"would take: {finding.computed}" if finding.holds is None else finding.computed
+        computed = f"would take: {finding.computed}" if finding.holds is None and finding.apart else finding.computed
         rows.append(
             {
                 "id": claim.id,

@@ -15,7 +15,6 @@ import tiny_project
 from semantiseg import document
 from semantiseg.artifact import lockfile, numbers, provenance, published, rerun, verify
 from semantiseg.artifact.check import Check, answered
-from semantiseg.errors import DataError
 from semantiseg.report import readme
 
 ROOT = tiny_project.ROOT
@@ -143,29 +142,6 @@ def test_images_of_another_origin_than_the_metrics_name_are_reported(copy):
 def test_a_run_record_of_another_lock_is_reported(copy):
     (copy / "dvc.lock").write_text((copy / "dvc.lock").read_text() + "\n")
     assert not provenance.cost(copy)[0]
-
-
-def test_without_a_rerun_nothing_is_claimed(copy):
-    assert rerun.agreement(copy, tolerance=0.05)[0] is None
-    with pytest.raises(DataError, match=r"table1\.csv"):
-        rerun.agreement(copy, tolerance=0.05, against=[copy / "absent"])
-
-
-def test_a_rerun_agrees_within_the_tolerance_and_exactly_on_the_same_machine(copy, tmp_path):
-    other = tmp_path / "workspaces/other"
-    (other / "figures").mkdir(parents=True)
-    shutil.copy2(copy / "params.yaml", other)
-    text = (copy / rerun.TABLE).read_text(encoding="utf-8")
-    number = re.search(r"0\.\d{6}", text)[0]
-    (other / rerun.TABLE).write_text(text.replace(number, f"{float(number) + 0.02:.6f}"), encoding="utf-8")
-    passed, _, _, facts = rerun.agreement(copy, tolerance=0.05)
-    assert passed and facts[0]["largest_difference"] == pytest.approx(0.02)
-    assert not rerun.agreement(copy, tolerance=0.01)[0]
-    (other / "logs").mkdir()
-    shutil.copy2(copy / rerun.COMMITTED_RUN, other / "logs/demo_run.json")
-    assert not rerun.agreement(copy, tolerance=0.05)[0], "same machine: tolerance 0"
-    (other / "params.yaml").write_text((copy / "params.yaml").read_text().replace("seed: 0", "seed: 1"))
-    assert rerun.agreement(copy, tolerance=0.05)[0] is None, "other parameters are no re-run"
 
 
 def test_a_check_that_cannot_look_fails_and_says_why(copy):
