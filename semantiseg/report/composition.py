@@ -100,11 +100,12 @@ def _line(row: Mapping[str, Any]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def caption(asked: pd.DataFrame, *, resamples: int) -> str:
+def caption(asked: pd.DataFrame, *, patients: int, resamples: int) -> str:
     """What the numbers are.
 
     Args:
         asked: `evaluation.composition.questions`.
+        patients: who were asked about.
         resamples: of the bootstrap.
     """
     clinical = asked[asked["suite"] == "clinical"]
@@ -116,7 +117,7 @@ def caption(asked: pd.DataFrame, *, resamples: int) -> str:
         "nouns, their masks are combined; a sentence that is not read goes to the model as it stands. Told the "
         "program: what perfect reading would give. Read rightly: what was heard denotes the target. Collapse rate: "
         f"share of L3 answers closer to the parent structure than to the target. {NONE}: not applicable."
-        f" {few_patients(asked['patient_id'].nunique())}".rstrip()
+        f" {few_patients(patients)}".rstrip()
     )
 
 
@@ -131,7 +132,9 @@ def write(
     folder.mkdir(parents=True, exist_ok=True)
     frame = table(answers, reading, resamples=resamples, seed=seed) if len(answers) else pd.DataFrame()
     frame.to_csv(folder / "composition.csv", index=False, lineterminator="\n")
-    text = markdown(frame, caption(asked, resamples=resamples)) if len(frame) else f"{nothing(asked)}\n"
+    text = f"{nothing(asked)}\n"
+    if len(frame):
+        text = markdown(frame, caption(asked, patients=int(frame["patients"].max()), resamples=resamples))
     (folder / "composition.md").write_text(text, encoding="utf-8")
     return frame
 
