@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from semantiseg import __version__
-from semantiseg.commands import artifact, collections, models, project, scoring
+from semantiseg.commands import artifact, collections, models, project, reading, scoring
 from semantiseg.errors import SemantiSegError, system_message
 
 
@@ -51,6 +51,7 @@ for verb in (
     models.train,
     models.ablation,
     models.segment,
+    reading.read,
     models.baselines,
     scoring.score,
     scoring.leaderboard,

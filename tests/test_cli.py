@@ -44,6 +44,7 @@ def test_help_names_every_verb(call):
         "compare-table",
         "publish",
         "segment",
+        "read",
         "fetch",
         "plan",
         "info",

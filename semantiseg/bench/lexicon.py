@@ -41,6 +41,7 @@ class Kind(Enum):
     OUT_OF = auto()
     AND = auto()
     COMMA = auto()
+    REASON = auto()  # begins a reason, such as "prior to"; in clinicians' sentences only
     FILLER = auto()  # says nothing about the mask
 
 

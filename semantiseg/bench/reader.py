@@ -7,6 +7,7 @@ cannot place it refuses.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -38,20 +39,26 @@ class Reading:
 
 
 @lru_cache(maxsize=100_000)
-def read(text: str, *, modality: Modality = "CT", skip_unknown: bool = False) -> Reading:
+def read(text: str, *, modality: Modality = "CT") -> Reading:
     """Read a request.
 
     Args:
         text: English, of either spelling.
         modality: whether "dark" and "bright" speak of density (CT) or of signal (MR).
-        skip_unknown: pass over words that the lexicon lacks, as a reader in a hurry does. A verifier must not: a word
-            passed over may have turned the meaning.
 
     Raises:
         PromptError: words that are not understood, or words in no order that makes sense; the message names them.
     """
-    tokens = tokens_of(text, skip_unknown=skip_unknown)
-    parser = _Parser(tokens, text, modality)
+    return parse_tokens(tokens_of(text), text, modality=modality)
+
+
+def parse_tokens(tokens: Sequence[Token], text: str, *, modality: Modality) -> Reading:
+    """What tokens in this order ask for; `text` is quoted in errors.
+
+    Raises:
+        PromptError: the order makes no sense, or one attribute is said twice with different values.
+    """
+    parser = _Parser(list(tokens), text, modality)
     program = parser.request()
     clauses = sorted(set(parser.clauses))
     for one, other in pairwise(clauses):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from semantiseg.bench.fillers import Piece, unaccounted
-from semantiseg.bench.lexicon import HOMES, HYPHENATED, LEXICON, SPELLINGS, Kind, thing_of
+from semantiseg.bench.lexicon import HOMES, HYPHENATED, LEXICON, SPELLINGS, Kind, Lexeme, thing_of
 from semantiseg.bench.program import Program, atoms
 from semantiseg.errors import PromptError
 
@@ -23,28 +23,25 @@ class Token:
     value: object
 
 
-def tokens_of(text: str, *, skip_unknown: bool = False) -> list[Token]:
-    """The tokens of a request, fillers left out; with `skip_unknown`, what the lexicon does not know is left out, too.
+def tokens_of(text: str) -> list[Token]:
+    """The tokens of a request, fillers left out.
 
     Raises:
-        PromptError: words that the lexicon does not know, or a short noun whose organ the text does not tell.
+        PromptError: words that the lexicon does not know or that nothing accounts for where they stand, or a short noun
+            whose organ the text does not tell.
     """
-    return _resolved(_tokens(text, skip_unknown=skip_unknown), text)
-
-
-def _tokens(text: str, *, skip_unknown: bool) -> list[Token]:
-    pieces = _pieces(_split(text))
-    unknown = list(unaccounted(pieces))
-    if unknown and not skip_unknown:
+    pieces = pieces_of(split(text), LEXICON)
+    if unknown := list(unaccounted(pieces)):
         raise PromptError(
             f"expected words that the lexicon knows and can account for, got {unknown} in {text!r}. "
             f"Say it in other words."
         )
-    return [Token(piece.text, piece.kind, piece.value) for piece in pieces if piece.kind not in (None, Kind.FILLER)]
+    told = [Token(piece.text, piece.kind, piece.value) for piece in pieces if piece.kind not in (None, Kind.FILLER)]
+    return resolved(told, text)
 
 
-def _pieces(words: list[str]) -> list[Piece]:
-    """The text as phrases, longest first."""
+def pieces_of(words: Sequence[str], lexicon: Mapping[str, Sequence[Lexeme]]) -> list[Piece]:
+    """Words as phrases of a lexicon (first word -> lexemes, longest first); `kind` None where it has none."""
     pieces: list[Piece] = []
     place = 0
     while place < len(words):
@@ -53,7 +50,7 @@ def _pieces(words: list[str]) -> list[Piece]:
             pieces.append(Piece(word, Kind.ATTRIBUTE, ("diameter", word.removesuffix(" mm"))))
             place += 1
             continue
-        found = (item for item in LEXICON.get(word, ()) if tuple(words[place : place + len(item.words)]) == item.words)
+        found = (item for item in lexicon.get(word, ()) if tuple(words[place : place + len(item.words)]) == item.words)
         lexeme = next(found, None)
         if lexeme is None:
             pieces.append(Piece(word, None))
@@ -64,7 +61,8 @@ def _pieces(words: list[str]) -> list[Piece]:
     return pieces
 
 
-def _split(text: str) -> list[str]:
+def split(text: str) -> list[str]:
+    """A text's words in lower case and British spelling, marks as words of their own, sizes in whole millimetres."""
     words: list[str] = []
     for number, unit, word, mark, other in _WORD.findall(text.lower().replace("\u2019", "'").strip().rstrip(".?!")):
         if number:
@@ -81,10 +79,17 @@ def _split(text: str) -> list[str]:
     return words
 
 
-def _resolved(tokens: list[Token], text: str) -> list[Token]:
-    """Short nouns turned into structures by the organ that the rest of the text names."""
+def resolved(tokens: Sequence[Token], text: str) -> list[Token]:
+    """Short nouns turned into structures by the organ that the rest of the text names.
+
+    Raises:
+        PromptError: the organ of a short noun is not told.
+    """
     named = {item.key for token in tokens if isinstance(token.value, Program) for item in atoms(token.value)}
+    nouns = [token.value for token in tokens if token.kind is Kind.NOUN]
     homes = named | {HOMES[key] for key in named if key in HOMES}
+    # "The tumour without its oedema": a noun that one organ only can have tells the organ of the others.
+    homes |= {HOMES[keys[0]] for keys in nouns if not homes and len(keys) == 1}  # type: ignore[index,arg-type]
     return [
         Token(token.text, Kind.THING, _meant(token, homes, text)) if token.kind is Kind.NOUN else token
         for token in tokens
@@ -93,7 +98,7 @@ def _resolved(tokens: list[Token], text: str) -> list[Token]:
 
 def _meant(token: Token, homes: set[str], text: str) -> Program:
     keys: Sequence[str] = token.value  # type: ignore[assignment]
-    here = [key for key in keys if HOMES[key] in homes] or (keys if len(keys) == 1 else [])
+    here = [key for key in keys if HOMES[key] in homes]
     if len({HOMES[key] for key in here}) != 1:
         raise PromptError(
             f"expected one organ that tells which {token.text!r} is meant, got {sorted(homes)} in {text!r}. Name it."

@@ -1,15 +1,18 @@
-"""Options of the commands that compose a model: who reads the sentences, and how a language model is asked."""
+"""The verb that reads sentences, and the options of those that compose a model: who reads, and how a language model
+is asked."""
 
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from semantiseg.errors import ParameterError
+from semantiseg.errors import ParameterError, PromptError
 
 _WITHOUT_MODEL = ("strict", "lenient", "learned")
 _WITH_MODEL = ("server", "local")
@@ -35,6 +38,46 @@ _OPTIONS = (
         help="Folder of a language model's kept answers.",
     ),
 )  # fmt: skip
+
+
+@click.command()
+@click.argument("sentences", nargs=-1, metavar="[SENTENCE]...")
+@click.option("--file", "path", type=click.Path(path_type=Path), help="Text file with one sentence a line.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a sentence.")
+@click.option("--modality", type=click.Choice(["CT", "MR"]), default="CT", show_default=True, help='What "dark" means.')
+def read(sentences: tuple[str, ...], path: Path | None, as_json: bool, modality: Any) -> None:
+    """Read each SENTENCE: its program, the confidence in it, and the words that were not understood."""
+    from semantiseg.bench.structured_reader import understand
+
+    given = [*sentences, *(_lines(path) if path is not None else ())]
+    if not given:
+        raise PromptError("read: expected sentences or --file, got none. Write what to read, such as 'left kidney'.")
+    for sentence in given:
+        found = understand(sentence, modality=modality)
+        told = {
+            "text": sentence, "program": None if found.program is None else str(found.program),
+            "clauses": [asdict(clause) for clause in found.clauses], "confidence": found.confidence,
+            "not_understood": list(found.not_understood), "corrections": dict(found.corrections),
+            "reason": found.reason,
+        }  # fmt: skip
+        click.echo(json.dumps(told, ensure_ascii=False) if as_json else _said(told))
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise PromptError(f"{path}: expected a text file in UTF-8, got {error}. Give one sentence a line.") from None
+
+
+def _said(told: dict[str, Any]) -> str:
+    clauses = "".join(f", {clause['attribute']} {clause['value']}" for clause in told["clauses"])
+    lines = [f"{told['text']}\n  {told['program'] or 'not understood'}{clauses}  [{told['confidence']:.2f}]"]
+    if told["corrections"]:
+        lines.append("  read as: " + ", ".join(f"{word} -> {meant}" for word, meant in told["corrections"].items()))
+    if told["not_understood"]:
+        lines.append("  words not understood: " + ", ".join(told["not_understood"]))
+    return "\n".join(lines + ([f"  {told['reason']}"] if told["reason"] else []))
 
 
 def reader_options(switch: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

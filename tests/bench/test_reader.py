@@ -240,10 +240,3 @@ def test_the_same_word_is_passed_over_where_it_can_change_nothing(text):
 def test_the_same_words_where_they_say_nothing_else_are_still_read(text, program):
     assert str(read(text).program) == program
     assert read("liver tumour around 14 mm").clauses == (Clause("diameter", "14"),)
-
-
-def test_a_reader_in_a_hurry_passes_over_what_it_does_not_know_and_a_verifier_never_does():
-    text = "the spiculated liver tumour"
-    assert str(read(text, skip_unknown=True).program) == "lesion(liver_tumour)"
-    with pytest.raises(PromptError, match="spiculated"):
-        read(text)

@@ -29,7 +29,7 @@ MIDLINE = 13.0  # both kidneys are right of it; the middle of the body, which an
 PRESERVED = "minus(side(organ(kidney), right), lesion(kidney_tumour))"
 SENTENCES = {
     "right kidney without the tumour": PRESERVED,
-    "zorgly right kidney without the tumour": PRESERVED,
+    "For zorgly, the right kidney with the tumour removed": PRESERVED,
     "what the surgeon leaves behind": PRESERVED,
     "kidney": "organ(kidney)",
 }
