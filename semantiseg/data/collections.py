@@ -8,13 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
-from semantiseg.data import brats2024, decathlon, kits23, nifti
+from semantiseg.data import brats2024, decathlon, image_file, kits23
 from semantiseg.data.case import Origin, SourceCase
 from semantiseg.data.labels import LEAVES
+from semantiseg.data.layouts import reader
 from semantiseg.data.patients import Patients, tell_apart
 from semantiseg.errors import DataError
 
-LAYOUTS = ("decathlon", "kits23", *brats2024.NAMING)
+DESCRIBED = reader.LAYOUTS
+"""Layouts whose `dataset.json` says what the labels mean."""
+LAYOUTS = (*DESCRIBED, "kits23", *brats2024.NAMING)
 
 
 def read_cases(raw: Path, *, mapping: Mapping[str, str] | None = None) -> list[SourceCase]:
@@ -35,7 +38,7 @@ def read_cases(raw: Path, *, mapping: Mapping[str, str] | None = None) -> list[S
             raise DataError(
                 f"{folder}: expected the folder of a collection that sources.json lists, got none. Fetch it again."
             )
-        if source["layout"] == "decathlon":
+        if source["layout"] in DESCRIBED:
             cases += decathlon.read_cases(folder, collection=collection, origin=origin, mapping=mapping or {})
         elif source["layout"] == "kits23":
             cases += kits23.read_cases(folder, collection=collection, origin=origin)
@@ -103,7 +106,7 @@ def with_patients(
         mine = {case.case_id: case for case in cases if case.collection == name}
         told[name] = tell_apart(
             list(mine), collection=name, stated={case_id: case.patient_id for case_id, case in mine.items()},
-            pattern=pattern, table=table, grid=lambda case_id, mine=mine: nifti.grid_of(mine[case_id].channels[0].path),
+            pattern=pattern, table=table, grid=lambda case_id, mine=mine: image_file.grid_of(mine[case_id].channels[0].path),
         )  # fmt: skip
     named = [
         replace(case, patient_id=told[case.collection].of[case.case_id]) if case.collection in told else case

@@ -1,18 +1,23 @@
-"""Bring images into `data/raw`: the phantom cohort, the user's own folder in Decathlon layout, or official collections
-that `semantiseg fetch` brought. Nothing here reaches the network."""
+"""Bring images into `data/raw`: the phantom cohort, the user's own folders, or official collections that `semantiseg
+fetch` brought. Nothing here reaches the network."""
 
 from __future__ import annotations
 
 import json
 import shutil
+import warnings
 from pathlib import Path
 
 from tqdm import tqdm
 
+from semantiseg.data.layouts.collection_folder import Collection
+from semantiseg.data.layouts.examine import examined
+from semantiseg.data.layouts.reader import collection_folders, read_folder
 from semantiseg.data.phantom.cohort import write_cohort
 from semantiseg.errors import DataError, ParameterError
 
 SOURCES = ("phantom", "folder", "official")
+_SHOWN = 20
 
 
 def fetch(
@@ -30,8 +35,9 @@ def fetch(
     Args:
         root: folder to fill; the collections' folders must not exist yet.
         source: "phantom" draws the embedded cohort; "folder" copies the user's images; "official" copies collections.
-        folder: for source "folder" a Decathlon task (it holds `dataset.json`) or a folder of several; for "official"
-            the folder that `semantiseg fetch` filled; else ignored.
+        folder: for source "folder" a collection (it holds `dataset.json`; layouts in `layouts/`), a folder of several,
+            or several folders with blanks between; for "official" the folder that `semantiseg fetch` filled; else
+            ignored.
         cases, body_scale, seed, workers: of the phantoms, see `phantom.cohort.write_cohort`.
 
     Raises:
@@ -43,7 +49,7 @@ def fetch(
     root.mkdir(parents=True, exist_ok=True)
     if source == "phantom":
         return write_cohort(root, cases=cases, body_scale=body_scale, seed=seed, workers=workers)
-    return copy_official(root, folder) if source == "official" else copy_folder(root, folder)
+    return copy_official(root, folder) if source == "official" else copy_folder(root, folder, workers=workers)
 
 
 def copy_official(root: Path, folder: str) -> list[dict[str, object]]:
@@ -76,117 +82,67 @@ def _without_masks(folder: str, names: list[str]) -> set[str]:
     return {name for name in names if name.startswith(".") or name in ("imagesTs", "instances")}
 
 
-def copy_folder(root: Path, folder: str) -> list[dict[str, object]]:
-    """Copy one or several Decathlon tasks below `root`, only what their `dataset.json` lists for training.
+def copy_folder(root: Path, folder: str, *, workers: int | None = None) -> list[dict[str, object]]:
+    """Copy one or several collections below `root`, only what belongs to their labelled cases.
 
     Files are copied, never linked: DVC caches what a stage writes, and a link in its output would make it cache the
     user's own files under a name that moves. Everything is checked before the first file is written.
 
     Raises:
-        DataError: no such folder, no or an unusable `dataset.json`, a listed file is missing or outside the folder.
+        DataError: no such folder, or problems in it: all of them, each with its file and remedy.
     """
-    plans = [(task, listed_files(task)) for task in task_folders(folder)]
-    for task, _ in plans:
-        if (root / task.name).exists():
-            raise DataError(f"{root / task.name}: expected no such folder yet, got one; remove it and fetch again")
-    total = sum(len(names) for _, names in plans)
+    found = [examined(read_folder(path), workers=workers) for path in collection_folders(folder)]
+    require_usable(found)
+    for collection in found:
+        if (root / collection.name).exists():
+            raise DataError(
+                f"{root / collection.name}: expected no such folder yet, got one; remove it and fetch again"
+            )
+        for warning in collection.warnings:
+            warnings.warn(f"{collection.name}: {warning}", stacklevel=2)
+    total = sum(len(_files(collection)) for collection in found)
     with tqdm(total=total, desc="copy", unit="file", disable=None) as progress:
-        for task, names in plans:
-            for name in names:
-                target = root / task.name / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(task / name, target)
+        for collection in found:
+            for path in _files(collection):
+                _copy(path, root / collection.name / path.relative_to(collection.folder))
                 progress.update()
-    records = [record(task) for task, _ in plans]
+    records = [record(collection) for collection in found]
     (root / "sources.json").write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
     return records
 
 
-def task_folders(folder: str) -> list[Path]:
-    """The Decathlon tasks in a folder, sorted: the folder itself or its subfolders, whichever hold `dataset.json`.
+def require_usable(collections: list[Collection]) -> None:
+    """Stop where anything must be mended first.
 
     Raises:
-        DataError: no folder is named, it does not exist, or there is no `dataset.json` in it or one level below.
+        DataError: with the problems of all collections, one a line.
     """
-    if not folder:
-        raise DataError("fetch.folder: expected a folder in Decathlon layout, got an empty name; set it in params.yaml")
-    # Resolved, so that a link to the folder (workspaces make one) does not name the collection.
-    path = Path(folder).resolve()
-    if not path.is_dir():
-        raise DataError(f"fetch.folder: expected a folder in Decathlon layout, got nothing at {path}; correct the path")
-    if (path / "dataset.json").is_file():
-        return [path]
-    tasks = sorted(file.parent for file in path.glob("*/dataset.json"))
-    if not tasks:
-        raise DataError(
-            f"fetch.folder: expected dataset.json in {path} or its subfolders, got none; "
-            "name the folder that holds dataset.json, imagesTr and labelsTr"
-        )
-    return tasks
+    problems = [problem for collection in collections for problem in collection.problems]
+    if problems:
+        count = "" if len(problems) == 1 else f"{len(problems)} problems:\n"
+        more = f"\n... and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
+        raise DataError(count + "\n".join(map(str, problems[:_SHOWN])) + more)
 
 
-def description(task: Path) -> dict[str, object]:
-    """The content of a task's `dataset.json`.
-
-    Raises:
-        DataError: it is not JSON, or has no list "training".
-    """
-    path = task / "dataset.json"
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: expected JSON, got {error}; correct the file") from None
-    if not isinstance(content, dict) or not isinstance(content.get("training"), list):
-        raise DataError(
-            f"{path}: expected an object with a list 'training', got none; list image and label of each case"
-        )
-    return content
-
-
-def listed_entries(task: Path) -> list[dict[str, str]]:
-    """Training entries of a task; AppleDouble files (`._*`) of the original tars are no images.
-
-    Raises:
-        DataError: an entry does not name image and label.
-    """
-    entries = description(task)["training"]
-    for entry in entries:
-        if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in ("image", "label")):
-            raise DataError(
-                f"{task / 'dataset.json'}: expected entries with 'image' and 'label', got {entry!r}; correct them"
-            )
-    return [entry for entry in entries if not Path(entry["image"]).name.startswith("._")]
-
-
-def listed_files(task: Path) -> list[str]:
-    """Relative names of `dataset.json` and of every training image and label, sorted; all of them exist.
-
-    Raises:
-        DataError: an entry is malformed, or names a file that is missing or lies outside the folder.
-    """
-    names = {"dataset.json", *(entry[key] for entry in listed_entries(task) for key in ("image", "label"))}
-    clean = sorted(Path(name).as_posix() for name in names)
-    outside = [name for name in clean if Path(name).is_absolute() or ".." in Path(name).parts]
-    if outside:
-        raise DataError(
-            f"{task / 'dataset.json'}: expected files below this folder, got {outside[0]}; move them into it"
-        )
-    missing = [name for name in clean if not (task / name).is_file()]
-    if missing:
-        shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
-        raise DataError(
-            f"{task}: expected every file that dataset.json lists, got no {shown}; add the files or remove the entries"
-        )
-    return clean
-
-
-def record(task: Path) -> dict[str, object]:
-    """What `sources.json` says about a user's task; the licence is the one that it states, spelled either way."""
-    content = description(task)
+def record(collection: Collection) -> dict[str, object]:
+    """What `sources.json` says about a user's collection."""
     return {
-        "collection": task.name,
-        "layout": "decathlon",
+        "collection": collection.name,
+        "layout": collection.layout,
         "origin": "user",
-        "licence": str(content.get("licence") or content.get("license") or "not stated"),
-        "scans": len(listed_entries(task)),
+        "licence": collection.licence,
+        "scans": len(collection.cases),
     }
+
+
+def _files(collection: Collection) -> list[Path]:
+    """Description, images and label maps, sorted; of a DICOM series its folder."""
+    return sorted({collection.described_in, *(path for case in collection.cases for path in case.files)})
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, copy_function=shutil.copyfile)
+    else:
+        shutil.copyfile(source, target)

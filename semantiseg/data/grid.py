@@ -11,7 +11,8 @@ import numpy as np
 from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 from numpy.typing import NDArray
 
-from semantiseg.data.nifti import Affine, present
+from semantiseg.data.header import Affine
+from semantiseg.data.nifti import present
 
 # Where an output voxel lies exactly between two source voxels of different label, neither has more weight. Leaning by
 # this share of a source voxel to the lower index settles all ties the same way: a structure then neither grows nor

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from semantiseg.data import nifti
+from semantiseg.data import nifti, sides
 from semantiseg.data.case import Channel, SourceCase
 from semantiseg.data.cluster import for_each
 from semantiseg.data.collections import read_cases, with_patients
@@ -97,6 +97,7 @@ def prepare(
         rows = _prepare_all(cases, partial, spacing_mm=spacing_mm, stated=intensity, workers=processes)
         require_one_scale(rows)
         same = duplicated_patients(rows)
+        _settle_sides(rows)
         for row in rows:
             row["patient_id"] = same.get(row["patient_id"], row["patient_id"])
             row["split"] = splits[row["patient_id"]]
@@ -126,6 +127,15 @@ def require_one_scale(rows: list[dict[str, Any]]) -> None:
                 f"{collection}: expected CT on one scale, got {counts}. Say what all are: --set prepare.intensity=HU "
                 "(or HU+1024, rescaled, z-scored), or leave the others out."
             )
+
+
+def _settle_sides(rows: list[dict[str, Any]]) -> None:
+    """No side is asked of a case whose one-sided organs say that its affine is mirrored."""
+    counts = {row["case_id"]: (row["collection"], row["organ_sides"]) for row in rows if row["lateral"]}
+    mirrored = sides.mirrored_cases(counts)
+    for row in rows:
+        row["lateral"] = row["lateral"] and row["case_id"] not in mirrored
+        del row["organ_sides"]
 
 
 def duplicated_patients(rows: list[dict[str, Any]]) -> dict[str, str]:
@@ -231,7 +241,9 @@ def _row(
         "sha256_image": hashes[channel.path],
         "sha256_label": hashes[case.label],
         "leaves": sorted({volume.structures[number] for number in nifti.present(volume.labels)}),
-        "lateral": case.lateral,
+        "spacing_known": volume.spacing_known,
+        "lateral": case.lateral and volume.sides_known,
+        "organ_sides": volume.organ_sides,
     }
 
 

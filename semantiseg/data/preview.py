@@ -9,12 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
 from semantiseg.conventions import radiological
+from semantiseg.data import grid, image_file, nifti
 from semantiseg.data.brats2024 import NAMING
+from semantiseg.data.case import Channel
+from semantiseg.data.layouts.reader import LAYOUTS, read_folder
+from semantiseg.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,19 +42,20 @@ BRATS_NAMES = {
 
 @dataclass(frozen=True)
 class Entry:
-    """One case to show: the image file of each channel (with its index in a 4D file), label file and label names."""
+    """One case to show: its channels, label file and label names."""
 
     collection: str
     origin: str
     case_id: str
-    channels: tuple[tuple[str, Path, int | None], ...]
+    channels: tuple[Channel, ...]
     label: Path
     names: dict[int, str]
 
 
 def entries(root: Path) -> list[Entry]:
     """All cases below `root` in the order of `sources.json`, by file name alone: no ontology is needed to look."""
-    readers: dict[str, Callable[[Path, str], list[Entry]]] = {"decathlon": decathlon_entries, "kits23": kits23_entries}
+    readers: dict[str, Callable[[Path, str], list[Entry]]] = {"kits23": kits23_entries}
+    readers |= {layout: described_entries for layout in LAYOUTS}
     readers |= {layout: partial(brats_entries, layout=layout) for layout in NAMING}
     sources = json.loads((root / "sources.json").read_text(encoding="utf-8"))
     return [
@@ -61,22 +65,18 @@ def entries(root: Path) -> list[Entry]:
     ]
 
 
-def decathlon_entries(folder: Path, origin: str) -> list[Entry]:
-    """Training cases that `dataset.json` lists."""
-    content = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-    modality = [name for _, name in sorted(content["modality"].items(), key=lambda item: int(item[0]))]
-    names = {int(number): str(name) for number, name in content["labels"].items() if int(number)}
-    found = []
-    for case in content["training"]:
-        image = folder / case["image"]
-        if image.name.startswith("._"):  # AppleDouble file of the original tars
-            continue
-        several = len(modality) > 1
-        channels = tuple((name, image, index if several else None) for index, name in enumerate(modality))
-        found.append(
-            Entry(folder.name, origin, image.name.removesuffix(".nii.gz"), channels, folder / case["label"], names)
-        )
-    return found
+def described_entries(folder: Path, origin: str) -> list[Entry]:
+    """Cases of a folder that `dataset.json` describes.
+
+    Raises:
+        DataError: the description or a file it names cannot be used.
+    """
+    found = read_folder(folder)
+    if found.problems:
+        raise DataError("\n".join(map(str, found.problems)))
+    return [
+        Entry(found.name, origin, case.case_id, case.channels, case.label, dict(found.labels)) for case in found.cases
+    ]
 
 
 def kits23_entries(folder: Path, origin: str) -> list[Entry]:
@@ -87,7 +87,7 @@ def kits23_entries(folder: Path, origin: str) -> list[Entry]:
             folder.name,
             origin,
             case.name,
-            (("CT", case / "imaging.nii.gz", None),),
+            (Channel("CT", "CT", case / "imaging.nii.gz"),),
             case / "segmentation.nii.gz",
             names,
         )
@@ -103,7 +103,7 @@ def brats_entries(folder: Path, origin: str, *, layout: str) -> list[Entry]:
             folder.name,
             origin,
             case.name,
-            tuple((c, case / f"{case.name}{naming.separator}{c}.nii.gz", None) for c in naming.suffixes),
+            tuple(Channel(c, "MR", case / f"{case.name}{naming.separator}{c}.nii.gz") for c in naming.suffixes),
             case / f"{case.name}{naming.separator}{naming.label}.nii.gz",
             BRATS_NAMES[challenge],
         )
@@ -111,14 +111,26 @@ def brats_entries(folder: Path, origin: str, *, layout: str) -> list[Entry]:
     ]
 
 
-def axial(path: Path, index: int | None = None) -> tuple[NDArray, tuple[float, float]]:
-    """A file as `[D, H, W]` = (superior, anterior, right) and the in-plane spacing (anterior, right) in mm."""
-    image = nib.as_closest_canonical(nib.load(path))
-    values = np.asanyarray(image.dataobj)
-    if index is not None:
-        values = values[..., index]
-    spacing = image.header.get_zooms()
-    return values.T, (float(spacing[1]), float(spacing[0]))
+def axial(channel: Channel) -> tuple[NDArray, tuple[float, float]]:
+    """A channel as `[D, H, W]` = (superior, anterior, right) and its in-plane spacing (anterior, right) in mm.
+
+    Raises:
+        DataError: the file cannot be used.
+    """
+    values, geometry = image_file.read(channel.path)
+    right, anterior, _ = grid.source_spacing(geometry.affine)
+    return grid.to_canonical(nifti.image_values(values, channel), geometry.affine)[0], (anterior, right)
+
+
+def axial_labels(entry: Entry) -> NDArray:
+    """The label map as `[D, H, W]`.
+
+    Raises:
+        DataError: the file cannot be used.
+    """
+    values, geometry = image_file.read(entry.label)
+    labels = nifti.label_values(values, known=range(256), path=entry.label, described_in="its collection")
+    return grid.to_canonical(labels, geometry.affine)[0]
 
 
 def telling_slice(label: NDArray) -> int:
@@ -141,16 +153,16 @@ def window(image: NDArray, collection: str) -> tuple[float, float]:
 
 def draw_slice(axes: Axes, entry: Entry, channel: int, *, caption: str) -> None:
     """Draw one channel of a case in radiological convention with the contours of its labels."""
-    name, path, index = entry.channels[channel]
-    image, (tall, wide) = axial(path, index)
-    label, _ = axial(entry.label)
+    shown = entry.channels[channel]
+    image, (tall, wide) = axial(shown)
+    label = axial_labels(entry)
     level = telling_slice(label)
     picture, contours = radiological(image[level]), radiological(label[level])
     low, high = window(image, entry.collection)
     axes.imshow(picture, cmap="gray", vmin=low, vmax=high, aspect=tall / wide)
     for number in (int(value) for value in np.unique(contours) if value):
         axes.contour(contours == number, [0.5], colors=COLOURS[(number - 1) % len(COLOURS)], linewidths=1.0)
-    axes.set_title(f"{caption}\n{entry.case_id} {name}", fontsize=7)
+    axes.set_title(f"{caption}\n{entry.case_id} {shown.name}", fontsize=7)
     axes.set_axis_off()
 
 
@@ -183,6 +195,10 @@ def page_of_cases(root: Path, *, columns: int = 6, case: int = 0) -> Figure:
     return figure
 
 
+def _labelled(entry: Entry) -> bool:
+    return entry.label.exists()
+
+
 def table_of_sources(root: Path) -> pd.DataFrame:
     """What lies below `root`, one row a collection: layout, origin, licence, scans, label maps, volumes and axes."""
     import pandas as pd
@@ -192,7 +208,7 @@ def table_of_sources(root: Path) -> pd.DataFrame:
     rows = []
     for source in sources:
         mine = [entry for entry in found if entry.collection == source["collection"]]
-        axes = {"".join(nib.aff2axcodes(nib.load(entry.label).affine)) for entry in mine if entry.label.is_file()}
+        axes = {grid.source_axes(image_file.read_layout(entry.label)[1].affine) for entry in mine if _labelled(entry)}
         rows.append(
             {
                 "collection": source["collection"],
@@ -200,7 +216,7 @@ def table_of_sources(root: Path) -> pd.DataFrame:
                 "origin": source["origin"],
                 "licence": source["licence"],
                 "scans": len(mine),
-                "label maps": sum(entry.label.is_file() for entry in mine),
+                "label maps": sum(map(_labelled, mine)),
                 "volumes": sum(len(entry.channels) for entry in mine),
                 "axes": " ".join(sorted(axes)),
             }

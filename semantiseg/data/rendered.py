@@ -78,13 +78,15 @@ def _write(path: Path, volumes: Path, *, spacing_mm: float, seed: int) -> dict[s
         "height": height, "width": width, "spacing_mm": spacing_mm, **facts, "window_low": limits[0],
         "window_high": limits[1], "midline": midline, "sha256_image": "",
         "sha256_label": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "leaves": sorted({KITS23[number] for number in nifti.present(labels)}), "lateral": True, "split": "test",
+        "leaves": sorted({KITS23[number] for number in nifti.present(labels)}), "spacing_known": True,
+        "lateral": True, "split": "test",
     }  # fmt: skip
 
 
 def _prepared(path: Path, *, spacing_mm: float) -> tuple[LabelArray, float, Mapping[str, Any]]:
     """Labels `[D, H, W]` on the prepared grid, cut to what is labelled; the midline's column; manifest facts."""
-    raw, affine = nifti.read(path)
+    raw, geometry = nifti.read(path)
+    affine = geometry.affine
     values = nifti.label_values(raw, known=set(KITS23), path=path, described_in="KiTS23's label table")
     labels, _ = grid.to_canonical(values, affine)
     if not labels.any():

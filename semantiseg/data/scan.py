@@ -12,10 +12,10 @@ from nibabel.orientations import apply_orientation, io_orientation, ornt_transfo
 from numpy.typing import NDArray
 
 from semantiseg.conventions import Modality
-from semantiseg.data import grid, nifti, window
+from semantiseg.data import grid, image_file, nifti, window
 from semantiseg.data.case import Channel
+from semantiseg.data.header import Affine
 from semantiseg.data.intensity import Intensity, Stated, modality_of, recognise
-from semantiseg.data.nifti import Affine
 from semantiseg.errors import DataError
 
 Site = Literal["abdomen", "lung"]
@@ -96,7 +96,8 @@ def read_scan(
     Raises:
         DataError: no usable NIfTI file, several channels and none chosen, or slices that are not axial pictures.
     """
-    values, affine = nifti.read(path)
+    values, geometry = image_file.read(path)
+    affine = geometry.affine
     values = _one_channel(values, channel, path=path)
     shape = values.shape
     source = Channel(name="image", modality=modality or "CT", path=path)

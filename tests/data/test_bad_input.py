@@ -76,7 +76,7 @@ def test_image_and_label_of_different_shape(collection, refused):
     collection().add("case", label=np.zeros((12, 10, 5), np.uint8))
     refused(
         DataError,
-        r"imagesTr/case.nii.gz and .*labelsTr/case.nii.gz: expected one shape, got \(12, 10, 6\) and .*Resample",
+        r"labelsTr/case.nii.gz: expected one shape with .*imagesTr/case.nii.gz, got \(12, 10, 5\) and .*Resample",
     )
 
 
@@ -91,7 +91,8 @@ def test_image_and_label_of_different_shape(collection, refused):
 def test_image_and_label_of_different_affine(collection, refused, label_affine):
     collection().add("case", label_affine=label_affine)
     refused(
-        DataError, "imagesTr/case.nii.gz and .*labelsTr/case.nii.gz: expected one affine, got corners up to .* mm apart"
+        DataError,
+        "labelsTr/case.nii.gz: expected one affine with .*imagesTr/case.nii.gz, got corners up to .* mm apart",
     )
 
 
@@ -117,7 +118,7 @@ def test_labels_that_dataset_json_does_not_name(collection, refused):
     [
         (0.5, "got 0.5.*nearest neighbour"),
         (np.nan, "got NaN"),
-        (np.inf, "0 to 255"),
+        (np.inf, "infinity"),
         (-1, "got -1 to 0"),
         (300, "0 to 300"),
     ],
@@ -160,8 +161,8 @@ def test_an_mr_image_with_one_value_besides_the_background(collection, refused):
     refused(DataError, "imagesTr/case.nii.gz: expected varied MR intensities, got 9")
 
 
-@pytest.mark.parametrize("shape", [(12, 10, 6, 2), (12, 10), (12, 10, 6, 1, 2)])
-def test_4d_or_2d_where_3d_is_expected(collection, refused, shape):
+@pytest.mark.parametrize("shape", [(12, 10, 6, 2), (12, 10, 6, 1, 2)])
+def test_more_axes_where_3d_is_expected(collection, refused, shape):
     collection().add("case", ramp(shape))
     refused(DataError, r"imagesTr/case.nii.gz: expected a 3D image, got shape .*modality")
 
@@ -179,7 +180,7 @@ def test_a_4d_label_map(collection, refused):
 
 def test_an_empty_dataset(collection, refused):
     collection()
-    refused(DataError, "Mine/dataset.json: expected training cases, got an empty list")
+    refused(DataError, "Mine/dataset.json: expected training cases, got none")
 
 
 def test_files_that_do_not_exist(collection, refused):
@@ -189,13 +190,13 @@ def test_files_that_do_not_exist(collection, refused):
     refused(DataError, "dataset.json: expected all listed files, 1 do not exist: .*labelsTr/gone.nii.gz. Add them")
 
 
-@pytest.mark.parametrize("key", ["modality", "labels", "training"])
+@pytest.mark.parametrize("key", ["modality", "labels"])
 def test_a_description_without_its_keys(collection, refused, key):
     folder = collection()
     folder.add("case")
     del folder.description[key]
     folder.write()
-    refused(DataError, f"dataset.json: expected the keys .*Add '{key}'")
+    refused(DataError, f'dataset.json: expected .*{key}.*Write the line "{key}"')
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"modality": {"0": "CT"}, "labels": {"background": 0}, "training": [1]}'])

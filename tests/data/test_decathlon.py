@@ -97,7 +97,7 @@ def test_a_contrast_that_is_not_named_is_refused(collection):
     folder = collection(modality={"0": "MRI"})
     folder.add("case")
     with pytest.raises(
-        DataError, match=r"dataset\.json: expected each modality .*FLAIR.* got 'MRI'.*Name the contrast"
+        DataError, match=r"dataset\.json: expected each entry of modality .*FLAIR.* got 'MRI'.*Name the contrast"
     ):
         read_cases(folder.raw)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -12,6 +13,7 @@ from semantiseg import importgraph
 from semantiseg.data.fetch import fetch
 from semantiseg.errors import DataError, ParameterError
 
+DESCRIBED = {"modality": {"0": "CT"}, "labels": {"0": "background", "1": "x"}}
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
@@ -26,13 +28,19 @@ def task(tmp_path: Path) -> Path:
     for part in ("imagesTr", "labelsTr"):
         (folder / part).mkdir(parents=True)
         for name in ("a", "b", "unused", "._a"):
-            (folder / part / f"{name}.nii.gz").write_bytes(f"{part} {name}".encode())
+            write_image(folder / part / f"{name}.nii.gz")
     listed = [{"image": f"./imagesTr/{n}.nii.gz", "label": f"./labelsTr/{n}.nii.gz"} for n in ("a", "b", "._a")]
     write(
         folder,
-        {"licence": "mine", "modality": {"0": "CT"}, "labels": {"0": "background", "1": "x"}, "training": listed},
+        DESCRIBED | {"licence": "mine", "training": listed},
     )
     return folder
+
+
+def write_image(path: Path) -> None:
+    """A ramp of 0 and 1 that is an image and a label map."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(np.eye(4, dtype=np.uint8)[..., None], np.eye(4)), path)
 
 
 def write(folder: Path, content: object) -> None:
@@ -51,7 +59,7 @@ def test_a_folder_is_copied_not_linked_and_only_what_it_lists(tmp_path, task):
     expected = ["dataset.json", *(f"{part}/{n}.nii.gz" for part in ("imagesTr", "labelsTr") for n in ("a", "b"))]
     assert files == expected
     assert not any(path.is_symlink() for path in root.rglob("*"))
-    assert (root / "Task50_Mine/imagesTr/a.nii.gz").read_bytes() == b"imagesTr a"
+    assert (root / "Task50_Mine/imagesTr/a.nii.gz").read_bytes() == (task / "imagesTr/a.nii.gz").read_bytes()
 
 
 def test_a_link_to_a_folder_takes_the_name_of_its_target(tmp_path, task):
@@ -65,9 +73,9 @@ def test_a_folder_of_several_tasks_becomes_several_collections(tmp_path, task):
     outer.mkdir()
     task.rename(outer / "Task50_Mine")
     other = outer / "Task51_Other"
-    (other / "imagesTr").mkdir(parents=True)
-    (other / "imagesTr" / "c.nii.gz").write_bytes(b"c")
-    write(other, {"training": [{"image": "./imagesTr/c.nii.gz", "label": "./imagesTr/c.nii.gz"}]})
+    write_image(other / "imagesTr" / "c.nii.gz")
+    entry = {"image": "./imagesTr/c.nii.gz", "label": "./imagesTr/c.nii.gz"}
+    write(other, DESCRIBED | {"training": [entry]})
     assert [r["collection"] for r in get(tmp_path / "raw", outer)] == ["Task50_Mine", "Task51_Other"]
     assert get(tmp_path / "again", outer)[1]["licence"] == "not stated"
 
@@ -98,7 +106,7 @@ def test_a_folder_without_a_description_is_refused(tmp_path):
     ],
 )
 def test_an_unusable_description_is_refused_and_nothing_is_written(tmp_path, task, content, message):
-    write(task, content)
+    write(task, DESCRIBED | content if isinstance(content, dict) else content)
     (tmp_path / "secret.nii.gz").write_bytes(b"secret")
     with pytest.raises(DataError, match=message):
         get(tmp_path / "raw", task)

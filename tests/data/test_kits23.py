@@ -41,7 +41,8 @@ def test_a_missing_image_is_named_with_the_remedy(raw):
 @pytest.mark.parametrize("number", [3, 7, 12])
 def test_real_left_kidneys_lie_on_the_patients_left_after_turning(shared, number):
     path = shared / f"kits23_labels/case_{number:05d}/segmentation.nii.gz"
-    values, affine = nifti.read(path)
+    values, geometry = nifti.read(path)
+    affine = geometry.affine
     assert grid.source_axes(affine) == "IPL"
     raw_mass = np.array([(values > 0).sum(axis=(0, 1))[:256].sum(), (values > 0).sum(axis=(0, 1))[256:].sum()])
     turned, canonical = grid.to_canonical(values, affine)

@@ -72,7 +72,7 @@ def test_image_and_label_share_one_grid_and_labels_have_upstream_numbers(cohort,
         values = set(np.unique(np.asarray(label.dataobj)).tolist())
         assert values <= set(range(len(COLLECTIONS[name].labels)))
         seen |= values
-        for _, path, _ in entry.channels:
+        for path in {channel.path for channel in entry.channels}:
             image = nib.load(path)
             assert image.shape[:3] == label.shape
             assert image.affine == pytest.approx(label.affine)
@@ -132,7 +132,7 @@ def test_gli_files_are_named_by_patient_and_time_point(root, cohort):
     assert names[:3] == ["BraTS-GLI-02071-100", "BraTS-GLI-02072-100", "BraTS-GLI-02072-101"]
     first, second = (canonical(entry.label)[0] for entry in cohort["BraTS2024-GLI"][1:3])
     assert (second > 0).sum() > 1.2 * (first > 0).sum(), "the tumour has grown"
-    inside = [np.asarray(nib.load(entry.channels[0][1]).dataobj) > 0 for entry in cohort["BraTS2024-GLI"][1:3]]
+    inside = [np.asarray(nib.load(entry.channels[0].path).dataobj) > 0 for entry in cohort["BraTS2024-GLI"][1:3]]
     assert (inside[0] == inside[1]).mean() > 0.99, "the same brain"
 
 
@@ -162,7 +162,7 @@ def test_kidneys_lie_on_both_sides_and_tumours_where_planned(cohort):
 def test_peripheral_zone_is_posterior_and_brighter(cohort):
     for entry in cohort["Task05_Prostate"]:
         label, affine = canonical(entry.label)
-        image, _ = canonical(entry.channels[0][1])
+        image, _ = canonical(entry.channels[0].path)
         assert centroid(label == 1, affine)[1] < centroid(label == 2, affine)[1] - 1
         for channel in (0, 1):
             assert image[label == 1, channel].mean() > 1.15 * image[label == 2, channel].mean()
@@ -177,12 +177,12 @@ def test_anterior_hippocampus_is_anterior(cohort):
 def test_hounsfield_units_are_those_of_the_tissues(cohort):
     def mean(entry: Entry, number: int) -> float:
         label, _ = canonical(entry.label)
-        image, _ = canonical(entry.channels[0][1])
+        image, _ = canonical(entry.channels[0].path)
         core = ndimage.binary_erosion(label == number)
         return float(np.median(image[core if core.any() else label == number]))
 
     for entry in [*cohort["Task03_Liver"], *cohort["KiTS23"]]:
-        image, _ = canonical(entry.channels[0][1])
+        image, _ = canonical(entry.channels[0].path)
         assert image.min() >= -1024 and image.max() <= 3071
         assert image[0, 0].mean() == pytest.approx(-1000, abs=15), "air in the corners"
     assert all(95 < mean(entry, 1) < 125 for entry in cohort["Task03_Liver"])
@@ -228,8 +228,8 @@ def test_of_several_lesions_one_is_clearly_the_largest(cohort):
 
 def test_every_case_differs_from_every_other(cohort):
     for found in cohort.values():
-        digests = {Path(path).read_bytes() for entry in found for path in {c[1] for c in entry.channels}}
-        assert len(digests) == sum(len({c[1] for c in entry.channels}) for entry in found)
+        digests = {Path(path).read_bytes() for entry in found for path in {c.path for c in entry.channels}}
+        assert len(digests) == sum(len({c.path for c in entry.channels}) for entry in found)
         assert len({entry.label.read_bytes() for entry in found}) == len(found)
 
 

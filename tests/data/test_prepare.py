@@ -15,7 +15,7 @@ ARGUMENTS = {"spacing_mm": 1.0, "test_share": 0.25, "validation_share": 0.1, "se
 
 COLUMNS = (
     "case_id patient_id collection origin modality channel file depth height width spacing_mm source_spacing_mm "
-    "source_axes intensity window_low window_high midline sha256_image sha256_label leaves lateral split"
+    "source_axes intensity window_low window_high midline sha256_image sha256_label leaves spacing_known lateral split"
 ).split()
 
 
