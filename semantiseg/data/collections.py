@@ -106,7 +106,8 @@ def with_patients(
         mine = {case.case_id: case for case in cases if case.collection == name}
         told[name] = tell_apart(
             list(mine), collection=name, stated={case_id: case.patient_id for case_id, case in mine.items()},
-            pattern=pattern, table=table, grid=lambda case_id, mine=mine: image_file.grid_of(mine[case_id].channels[0].path),
+            pattern=pattern, table=table,
+            grid=lambda case_id, mine=mine: image_file.grid_of(mine[case_id].channels[0].path),
         )  # fmt: skip
     named = [
         replace(case, patient_id=told[case.collection].of[case.case_id]) if case.collection in told else case

@@ -147,7 +147,7 @@ def require_bounded(shape: tuple[int, ...], *, path: Path) -> None:
 def _dtype(fields: Any, *, path: Path) -> np.dtype:
     try:
         dtype = fields.get_data_dtype()
-    except HeaderDataError:
+    except (HeaderDataError, KeyError):
         dtype = np.dtype("V0")
     if dtype.kind not in "iuf" or dtype.itemsize > 8:
         code = int(fields["datatype"])
