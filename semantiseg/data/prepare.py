@@ -96,11 +96,7 @@ def prepare(
         processes = workers or os.cpu_count() or 1
         rows = _prepare_all(cases, partial, spacing_mm=spacing_mm, stated=intensity, workers=processes)
         require_one_scale(rows)
-        same = duplicated_patients(rows)
-        _settle_sides(rows)
-        for row in rows:
-            row["patient_id"] = same.get(row["patient_id"], row["patient_id"])
-            row["split"] = splits[row["patient_id"]]
+        _settle(rows, splits)
         write_manifest(partial, rows)
         if volumes.exists():
             shutil.rmtree(volumes)
@@ -127,6 +123,15 @@ def require_one_scale(rows: list[dict[str, Any]]) -> None:
                 f"{collection}: expected CT on one scale, got {counts}. Say what all are: --set prepare.intensity=HU "
                 "(or HU+1024, rescaled, z-scored), or leave the others out."
             )
+
+
+def _settle(rows: list[dict[str, Any]], splits: Mapping[str, str]) -> None:
+    """What only all cases together tell: who is one person, in which split, and whose sides are mirrored."""
+    same = duplicated_patients(rows)
+    for row in rows:
+        row["patient_id"] = same.get(row["patient_id"], row["patient_id"])
+        row["split"] = splits[row["patient_id"]]
+    _settle_sides(rows)
 
 
 def _settle_sides(rows: list[dict[str, Any]]) -> None:
