@@ -57,6 +57,7 @@ for verb in (
     scoring.leaderboard,
     artifact.site,
     artifact.verify_,
+    artifact.manifest_,
     artifact.badge,
     artifact.release,
 ):

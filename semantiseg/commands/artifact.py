@@ -36,6 +36,17 @@ def verify_(as_json: bool, against: tuple[Path, ...]) -> None:
     sys.exit(0 if verify.passed(checks) else 1)
 
 
+@click.command("manifest")
+def manifest_() -> None:
+    """Write manifest.sha256, the checksums of every tracked file that no stage makes; `verify` compares them."""
+    from semantiseg import files
+    from semantiseg.artifact import manifest
+
+    content = manifest.text(ROOT)
+    files.write(ROOT / manifest.MANIFEST, content)
+    click.echo(f"{manifest.MANIFEST}: {len(content.splitlines())} files")
+
+
 @click.command()
 @click.option("--output", type=click.Path(path_type=Path), default=Path("artifact_appendix.md"), show_default=True)
 def badge(output: Path) -> None:
