@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
+from semantiseg import document
 from semantiseg.errors import ParameterError
 
 MODELS = ("token", "scalar", "channel", "none", "bag_of_words", "from_scratch", "box")
@@ -165,15 +164,7 @@ def check(values: Mapping[str, Any], *, origin: str) -> Parameters:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML 1.2 file (as DVC does: `1e-4` is a number, `on` is a word)."""
-    try:
-        values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ParameterError(
-            f"expected a YAML file at {path}, got {error.strerror}. Create it or correct the path."
-        ) from None
-    except YAMLError as error:
-        problem = " ".join(str(error).split())
-        raise ParameterError(f"{path}: expected YAML, got {problem}. Correct that line.") from None
+    values = document.values(path)
     if not isinstance(values, dict):
         raise ParameterError(
             f"{path}: expected a mapping of parameters, got {type(values).__name__}. Start again from a profile."

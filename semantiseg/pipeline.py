@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from semantiseg import document, files, measure
+from semantiseg import document, files, measure, mending
 from semantiseg.errors import StageError
 from semantiseg.execution import clock
 from semantiseg.params import load
@@ -43,14 +43,20 @@ def reproduce(root: Path) -> dict[str, Any]:
     """Bring the pipeline in `root` up to date; return (and write to logs/) the cost of every stage.
 
     Raises:
-        ParameterError: params.yaml is not valid.
+        ParameterError: params.yaml is not valid, or dvc.lock is torn beyond mending.
         StageError: a stage failed; its own message has been printed before.
     """
     profile = load(root / "params.yaml").profile
-    prune(root)
-    seen = len(read_log(root=root))
-    with measure.Meter() as meter:
-        code = _side_by_side(root) or dvc("repro", root=root).returncode
+    with mending.alone(root):
+        for line in mending.mend(root):
+            print(line, file=sys.stderr)
+        prune(root)
+        seen = len(read_log(root=root))
+        with measure.Meter() as meter:
+            code = _side_by_side(root) or dvc("repro", root=root).returncode
+        if not code:
+            mending.forget(root)
+            mending.keep(root)
     if code:
         raise StageError(
             f"`dvc repro` in {root}: expected success, got exit code {code}. The stage's own error stands above."
@@ -153,6 +159,7 @@ def prune(root: Path) -> list[str]:
     entries = document.load(lock) if lock.is_file() else {"stages": {}}
     dead = sorted(set(entries["stages"]) - set(known))
     if dead:
+        mending.forget(root)
         for name in dead:
             del entries["stages"][name]
         files.write(lock, document.text(entries))
@@ -164,7 +171,7 @@ def lock_problems(root: Path) -> list[str]:
     lock = root / "dvc.lock"
     if not lock.is_file():
         return ["dvc.lock: absent, no stage was ever run"]
-    locked, known = set(document.load(lock)["stages"]), set(stages(root))
+    locked, known = mending.locked_stages(lock), set(stages(root))
     return [f"{name}: in dvc.yaml but never run" for name in sorted(known - locked)] + [
         f"{name}: in dvc.lock but no stage of dvc.yaml" for name in sorted(locked - known)
     ]
@@ -176,6 +183,9 @@ def stale(root: Path) -> list[str]:
     Works on a clone without data: an absent cached output (or an input that is one) is no reason, since dvc.lock still
     ties it to its code. `dvc repro --dry` and `dvc status --quiet` cannot tell the two apart.
     """
+    for name in ("dvc.yaml", "dvc.lock", "params.yaml"):
+        if (root / name).is_file():
+            document.values(root / name, fast=True)  # DVC would end in a traceback
     answer = dvc("status", "--json", root=root, capture=True)
     if answer.returncode:
         raise StageError(

@@ -21,7 +21,7 @@ from dvc.dependency.param import ParamsDependency
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
-from semantiseg import execution, files, importgraph, measure, notebook
+from semantiseg import execution, files, importgraph, measure, mending, notebook
 from semantiseg.errors import SemantiSegError, StageError, system_message
 from semantiseg.params import check, read_yaml
 
@@ -145,6 +145,7 @@ def run(name: str, *, root: Path) -> None:
     stage = load(name, root=root)
     values = arguments(stage, defaults=notebook.parameters(root / stage.source))
     before = _inputs(stage, root=root)
+    mending.keep(root)
     staging, failed = root / STAGING / name, root / FAILED / f"{name}.ipynb"
     for path in (staging, failed, *(root / out for out in stage.outs)):
         files.remove(path)

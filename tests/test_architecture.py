@@ -26,6 +26,7 @@ GROUND = {
     "secret",
     "markup",
     "output",
+    "mending",
     "notebook",
     "importgraph",
     "measure",

@@ -8,9 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
-from semantiseg import files
+from semantiseg import document, files
 from semantiseg.artifact.lockfile import outputs
 from semantiseg.artifact.numbers import read_metrics
 from semantiseg.artifact.rerun import COMMITTED_RUN
@@ -69,7 +67,7 @@ def _image_origin(parameters: Any) -> str:
 
 def _user_images(root: Path) -> list[dict[str, Any]]:
     """The user's folder, which a workspace's lock records as a dependency of `fetch`."""
-    deps = YAML(typ="safe").load(root / "dvc.lock")["stages"]["fetch"].get("deps", [])
+    deps = document.values(root / "dvc.lock", error=DataError, fast=True)["stages"]["fetch"].get("deps", [])
     return [
         {"input": dep["path"], "origin": "the user's folder", "checksum": f"md5 {dep['md5']}"}
         for dep in deps

@@ -13,9 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
+from semantiseg import document
 from semantiseg.bench.clause import Clause
 from semantiseg.bench.clause_words import WORDINGS
 from semantiseg.bench.grammar import PARTS, has_words, says
@@ -88,10 +86,7 @@ def plain(text: str) -> str:
 
 
 def _entries(text: str, *, origin: str | Path) -> Sequence[Mapping[str, Any]]:
-    try:
-        values = YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
-        raise PromptError(f"{origin}: expected YAML, got {' '.join(str(error).split())}. Correct that line.") from None
+    values = document.values_of(text, origin=origin, error=PromptError)
     known = {"program", "clauses", "sentences"}
     entries = values.get("programs") if isinstance(values, dict) and isinstance(values.get("version"), int) else None
     good = isinstance(entries, list) and all(

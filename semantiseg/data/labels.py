@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from semantiseg import document
 from semantiseg.errors import DataError, OntologyError
 
 IGNORE = "ignore"
@@ -202,16 +203,11 @@ def read_mapping(path: str) -> dict[str, str]:
     """
     if not path:
         return {}
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
     remedy = "Correct the parameter prepare.mapping or the file."
     try:
-        values = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
-        raise DataError(
-            f"{path}: expected a YAML file `label name: leaf key`, got {type(error).__name__}. {remedy}"
-        ) from None
+        values = document.values(Path(path), error=DataError)
+    except DataError as error:
+        raise DataError(f"{path}: expected a YAML file `label name: leaf key`. {error} {remedy}") from None
     if not isinstance(values, dict) or not all(isinstance(item, str) for pair in values.items() for item in pair):
         raise DataError(f"{path}: expected a YAML mapping `label name: leaf key`, got {values!r}. {remedy}")
     for name, leaf in values.items():

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import pandas as pd
-from ruamel.yaml import YAML, YAMLError
 
+from semantiseg import document
 from semantiseg.errors import DataError
 from semantiseg.report.claim_checks import CHECKS
 from semantiseg.report.finding import Finding
@@ -76,10 +76,7 @@ def read_claims(path: Path) -> list[Claim]:
         DataError: it cannot be read, an id occurs twice, or a claim has wrong keys, kind, check or arguments; the
             claim is named.
     """
-    try:
-        entries = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except (OSError, YAMLError) as error:
-        raise DataError(f"{path}: expected a list of claims in YAML, got {error}. Restore it from Git.") from None
+    entries = document.values(path, error=DataError)
     if not isinstance(entries, list):
         raise DataError(f"{path}: expected a list of claims, got {type(entries).__name__}. Restore it from Git.")
     claims = [_claim(entry, path) for entry in entries]
