@@ -95,6 +95,8 @@ def surroundings(root: Path) -> Iterator[None]:
         changes = FIXED_ENVIRONMENT | {
             "JUPYTER_PATH": folder,
             "IPYTHONDIR": str(Path(folder) / "ipython"),
+            # Where one cannot be written, matplotlib makes a folder of a random name and warns of it in the notebook.
+            **({} if all(map(_writable, _matplotlib_folders())) else {"MPLCONFIGDIR": f"{folder}/matplotlib"}),
             "PYTHONPATH": os.pathsep.join(filter(None, [str(root.resolve()), os.environ.get("PYTHONPATH")])),
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         }
@@ -120,6 +122,23 @@ def _write_kernel(folder: Path) -> None:
     arguments = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", "--log-level=ERROR"]
     text = json.dumps({"argv": arguments, "display_name": "Python 3", "language": "python"})
     (folder / "kernel.json").write_text(text, encoding="utf-8")
+
+
+def _matplotlib_folders() -> list[Path]:
+    """Where matplotlib keeps settings and its list of fonts; the user's, since that list takes seconds to make."""
+    if chosen := os.environ.get("MPLCONFIGDIR"):
+        return [Path(chosen)]
+    bases = (("XDG_CONFIG_HOME", "~/.config"), ("XDG_CACHE_HOME", "~/.cache"))
+    return [Path(os.environ.get(name) or os.path.expanduser(usual)) / "matplotlib" for name, usual in bases]
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def _matplotlib_defaults() -> Path | None:

@@ -73,7 +73,7 @@ def read_trained(
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         architecture = {key: config[key] for key in (*keys, *(key for key in optional if key in config))}
         state = load_file(folder / "model.safetensors")
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
         raise ModelError(
             f"{folder}: expected config.json and model.safetensors of a trained model, got {error!r}. Train it again."
         ) from None

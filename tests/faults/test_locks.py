@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,11 +20,21 @@ from semantiseg.errors import ParameterError, StageError
 OUTPUTS = ("data/made", "data/number.txt", "data/rendered/01_make.ipynb", "dvc.lock")
 
 
-@pytest.fixture
-def ran(tiny):
-    root = tiny()
-    pipeline.reproduce(root)
+@pytest.fixture(scope="module")
+def once(tmp_path_factory):
+    """A project that has run, made once."""
+    root = tmp_path_factory.mktemp("once") / "tiny"
+    root.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(tiny_project.ROOT))
+        pipeline.reproduce(tiny_project.build(root))
     return root
+
+
+@pytest.fixture
+def ran(once, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(tiny_project.ROOT))
+    return shutil.copytree(once, tmp_path / "tiny")
 
 
 def _prints(root):
