@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from semantiseg import __version__, pipeline
-from semantiseg.artifact import committed, manifest, numbers, provenance, published, rerun
+from semantiseg.artifact import committed, manifest, numbers, provenance, published, references, rerun
 from semantiseg.artifact.check import Check, Look, answered
 
 _MARKS = {True: "yes", False: "NO", None: "--"}
@@ -60,6 +60,7 @@ def _questions(root: Path, tree: Path, against: Sequence[Path]) -> list[tuple[st
             lambda: rerun.agreement(root, against=against),
         ),
         ("manifest", "Is every other tracked file the one that was committed with them?", lambda: manifest.check(root)),
+        ("references", "Do links, headings and versions agree?", lambda: references.check(root)),
         ("inputs", "Which inputs came from where, with which checksum?", lambda: provenance.inputs(tree)),
         ("cost", "On what hardware, and how long, stage by stage?", lambda: provenance.cost(tree)),
     ]

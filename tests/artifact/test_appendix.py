@@ -15,7 +15,7 @@ from semantiseg.errors import DataError
 from semantiseg.report.claims import read_claims
 
 ROOT = tiny_project.ROOT
-NAMES = ("fresh", "published", "tables", "readme", "claims", "rerun", "manifest", "inputs", "cost")
+NAMES = ("fresh", "published", "tables", "readme", "claims", "rerun", "manifest", "references", "inputs", "cost")
 
 
 @pytest.fixture(scope="module")

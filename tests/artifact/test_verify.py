@@ -175,7 +175,9 @@ def test_a_bare_clone_is_verified_by_one_command(tmp_path):
     record = json.loads(answer.stdout)
     found = {check["name"]: check["passed"] for check in record["checks"]}
     assert answer.returncode == (0 if record["passed"] else 1) and len(record["commit"]) == 40
-    assert set(found) == {"fresh", "published", "tables", "readme", "claims", "rerun", "manifest", "inputs", "cost"}
+    assert set(found) == {
+        "fresh", "published", "tables", "readme", "claims", "rerun", "manifest", "references", "inputs", "cost",
+    }  # fmt: skip
     assert found["published"] and found["rerun"] is None
     assert not any("could not be checked" in check["summary"] for check in record["checks"])
 
