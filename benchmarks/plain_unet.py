@@ -20,9 +20,10 @@ from monai.networks.nets import BasicUNet
 from tqdm import tqdm
 
 from semantiseg import params
+from semantiseg.bench.labelled_slice import read_slice
 from semantiseg.data.store import VolumeStore
 from semantiseg.evaluation import metrics
-from semantiseg.evaluation.predict import THRESHOLD, read_slice
+from semantiseg.evaluation.predict import THRESHOLD
 from semantiseg.models.frame import enter_image, frame_of
 from semantiseg.training.augmentation import Augmentation
 from semantiseg.training.loss import objective
@@ -67,12 +68,12 @@ def score(
     """Dice of the output of each level 1 prompt's structure, on the slice's own grid: `prompt_id`, `dice`."""
     records = []
     for (volume_id, index), asked in prompts.groupby(["volume_id", "slice"]):
-        question = read_slice(store, str(volume_id), int(index))
-        frame = frame_of(question.image, size=image_size)
-        maps = frame.leave(torch.sigmoid(network(enter_image(question.image, frame)[None]))[0]).numpy()
+        shown = read_slice(store, str(volume_id), int(index))
+        frame = frame_of(shown.image, size=image_size)
+        maps = frame.leave(torch.sigmoid(network(enter_image(shown.image, frame)[None]))[0]).numpy()
         for row in asked.itertuples():
             answer = maps[structures.index(row.program)] > THRESHOLD
-            records.append({"prompt_id": row.prompt_id, "dice": metrics.dice(answer, question.mask(row.program))})
+            records.append({"prompt_id": row.prompt_id, "dice": metrics.dice(answer, shown.mask(row.program))})
     return pd.DataFrame.from_records(records)
 
 

@@ -94,7 +94,7 @@ def write_bench(root: Path, prompts: int) -> Benchmark:
         )  # fmt: skip
         manifest.append(
             {"volume_id": f"{case}:CT", "channel": "CT", "file": f"{case}.h5", "source_spacing_mm": [1.0] * 3}
-            | {"leaves": ["kidney"]}
+            | {"leaves": ["kidney"], "modality": "CT", "window_low": -150.0, "window_high": 250.0, "lateral": True}
         )
         rows += [row for index in range(SLICES) for row in prompt_rows(case, index, labels[index])]
     store.write_manifest(root / "volumes", manifest)
@@ -126,7 +126,7 @@ def write_predictions(path: Path, benchmark: Benchmark) -> None:
     kept = [
         {"prompt_id": prompt_id, "height": SIZE, "width": SIZE, "runs": runs.encode(a_little_off(target, rng))}
         for prompt_id, target in (
-            (key, benchmark.question(key).mask(row.program)) for key, row in benchmark.test.items()
+            (key, benchmark.shown(key).mask(row.program)) for key, row in benchmark.test.items()
         )
     ]
     rng.shuffle(kept)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from semantiseg.bench.evaluate import evaluate
-from semantiseg.bench.program import parse
+from semantiseg.bench.labelled_slice import read_slice
 from semantiseg.conventions import Mask, radiological
 from semantiseg.data.store import VolumeStore
 
@@ -24,10 +23,8 @@ TARGET, PARENT = "#F0E442", "#D55E00"
 
 def masks_of(store: VolumeStore, prompt: pd.Series) -> tuple[Mask, Mask]:
     """Target and parent of a prompt on its slice, `[H, W]` each."""
-    labels = store.label_slice(prompt.volume_id, int(prompt.slice))
-    context = {"structures": store.structures(prompt.volume_id), "midline": store.midline(prompt.volume_id)}
-    target, parent = (evaluate(parse(text), labels, **context) for text in (prompt.program, prompt.parent))
-    return target, parent
+    shown = read_slice(store, prompt.volume_id, int(prompt.slice), seen=False)
+    return shown.mask(prompt.program), shown.mask(prompt.parent)
 
 
 def examples(prompts: pd.DataFrame, *, by: str, count: int = 1) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from semantiseg.bench.evaluate import evaluate, is_defined, leaves_of
 from semantiseg.bench.program import Program, atom, parent, parse
 from semantiseg.conventions import LabelArray, Mask, Modality
 from semantiseg.data.store import VolumeStore
-from semantiseg.errors import PromptError
+from semantiseg.errors import DataError, PromptError
 
 
 @dataclass
@@ -183,10 +183,10 @@ def read_slice(store: VolumeStore, volume_id: str, index: int, *, seen: bool = T
     return LabelledSlice(labels=store.label_slice(volume_id, index), image=image, **_known(store, volume_id))
 
 
-def read_volume(store: VolumeStore, volume_id: str) -> LabelledVolume:
-    """A whole prepared volume."""
-    labels, image = store.labels(volume_id), store.image(volume_id)
-    return LabelledVolume(labels=labels, image=image, **_known(store, volume_id))
+def read_volume(store: VolumeStore, volume_id: str, *, seen: bool = True) -> LabelledVolume:
+    """A whole prepared volume; without its image unless it is `seen`."""
+    image = store.image(volume_id) if seen else None
+    return LabelledVolume(labels=store.labels(volume_id), image=image, **_known(store, volume_id))
 
 
 def window_of(row: Mapping[str, Any]) -> tuple[float, float]:
@@ -195,8 +195,17 @@ def window_of(row: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _known(store: VolumeStore, volume_id: str) -> dict[str, Any]:
-    """What is known of the patient and the channel."""
+    """What is known of the patient and the channel.
+
+    Raises:
+        DataError: the manifest lacks a column.
+    """
     row = store.manifest.loc[volume_id]
+    if missing := {"modality", "channel", "window_low", "window_high", "lateral"} - set(row.index):
+        raise DataError(
+            f"{store.root}: expected a manifest that states modality, channel, window and lateral of a volume, got one "
+            f"without {sorted(missing)}. Run the stage 'prepare' again."
+        )
     return {
         "structures": store.structures(volume_id),
         "midline": store.midline(volume_id),

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from semantiseg.bench.labelled_slice import LabelledSlice
 from semantiseg.conventions import Mask
 from semantiseg.errors import DataError
 from semantiseg.evaluation import metrics
-from semantiseg.evaluation.question import Question
 
 
 def twin_programs(prompts: pd.DataFrame) -> dict[str, str]:
@@ -33,12 +33,12 @@ def twin_programs(prompts: pd.DataFrame) -> dict[str, str]:
 
 
 def score_answer(
-    answer: Mask, question: Question, prompt: Any, *, twin: str | None, nsd_tolerance_mm: float
+    answer: Mask, shown: LabelledSlice, prompt: Any, *, twin: str | None, nsd_tolerance_mm: float
 ) -> dict[str, object]:
     """The record of one answer `[H, W]` (columns of `results.parquet`, docs/architecture.md, without `model`).
 
     Args:
-        question: the slice that was asked about.
+        shown: the slice that was asked about.
         prompt: its row of the prompts, by attribute.
         twin: the program of the other prompt of its counterfactual pair, if it is in one.
         nsd_tolerance_mm: tolerance of the normalised surface Dice.
@@ -46,15 +46,15 @@ def score_answer(
     Raises:
         DataError: the target that the label map gives is not the one that the prompt was verified with.
     """
-    target, parent = question.mask(prompt.program), question.mask(prompt.parent)
-    pixels, pixel_mm2 = int(target.sum()), question.spacing_mm**2
+    target, parent = shown.mask(prompt.program), shown.mask(prompt.parent)
+    pixels, pixel_mm2 = int(target.sum()), shown.spacing_mm**2
     if pixels != prompt.target_pixels:
         raise DataError(
             f"{prompt.volume_id}, prompt {prompt.prompt_id}: expected a target of {prompt.target_pixels} pixels, got "
             f"{pixels}. "
             "Volumes and prompts belong to different runs: run the stages 'prompts' and 'verify' again."
         )
-    score = metrics.score(answer, target, spacing_mm=question.spacing_mm, nsd_tolerance_mm=nsd_tolerance_mm)
+    score = metrics.score(answer, target, spacing_mm=shown.spacing_mm, nsd_tolerance_mm=nsd_tolerance_mm)
     parent_dice = metrics.dice(answer, parent)
     differs = bool((parent != target).any())
     return {
@@ -71,7 +71,7 @@ def score_answer(
         "parent_dice": parent_dice,
         "parent_differs": differs,
         "collapsed": differs and parent_dice > score.dice,
-        "twin_dice": np.nan if twin is None else metrics.dice(answer, question.mask(twin)),
+        "twin_dice": np.nan if twin is None else metrics.dice(answer, shown.mask(twin)),
     }
 
 
@@ -87,7 +87,7 @@ def no_scores() -> pd.DataFrame:
 
 
 def score_slice(
-    answers: NDArray[np.bool_], question: Question, prompts: pd.DataFrame, *, nsd_tolerance_mm: float
+    answers: NDArray[np.bool_], shown: LabelledSlice, prompts: pd.DataFrame, *, nsd_tolerance_mm: float
 ) -> list[dict[str, object]]:
     """Score the answers `[P, H, W]` to the P prompts of one slice; one record a prompt, in their order.
 
@@ -97,6 +97,6 @@ def score_slice(
     """
     twins = twin_programs(prompts)
     return [
-        score_answer(answer, question, prompt, twin=twins.get(prompt.prompt_id), nsd_tolerance_mm=nsd_tolerance_mm)
+        score_answer(answer, shown, prompt, twin=twins.get(prompt.prompt_id), nsd_tolerance_mm=nsd_tolerance_mm)
         for prompt, answer in zip(prompts.itertuples(), answers, strict=True)
     ]

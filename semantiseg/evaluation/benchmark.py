@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from semantiseg.bench.labelled_slice import LabelledSlice, Memo, read_slice
 from semantiseg.conventions import Mask
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
 from semantiseg.evaluation.answers import score_answer, twin_programs
-from semantiseg.evaluation.question import Question
 
 PROMPTS, VOLUMES = Path("bench") / "prompts.parquet", "volumes"
 _ASKED = ["prompt_id", "volume_id", "patient_id", "slice", "suite", "group", "program", "parent", "target_pixels"]
@@ -41,9 +42,9 @@ class Benchmark:
                     "folder that holds both, such as the project's data/."
                 )
         self._store = VolumeStore(self.folder / VOLUMES)
-        self._volumes: dict[str, dict[str, Any]] = {}
+        self._volumes: dict[str, LabelledSlice] = {}
         self._depths: dict[str, int] = {}
-        self._slices: OrderedDict[tuple[str, int], Question] = OrderedDict()
+        self._slices: OrderedDict[tuple[str, int], LabelledSlice] = OrderedDict()
 
     @cached_property
     def prompts(self) -> pd.DataFrame:
@@ -77,24 +78,23 @@ class Benchmark:
     def _twins(self) -> dict[str, str]:
         return twin_programs(self.prompts[self.prompts["split"] == "test"])
 
-    def question(self, prompt_id: str) -> Question:
+    def shown(self, prompt_id: str) -> LabelledSlice:
         """The slice that a test prompt asks about, without its image."""
         prompt = self.test[prompt_id]
         place = prompt.volume_id, int(prompt.slice)
         if place not in self._slices:
-            labels = self._store.label_slice(*place)
-            self._slices[place] = Question(image=None, labels=labels, **self._facts(prompt.volume_id))
+            self._slices[place] = self._read(*place)
             if len(self._slices) > _SLICES:
                 self._slices.popitem(last=False)
         self._slices.move_to_end(place)
         return self._slices[place]
 
-    def _facts(self, volume_id: str) -> dict[str, Any]:
-        """What a slice takes from its volume; reading it costs as much as reading the slice."""
+    def _read(self, volume_id: str, index: int) -> LabelledSlice:
+        """What a slice takes from its volume is read once: it costs as much as reading the slice."""
         if volume_id not in self._volumes:
-            facts = ("structures", "midline", "spacing_mm")
-            self._volumes[volume_id] = {name: getattr(self._store, name)(volume_id) for name in facts}
-        return self._volumes[volume_id]
+            self._volumes[volume_id] = read_slice(self._store, volume_id, index, seen=False)
+        labels = self._store.label_slice(volume_id, index)
+        return replace(self._volumes[volume_id], labels=labels, memo=Memo())
 
     def affine(self, prompt_id: str) -> NDArray[np.float64]:
         """4 x 4, index (w, h, d) of the prompt's volume to RAS millimetres."""
@@ -111,7 +111,7 @@ class Benchmark:
         """The record of one answer `[H, W]`; see `answers.score_answer`."""
         return score_answer(
             answer,
-            self.question(prompt_id),
+            self.shown(prompt_id),
             self.test[prompt_id],
             twin=self._twins.get(prompt_id),
             nsd_tolerance_mm=nsd_tolerance_mm,
@@ -120,15 +120,15 @@ class Benchmark:
     def worst(self, prompt_id: str) -> dict[str, object]:
         """The record of an answer that was never given: nothing right and the whole slice marked, so that leaving an
         answer out never helps."""
-        question, prompt = self.question(prompt_id), self.test[prompt_id]
-        shape, nothing = question.labels.shape, np.zeros(question.labels.shape, dtype=bool)
+        shown, prompt = self.shown(prompt_id), self.test[prompt_id]
+        shape, nothing = shown.labels.shape, np.zeros(shown.labels.shape, dtype=bool)
         given = self.score(prompt_id, nothing, nsd_tolerance_mm=0.0)
         return given | {
             "dice": 0.0,
             "iou": 0.0,
             "nsd": 0.0,
-            "hd95_mm": float(np.hypot(*shape)) * question.spacing_mm,
-            "predicted_mm2": float(np.prod(shape)) * question.spacing_mm**2,
+            "hd95_mm": float(np.hypot(*shape)) * shown.spacing_mm,
+            "predicted_mm2": float(np.prod(shape)) * shown.spacing_mm**2,
             "parent_dice": 0.0,
             "collapsed": given["parent_differs"],
             "twin_dice": np.nan if self._twins.get(prompt.prompt_id) is None else 1.0,

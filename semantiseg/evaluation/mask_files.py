@@ -30,7 +30,7 @@ def read_mask(path: Path, prompt_id: str, benchmark: Benchmark) -> Mask:
     Raises:
         DataError: the file cannot be read, has another shape or affine, or holds anything but two values.
     """
-    shape = benchmark.question(prompt_id).labels.shape
+    shape = benchmark.shown(prompt_id).labels.shape
     values = _png(path) if path.name.endswith(".png") else _nifti(path, prompt_id, benchmark)
     if values.shape != shape:
         raise DataError(

@@ -12,11 +12,11 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from semantiseg.bench.labelled_slice import LabelledSlice, read_slice
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
 from semantiseg.evaluation import runs
 from semantiseg.evaluation.answers import no_scores, score_slice
-from semantiseg.evaluation.question import Question, read_slice
 from semantiseg.models.baselines.boxes import PARENT, Asked, BoxProtocol
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.protocol import PromptedSegmenter
@@ -29,7 +29,7 @@ THRESHOLD = 0.5
 
 def ask(
     segmenter: PromptedSegmenter,
-    question: Question,
+    shown: LabelledSlice,
     prompts: pd.DataFrame,
     features: TextFeatures | None,
     *,
@@ -38,17 +38,17 @@ def ask(
     """Ask all of `prompts` about one slice; a model that needs boxes gets those of `protocol`, and one that reads the
     midline gets the patient's."""
     texts = prompts["text"].tolist()
-    known = {"midline": question.midline} if getattr(segmenter, "reads_midline", False) else {}
+    known = {"midline": shown.midline} if getattr(segmenter, "reads_midline", False) else {}
     if not segmenter.needs_box:
-        return segmenter.segment(question.image, texts, features=features, **known)
+        return segmenter.segment(shown.image, texts, features=features, **known)
     asked = Asked(
-        question.image,
+        shown.image,
         texts,
-        targets=lambda: [question.mask(program) for program in prompts["program"]],
-        parents=lambda: [question.mask(parent) for parent in prompts["parent"]],
+        targets=lambda: [shown.mask(program) for program in prompts["program"]],
+        parents=lambda: [shown.mask(parent) for parent in prompts["parent"]],
         features=features,
     )
-    return segmenter.segment(question.image, texts, features=features, boxes=protocol.draw(asked), **known)
+    return segmenter.segment(shown.image, texts, features=features, boxes=protocol.draw(asked), **known)
 
 
 def predict(
@@ -87,13 +87,13 @@ def predict(
     masks: list[dict[str, object]] = []
     slices = test.groupby(["volume_id", "slice"], sort=True)
     for (volume_id, index), asked in tqdm(slices, desc=f"evaluate {model}", unit="slice", disable=None):
-        question = read_slice(store, str(volume_id), int(index))
+        shown = read_slice(store, str(volume_id), int(index))
         # Weights that faded into denormals slow a CPU tenfold. Only while asking: left on, the flag breaks libc.
         torch.set_flush_denormal(True)
-        answers = ask(segmenter, question, asked, features, protocol=protocol).probabilities > THRESHOLD
+        answers = ask(segmenter, shown, asked, features, protocol=protocol).probabilities > THRESHOLD
         torch.set_flush_denormal(False)
-        records += score_slice(answers, question, asked, nsd_tolerance_mm=nsd_tolerance_mm)
-        height, width = question.labels.shape
+        records += score_slice(answers, shown, asked, nsd_tolerance_mm=nsd_tolerance_mm)
+        height, width = shown.labels.shape
         masks += [
             {"prompt_id": prompt_id, "height": height, "width": width, "runs": runs.encode(answer)}
             for prompt_id, answer in zip(asked["prompt_id"], answers, strict=True)

@@ -91,7 +91,7 @@ def mask(item: Item, benchmark: Benchmark) -> Mask:
     prompt_id, given = item
     if isinstance(given, Path):
         return read_mask(given, prompt_id, benchmark)
-    shape = benchmark.question(prompt_id).labels.shape
+    shape = benchmark.shown(prompt_id).labels.shape
     height, width, lengths = given
     if lengths is None or (height, width) != shape:
         raise DataError(

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from semantiseg.bench.evaluate import evaluate, is_defined
+from semantiseg.bench.labelled_slice import read_slice
 from semantiseg.bench.program import Program, parse
-from semantiseg.conventions import Mask
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import PromptError
 from semantiseg.models.compose import READERS, Read
@@ -33,15 +32,12 @@ def read_prompts(
     """
     records = []
     for (volume_id, index), asked in prompts.groupby(["volume_id", "slice"], sort=True):
-        labels, structures = store.label_slice(str(volume_id), int(index)), store.structures(str(volume_id))
-        memo: dict[Program, Mask] = {}
-        context = {"structures": structures, "midline": store.midline(str(volume_id)), "memo": memo}
+        shown = read_slice(store, str(volume_id), int(index), seen=False)
         for row in asked.itertuples():
-            target = evaluate(parse(row.program), labels, **context)
+            target = parse(row.program)
             for name, read in (READERS if readers is None else readers).items():
                 heard = _heard(read, row.text)
-                right = heard is not None and is_defined(heard, structures)
-                right = right and bool((evaluate(heard, labels, **context) == target).all())
+                right = heard is not None and shown.labels_all_of(heard) and shown.same(heard, target)
                 records.append((row.prompt_id, name, str(heard or ""), heard is not None, right))
     return pd.DataFrame(records, columns=["prompt_id", "reader", "heard", "read", "rightly"])
 

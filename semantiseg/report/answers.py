@@ -26,8 +26,8 @@ def read_tiles(data: Path, asked: pd.DataFrame, *, model: str) -> dict[str, Tile
     Raises:
         DataError: no answer to a prompt is stored, or its Dice on these volumes is not the one in the results.
     """
+    from semantiseg.bench.labelled_slice import read_slice
     from semantiseg.data.store import VolumeStore
-    from semantiseg.evaluation.predict import read_slice
 
     if not len(asked):
         return {}
@@ -42,13 +42,13 @@ def read_tiles(data: Path, asked: pd.DataFrame, *, model: str) -> dict[str, Tile
                 raise DataError(
                     f"{folder}: expected an answer to prompt {row.prompt_id}, got none. Run 'evaluate@{model}' again."
                 )
-            question, answer = read_slice(store, row.volume_id, int(row.slice)), stored.loc[row.prompt_id]
+            shown, answer = read_slice(store, row.volume_id, int(row.slice)), stored.loc[row.prompt_id]
             tile = Tile(
                 text=row.text,
                 level=int(row.level),
-                image=question.image,
-                truth=question.mask(row.program),
-                parent=question.mask(row.parent),
+                image=shown.image,
+                truth=shown.mask(row.program),
+                parent=shown.mask(row.parent),
                 answer=runs.decode(answer["runs"], height=answer["height"], width=answer["width"]),
                 dice=float(scores[row.prompt_id]),
                 gate=None,

@@ -21,7 +21,7 @@ from semantiseg.report.table1 import read_results
 from semantiseg.report.teaser_figure import Panels
 
 if TYPE_CHECKING:
-    from semantiseg.evaluation.predict import Question
+    from semantiseg.bench.labelled_slice import LabelledSlice
 
 PLAIN_MODELS = ("scalar", "none", "bag_of_words", "box", "token")
 """Panel A shows the first of these that was trained."""
@@ -132,7 +132,7 @@ def _without_level_3(core: pd.DataFrame, plain: str, gated: str) -> Case:
 
 
 def _gates(
-    model: Path, asked: pd.DataFrame, questions: Mapping[str, Question], features: Path
+    model: Path, asked: pd.DataFrame, slices: Mapping[str, LabelledSlice], features: Path
 ) -> dict[str, np.ndarray | None]:
     """Gate maps `[H, W]` of a model for each prompt; None for a model without gate."""
     from semantiseg.evaluation.predict import ask
@@ -142,7 +142,7 @@ def _gates(
     segmenter, encoded = load(model), TextFeatures.load(features)
     maps: dict[str, np.ndarray | None] = {}
     for prompt_id in asked["prompt_id"]:
-        gate = ask(segmenter, questions[prompt_id], asked[asked["prompt_id"] == prompt_id], encoded).gate
+        gate = ask(segmenter, slices[prompt_id], asked[asked["prompt_id"] == prompt_id], encoded).gate
         maps[prompt_id] = None if gate is None else gate[0]
     return maps
 
@@ -160,8 +160,8 @@ def gather(data: Path, models: Sequence[str], *, threads: int) -> tuple[Case, Pa
     """
     import torch
 
+    from semantiseg.bench.labelled_slice import read_slice
     from semantiseg.data.store import VolumeStore
-    from semantiseg.evaluation.predict import read_slice
 
     torch.set_num_threads(threads)
     prompts, results = pd.read_parquet(data / "bench" / "prompts.parquet"), read_results(data / "results", models)
@@ -169,9 +169,9 @@ def gather(data: Path, models: Sequence[str], *, threads: int) -> tuple[Case, Pa
     shown = sorted({prompt_id for prompt_id in case.by_level.values() if prompt_id})
     asked = prompts[prompts["prompt_id"].isin(shown)].set_index("prompt_id", drop=False).sort_index()
     with VolumeStore(data / "volumes") as store:
-        questions = {row.prompt_id: read_slice(store, row.volume_id, int(row.slice)) for row in asked.itertuples()}
+        slices = {row.prompt_id: read_slice(store, row.volume_id, int(row.slice)) for row in asked.itertuples()}
     plain = read_tiles(data, asked[asked["prompt_id"] == case.prompt_id], model=case.plain)
-    gates = _gates(data / "models" / case.gated, asked, questions, data / "text" / "features.h5")
+    gates = _gates(data / "models" / case.gated, asked, slices, data / "text" / "features.h5")
     gated = {
         prompt_id: replace(tile, gate=gates[prompt_id])
         for prompt_id, tile in read_tiles(data, asked, model=case.gated).items()

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from semantiseg.bench.evaluate import evaluate
-from semantiseg.bench.program import parse
+from semantiseg.bench.labelled_slice import read_slice
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
 from semantiseg.models.frame import enter_image, enter_masks, frame_of
@@ -104,21 +103,16 @@ class Questions:
         return self._cache[number]
 
     def _read(self, rows: NDArray[np.intp]) -> Sheet:
-        volume, index = self._volume[rows[0]], int(self._slice[rows[0]])
-        image, labels = self._store.image_slice(volume, index), self._store.label_slice(volume, index)
-        structures, midline = self._store.structures(volume), self._store.midline(volume)
-        frame, memo = frame_of(image, size=self._size), {}
+        shown = read_slice(self._store, self._volume[rows[0]], int(self._slice[rows[0]]))
+        frame = frame_of(shown.image, size=self._size)
 
         def masks(programs: list[str]) -> NDArray[np.uint8]:
             if not programs:
                 return np.zeros((0, self._size, self._size), dtype=np.uint8)
-            values = [
-                evaluate(parse(text), labels, structures=structures, midline=midline, memo=memo) for text in programs
-            ]
-            return enter_masks(np.stack(values), frame)
+            return enter_masks(np.stack([shown.mask(text) for text in programs]), frame)
 
         return Sheet(
-            image=enter_image(image, frame)[0].numpy(),
+            image=enter_image(shown.image, frame)[0].numpy(),
             masks=masks([self.program[row] for row in rows]),
             parents=masks([self._parent[row] for row in rows] if self._parents else []),
         )

@@ -84,6 +84,7 @@ def data(tmp_path_factory) -> Path:
         midline=MIDLINE, structures=LEAVES,
     )  # fmt: skip
     row = {"volume_id": "case:CT", "channel": "CT", "file": "case.h5", "source_spacing_mm": [1.0], "leaves": ["kidney"]}
+    row |= {"modality": "CT", "window_low": -150.0, "window_high": 250.0, "lateral": True}
     volumes.write_manifest(folder / "volumes", [row])
     core = pd.DataFrame([prompt(number, "core", text) for number, text in enumerate(list(SENTENCES)[::3])])
     (folder / "bench").mkdir()

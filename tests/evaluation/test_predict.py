@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from semantiseg.bench.labelled_slice import LabelledSlice
 from semantiseg.data import store as volumes
 from semantiseg.errors import DataError
 from semantiseg.evaluation import predict, runs
@@ -49,8 +50,11 @@ class Oracle:
         return Answer(probabilities=masks.astype(np.float32), gate=None)
 
 
-def question_of(labels: np.ndarray) -> predict.Question:
-    return predict.Question(np.zeros(labels.shape, np.float32), labels, STRUCTURES, midline=5.5, spacing_mm=2.0)
+def question_of(labels: np.ndarray) -> LabelledSlice:
+    return LabelledSlice(
+        image=np.zeros(labels.shape, np.float32), labels=labels, structures=STRUCTURES, midline=5.5, spacing_mm=2.0,
+        modality="CT", channel="CT", window=(-150.0, 250.0), lateral=True,
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -66,6 +70,7 @@ def store(tmp_path: Path) -> volumes.VolumeStore:
         structures=STRUCTURES,
     )
     row = {"volume_id": "case:CT", "channel": "CT", "file": "case.h5", "source_spacing_mm": [1.0], "leaves": ["kidney"]}
+    row |= {"modality": "CT", "window_low": -150.0, "window_high": 250.0, "lateral": True}
     volumes.write_manifest(tmp_path, [row])
     return volumes.VolumeStore(tmp_path)
 

@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from semantiseg.bench.labelled_slice import LabelledSlice
 from semantiseg.data import store as volumes
 from semantiseg.evaluation import runs
-from semantiseg.evaluation.predict import Question, score_slice
+from semantiseg.evaluation.predict import score_slice
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = (
@@ -84,10 +85,13 @@ def prompt_rows(number: int) -> list[dict[str, object]]:
     ]
 
 
-def question_of(number: int) -> Question:
+def question_of(number: int) -> LabelledSlice:
     labels = draw_labels(number)
     image = np.choose(labels, [0.2, 0.6, 0.4, 0.3]).astype(np.float32)
-    return Question(image=image, labels=labels, structures=STRUCTURES, midline=24.0, spacing_mm=1.0)
+    return LabelledSlice(
+        image=image, labels=labels, structures=STRUCTURES, midline=24.0, spacing_mm=1.0, modality="CT", channel="CT",
+        window=(-150.0, 250.0), lateral=True,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ class Cohort:
         return pd.DataFrame.from_records(records).assign(model=habit)
 
     @staticmethod
-    def _answer(habit: str, question: Question, row: object) -> np.ndarray:
+    def _answer(habit: str, question: LabelledSlice, row: object) -> np.ndarray:
         if habit == "nothing":
             return np.zeros(question.labels.shape, dtype=bool)
         ignores = habit == "parent" or (habit == "collapses" and row.level == 3)
@@ -137,7 +141,8 @@ class Cohort:
             )
             rows.append(
                 {"volume_id": f"case{number:02d}:CT", "channel": "CT", "file": f"case{number:02d}.h5"}
-                | {"source_spacing_mm": [1.0, 1.0, 1.0], "leaves": ["kidney"]}
+                | {"source_spacing_mm": [1.0, 1.0, 1.0], "leaves": ["kidney"], "modality": "CT"}
+                | {"window_low": -150.0, "window_high": 250.0, "lateral": True}
             )
         volumes.write_manifest(folder, rows)
         (root / "data" / "bench").mkdir()

@@ -63,6 +63,10 @@ def project(tmp_path_factory) -> Path:
                 "file": f"{case}.h5",
                 "source_spacing_mm": [1.0],
                 "leaves": ["x"],
+                "modality": "CT",
+                "window_low": -150.0,
+                "window_high": 250.0,
+                "lateral": True,
             }
         )
         for index in (1, 2):

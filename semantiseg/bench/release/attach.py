@@ -14,7 +14,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from semantiseg.bench.evaluate import evaluate
+from semantiseg.bench.labelled_slice import read_slice
 from semantiseg.bench.program import parse
 from semantiseg.bench.release.tables import read_volumes
 from semantiseg.data.case import Channel, SourceCase
@@ -93,11 +93,9 @@ def differing(volumes: Path, prompts: pd.DataFrame) -> list[str]:
     wrong: list[str] = []
     with VolumeStore(volumes) as store:
         for (volume_id, index), rows in prompts.groupby(["volume_id", "slice"]):
-            labels, memo = store.label_slice(str(volume_id), int(index)), {}
-            known = {"structures": store.structures(str(volume_id)), "midline": store.midline(str(volume_id))}
+            shown = read_slice(store, str(volume_id), int(index), seen=False)
             for row in rows.itertuples():
-                mask = evaluate(parse(row.program), labels, memo=memo, **known)
-                if int(mask.sum()) != row.target_pixels:
+                if shown.pixels(parse(row.program)) != row.target_pixels:
                     wrong.append(row.prompt_id)
     return sorted(wrong)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from semantiseg.bench import clause
-from semantiseg.bench.evaluate import evaluate
+from semantiseg.bench.labelled_slice import LabelledSlice, read_volume
 from semantiseg.bench.program import Program, parse
 from semantiseg.data.store import VolumeStore
 from semantiseg.evaluation import runs
@@ -45,21 +45,21 @@ def case_data(
         answers: model -> results joined with masks, indexed by `prompt_id`.
         gates: model -> prompt id -> its gate's map (`gates.encoded`); empty where there is none.
     """
-    labels = store.labels(volume_id)
+    volume = read_volume(store, volume_id, seen=False)
     masks = _Masks()
     shown = [
-        _prompt(store, row, labels[row["slice"]], answers, gates, masks)
+        _prompt(volume.axial(row["slice"]), row, answers, gates, masks)
         for row in prompts.sort_values(["slice", "level", "suite", "prompt_id"]).to_dict("records")
     ]
-    depth, height, width = labels.shape
+    depth, height, width = volume.labels.shape
     return {
         "depth": depth,
         "height": height,
         "width": width,
         "columns": picture.columns_for(depth),
-        "spacing": store.spacing_mm(volume_id),
-        "structures": {str(number): leaf for number, leaf in store.structures(volume_id).items()},
-        "labels": [picture.label_runs(axial) for axial in labels],
+        "spacing": volume.spacing_mm,
+        "structures": {str(number): leaf for number, leaf in volume.structures.items()},
+        "labels": [picture.label_runs(axial) for axial in volume.labels],
         "masks": [list(mask) for mask in masks.places],
         "prompts": shown,
     }
@@ -72,19 +72,14 @@ def tree(program: Program) -> dict[str, Any]:
 
 
 def _prompt(
-    store: VolumeStore,
+    shown: LabelledSlice,
     row: Mapping[str, Any],
-    labels: Any,
     answers: Mapping[str, pd.DataFrame],
     gates: Mapping[str, Mapping[str, Any]],
     masks: _Masks,
 ) -> dict[str, Any]:
-    volume_id = row["volume_id"]
     program, parent = parse(row["program"]), parse(row["parent"])
     said = clause.from_json(row["clauses"])
-    known = {"structures": store.structures(volume_id), "midline": store.midline(volume_id)}
-    target = evaluate(program, labels, **known)
-    dominant = evaluate(parent, labels, **known)
     copied = ("prompt_id", "slice", "suite", "level", "kind", "structure", "phrasing", "text", "target_pixels")
     return {
         **{name: row[name] for name in copied},
@@ -93,8 +88,8 @@ def _prompt(
         "parent_program": str(parent),
         "clauses": [[item.attribute, item.value] for item in said],
         "evidence": json.loads(row["evidence"]),
-        "target": masks.add(target),
-        "parent": masks.add(dominant),
+        "target": masks.add(shown.mask(program)),
+        "parent": masks.add(shown.mask(parent)),
         "answers": {
             model: _answer(table.loc[row["prompt_id"]], masks, gates.get(model, {}).get(row["prompt_id"]))
             for model, table in answers.items()

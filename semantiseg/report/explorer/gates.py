@@ -34,7 +34,8 @@ def gate_maps(data: Path, model: str, store: VolumeStore, prompts: pd.DataFrame)
         return {}
     import torch
 
-    from semantiseg.evaluation.predict import ask, read_slice
+    from semantiseg.bench.labelled_slice import read_slice
+    from semantiseg.evaluation.predict import ask
     from semantiseg.measure import usable_cores
     from semantiseg.models.features import TextFeatures
     from semantiseg.models.registry import load
