@@ -113,6 +113,8 @@ def _read_itk(path: Path, load: Any) -> tuple[NDArray, Geometry]:
 
 def _one_file(sitk: Any, path: Path) -> Any:
     reader = sitk.ImageFileReader()
+    # Named, for ITK tells formats by endings in small letters.
+    reader.SetImageIO("MetaImageIO" if path.suffix.lower() == ".mha" else "NrrdImageIO")
     reader.SetFileName(os.fspath(path))
     reader.ReadImageInformation()
     require_bounded(tuple(reader.GetSize()), path=path)
