@@ -11,6 +11,7 @@ import numpy as np
 from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 from numpy.typing import NDArray
 
+from semantiseg import limits
 from semantiseg.data.header import Affine
 from semantiseg.data.nifti import present
 
@@ -62,11 +63,16 @@ def sampling(size: int, *, edge_mm: float, spacing_mm: float) -> NDArray[np.floa
     """Positions (in source voxels) at which one axis is sampled: `spacing_mm` apart, centred on the field of view.
 
     An axis of one voxel is left alone: a single slice says nothing about the space beside it.
+
+    Raises:
+        DataError: more samples than `limits.VOXELS`; so do the resampling functions for the whole grid. Voxels of
+            100 mm, in truth of another unit, would otherwise fill any memory.
     """
     if size == 1:
         return np.zeros(1)
     step = spacing_mm / edge_mm
     count = max(1, int(np.floor(size / step + 0.5)))
+    limits.VOXELS.require("the prepared grid, along one axis", (count,))
     # 1e-5: headers store float32, and 0.99999994 mm is 1 mm.
     if count == size and abs(step - 1) < 1e-5:
         return np.arange(size, dtype=np.float64)
@@ -84,6 +90,7 @@ def resampled_affine(affine: Affine, positions: tuple[NDArray[np.float64], ...])
 
 def resample_image(image: NDArray[np.float32], positions: tuple[NDArray[np.float64], ...]) -> NDArray[np.float32]:
     """Linear interpolation of `[D, H, W]`, axis by axis; beyond the outermost voxel centres the border value holds."""
+    limits.VOXELS.require("the prepared grid", map(len, positions))
     # The axis that shrinks most goes first: the others then have less to do.
     for axis in sorted(range(3), key=lambda axis: len(positions[axis]) / image.shape[axis]):
         image = _interpolate(image, positions[axis], axis=axis)
@@ -96,6 +103,7 @@ def resample_labels(labels: NDArray[np.uint8], positions: tuple[NDArray[np.float
     Smoother than nearest neighbour on thick slices (no staircase), and at least as faithful elsewhere. Works only where
     labels lie.
     """
+    limits.VOXELS.require("the prepared grid", map(len, positions))
     fits = [np.array_equal(where, np.arange(size)) for where, size in zip(positions, labels.shape, strict=True)]
     if all(fits):
         return labels.copy()

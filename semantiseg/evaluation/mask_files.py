@@ -15,6 +15,7 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
+from semantiseg import limits
 from semantiseg.conventions import Mask
 from semantiseg.data import picture_file
 from semantiseg.data.nifti import GRID_TOLERANCE
@@ -82,6 +83,8 @@ def _nifti(path: Path, prompt_id: str, benchmark: Benchmark) -> NDArray:
     """The asked slice of a volume, or a single slice, brought to the prepared grid by its affine."""
     try:
         image = nib.load(path)
+        # What the header asks for is allocated with the first look at the voxels.
+        limits.VOXELS.require(str(path), image.shape)
         if len(image.shape) == 2:
             image = nib.Nifti1Image(np.asanyarray(image.dataobj)[..., None], image.affine)
         image = nib.as_closest_canonical(image)

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 from tqdm import tqdm
 
+from semantiseg import limits
 from semantiseg.data.official import brats, decathlon, kits23
 from semantiseg.data.official.adopt import list_sources
 from semantiseg.data.official.ledger import Ledger
@@ -111,8 +112,11 @@ def _require_whole_gzip(path: Path) -> None:
     """gzip carries a checksum of its own: where the publisher gives none, it tells damage on the way."""
     try:
         with gzip.open(path) as stream:
-            while stream.read(1 << 22):
-                pass
+            size = 0
+            while block := stream.read(1 << 22):
+                size += len(block)
+                # Eight bytes a voxel is the most that images have.
+                limits.VOXELS.require(f"{path} unpacked", (-(-size // 8),))
     except (OSError, EOFError, zlib.error) as error:
         path.unlink()
         raise DataError(f"{path}: expected a whole gzip file, got {error}. It was removed; fetch it again.") from None
