@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from semantiseg import __version__
+from semantiseg import __version__, markup
 from semantiseg.artifact.check import Check
 from semantiseg.artifact.checklist import ITEMS, Item
 from semantiseg.artifact.claim_commands import claim_commands
@@ -70,8 +70,8 @@ def _resources(root: Path) -> list[str]:
 
 def _found(checks: Sequence[Check]) -> list[str]:
     words = {True: "yes", False: "no", None: "not run"}
-    rows = [f"| {check.question} | **{words[check.passed]}** | {check.summary} |" for check in checks]
-    return ["## What was checked", "", "| Question | Answer | In short |", "|---|---|---|", *rows, ""]
+    rows = [(check.question, f"**{words[check.passed]}**", check.summary) for check in checks]
+    return ["## What was checked", "", *markup.markdown_table(("Question", "Answer", "In short"), rows), ""]
 
 
 def _items(found: dict[str, bool | None], root: Path) -> list[str]:
@@ -79,14 +79,16 @@ def _items(found: dict[str, bool | None], root: Path) -> list[str]:
     for item in ITEMS:
         evidence = ", ".join([f"`{name}`" for name in item.files] + [f"check `{name}`" for name in item.checks])
         verdict = answer(item, found, root)
-        rows.append(f"| {item.standard} | {item.item} | **{verdict}** | {item.answer} | {evidence} |")
-    return ["## Checklists", "", "| Standard | Item | Met | How | Evidence |", "|---|---|---|---|---|", *rows, ""]
+        written = map(markup.Markdown, (item.standard, item.item, f"**{verdict}**", item.answer, evidence))
+        rows.append(tuple(written))
+    head = ("Standard", "Item", "Met", "How", "Evidence")
+    return ["## Checklists", "", *markup.markdown_table(head, rows), ""]
 
 
 def _claims(root: Path, verdicts: dict[str, str]) -> list[str]:
     rows = [
-        f"| {entry.id} | {entry.verdict} | {entry.command} | {entry.resources} | {entry.tolerance} |"
+        (entry.id, entry.verdict, markup.Markdown(entry.command), entry.resources, entry.tolerance)
         for entry in claim_commands(root, verdicts)
     ]
-    head = ["## Claims", "", "| Claim | Verdict | Command | Takes | Tolerance |", "|---|---|---|---|---|"]
-    return head + rows
+    head = ("Claim", "Verdict", "Command", "Takes", "Tolerance")
+    return ["## Claims", "", *markup.markdown_table(head, rows)]

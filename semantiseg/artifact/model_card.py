@@ -6,7 +6,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from semantiseg import __version__
+from semantiseg import __version__, markup
 from semantiseg.artifact.lockfile import outputs
 from semantiseg.artifact.numbers import read_metrics
 from semantiseg.artifact.provenance import read_run
@@ -81,16 +81,15 @@ def _results(found: dict[str, Any]) -> str:
         "Worst of a paraphrase group, Dice": _estimate(found["paraphrase"]["worst"]),
         "Marks something that is not there": _estimate(found["absent"]["rate"], percent),
     }
-    return "\n".join(
-        ["| | value [interval] |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())]
-    )
+    return "\n".join(markup.markdown_table(("", "value [interval]"), rows.items()))
 
 
 def _breakdown(groups: dict[str, Any]) -> str:
-    lines = ["| | Dice [interval] | prompts | patients |", "|---|---|---|---|"]
-    for name, entry in sorted(groups.items()):
-        lines.append(f"| {name.replace('_', ' ')} | {_estimate(entry)} | {entry['prompts']} | {entry['patients']} |")
-    return "\n".join(lines)
+    rows = (
+        (name.replace("_", " "), _estimate(entry), entry["prompts"], entry["patients"])
+        for name, entry in sorted(groups.items())
+    )
+    return "\n".join(markup.markdown_table(("", "Dice [interval]", "prompts", "patients"), rows))
 
 
 def _cost(root: Path, *, model: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from semantiseg import markup
 from semantiseg.report.ablation_record import standing
 from semantiseg.report.ablation_variants import variant
 
@@ -36,13 +37,13 @@ def table(runs: pd.DataFrame, curves: pd.DataFrame) -> str:
         runs, curves: what `ablation.collect` writes: `runs.csv`, `curves.csv`.
     """
     head = ("variant", "changes", "what it is", "seeds", *COLUMNS.values(), "steps to near its end")
-    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    lines = []
     for name, rows in runs.groupby("variant", sort=False):
         item = variant(str(name))
         steps, speed = rows["steps"].iloc[0], steps_to_near(curves[curves["variant"] == name])
         cells = [item.name, item.factor, item.says, str(len(rows)), *(_spread(rows[key]) for key in COLUMNS)]
-        lines.append(f"| {' | '.join([*cells, f'{speed:.0f} of {steps}'])} |")
-    return "\n".join(lines) + "\n"
+        lines.append([*cells, f"{speed:.0f} of {steps}"])
+    return "\n".join(markup.markdown_table(head, lines)) + "\n"
 
 
 def findings(runs: pd.DataFrame) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 import pandas as pd
 
-from semantiseg import document
+from semantiseg import document, markup
 from semantiseg.errors import DataError
 from semantiseg.report.claim_checks import CHECKS
 from semantiseg.report.finding import Finding
@@ -137,21 +137,13 @@ def tally(table: pd.DataFrame) -> str:
 
 def markdown(table: pd.DataFrame) -> str:
     """The claims as a Markdown table below their tally."""
-
-    def cell(text: str) -> str:
-        return text.replace("|", "\\|")
-
-    lines = [
-        tally(table),
-        "",
-        "| Claim | Place | Kind | Printed | Computed here | Verdict |",
-        "|---|---|---|---|---|---|",
-    ]
+    head, rows = ("Claim", "Place", "Kind", "Printed", "Computed here", "Verdict"), []
     for row in table.to_dict("records"):
         computed = f"{row['computed']}. {row['note']}" if row["note"] else row["computed"]
-        cells = (f"“{row['quotation']}”", row["place"], row["kind"], row["printed"], computed, f"**{row['verdict']}**")
-        lines.append(f"| {' | '.join(map(cell, cells))} |")
-    return "\n".join(lines) + "\n"
+        rows.append(
+            (f"“{row['quotation']}”", row["place"], row["kind"], row["printed"], computed, f"**{row['verdict']}**")
+        )
+    return "\n".join([tally(table), "", *markup.markdown_table(head, rows)]) + "\n"
 
 
 def write(claims_path: Path, metrics_path: Path, folder: Path) -> pd.DataFrame:

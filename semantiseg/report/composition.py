@@ -3,12 +3,13 @@ sentences; and what the readers made of the sentences."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from semantiseg import markup
 from semantiseg.bench.clinical import sentences
 from semantiseg.conventions import LEVELS
 from semantiseg.data.split import few_patients
@@ -79,25 +80,22 @@ def markdown(frame: pd.DataFrame, caption: str) -> str:
         "Sentences", "Model", "Asked with", "L1 Dice", "L2 Dice", "L3 Dice", "PSS", "Collapse rate", "L3 read",
         "L3 read rightly", "Prompts / patients",
     )  # fmt: skip
-    lines = [f"**Composition.** {caption}", "", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    return "\n".join([*lines, *map(_line, frame.to_dict("records"))]) + "\n"
+    rows = map(_cells, frame.to_dict("records"))
+    return "\n".join([f"**Composition.** {caption}", "", *markup.markdown_table(head, rows)]) + "\n"
 
 
-def _line(row: Mapping[str, Any]) -> str:
-    cells: Iterator[str] = iter(
-        (
-            SUITE_NAMES[row["suite"]],
-            style.MODEL_LABELS.get(row["model"], row["model"]),
-            VARIANT_NAMES[row["variant"]],
-            *(interval(row, f"l{level}") for level in LEVELS),
-            interval(row, "pss", lambda value: number(value, digits=3)),
-            interval(row, "collapse_rate", percent),
-            percent(row["read_l3"]),
-            percent(row["rightly_l3"]),
-            f"{row['prompts']} / {row['patients']}",
-        )
-    )
-    return f"| {' | '.join(cells)} |"
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    return [
+        SUITE_NAMES[row["suite"]],
+        style.MODEL_LABELS.get(row["model"], row["model"]),
+        VARIANT_NAMES[row["variant"]],
+        *(interval(row, f"l{level}") for level in LEVELS),
+        interval(row, "pss", lambda value: number(value, digits=3)),
+        interval(row, "collapse_rate", percent),
+        percent(row["read_l3"]),
+        percent(row["rightly_l3"]),
+        f"{row['prompts']} / {row['patients']}",
+    ]
 
 
 def caption(asked: pd.DataFrame, *, patients: int, resamples: int) -> str:

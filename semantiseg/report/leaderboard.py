@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from semantiseg import markup
 from semantiseg.errors import DataError
 from semantiseg.report.table_text import NONE, number, percent
 
@@ -161,26 +161,21 @@ def read_all(folder: Path) -> list[Submission]:
 def markdown(submissions: list[Submission]) -> str:
     """The leaderboard as a Markdown table, in the given order."""
     names = ("Model", "Prompted by", "L1 Dice", "L3 Dice", "PSS", "Matched PSS", "Collapse rate", "Absent", "Missing")
-    lines = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
-    for item in submissions:
-        cells = (
-            _cell(item.model),
-            _cell(item.prompting),
+    rows = [
+        (
+            item.model,
+            item.prompting,
             _interval(item.core.l1),
             _interval(item.core.l3),
             _interval(item.core.pss, digits=3),
             number(item.matched.pss.value, digits=3),
             percent(item.collapse_rate.value),
             percent(item.absent_rate.value),
-            str(item.missing),
+            item.missing,
         )
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
-
-
-def _cell(text: str) -> str:
-    """Text that cannot break out of its cell or smuggle in markup."""
-    return re.sub(r"[|<>\n\r\[\]`]", " ", text)
+        for item in submissions
+    ]
+    return "\n".join(markup.markdown_table(names, rows)) + "\n"
 
 
 def _interval(found: Number, *, digits: int = 2) -> str:

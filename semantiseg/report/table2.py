@@ -8,10 +8,11 @@ from typing import Any
 
 import pandas as pd
 
+from semantiseg import markup
 from semantiseg.data.split import few_patients
 from semantiseg.report import style
 from semantiseg.report.table1 import tested
-from semantiseg.report.table_text import escape, interval
+from semantiseg.report.table_text import interval
 
 BREAKDOWNS = {"modality": "Modality", "structure": "Structure", "kind": "Kind of prompt"}
 
@@ -49,18 +50,18 @@ def _cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 def markdown(frame: pd.DataFrame, caption: str) -> str:
     """The table as a Markdown pipe table below its caption."""
     header, body = _cells(frame)
-    lines = [f"**Table 2.** {caption}", "", f"| {' | '.join(header)} |", f"|{'---|' * len(header)}"]
-    return "\n".join([*lines, *(f"| {' | '.join(cells)} |" for cells in body)]) + "\n"
+    return "\n".join([f"**Table 2.** {caption}", "", *markup.markdown_table(header, body)]) + "\n"
 
 
 def latex(frame: pd.DataFrame, caption: str) -> str:
     """The table as a LaTeX float; needs the packages booktabs and graphicx."""
     header, body = _cells(frame)
     lines = [
-        r"\begin{table}", rf"\caption{{{escape(caption)}}}", r"\label{tab:structures}", r"\centering",
+        r"\begin{table}", rf"\caption{{{markup.latex(caption)}}}", r"\label{tab:structures}", r"\centering",
         r"\resizebox{\textwidth}{!}{%", rf"\begin{{tabular}}{{l{'c' * (len(header) - 1)}}}", r"\toprule",
-        " & ".join(map(escape, header)) + r" \\", r"\midrule",
-        *(" & ".join(map(escape, cells)) + r" \\" for cells in body), r"\bottomrule", r"\end{tabular}}", r"\end{table}",
+        " & ".join(map(markup.latex, header)) + r" \\", r"\midrule",
+        *(" & ".join(map(markup.latex, cells)) + r" \\" for cells in body), r"\bottomrule", r"\end{tabular}}",
+        r"\end{table}",
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
 

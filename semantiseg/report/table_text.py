@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from semantiseg import markup
+
 NONE = "–"
 """What a cell shows where there are no such prompts, or the number is undefined."""
 
@@ -65,12 +67,6 @@ _LATEX_COLUMNS = (
     "Absent", "Printed L1", "Printed L3", "Printed PSS",
 )  # fmt: skip
 
-_LATEX_SIGNS = {
-    "\\": r"\textbackslash{}", "%": r"\%", "&": r"\&", "_": r"\_", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--",
-}  # fmt: skip
-
-
 def _cells(frame: pd.DataFrame) -> list[dict[str, str]]:
     return [{name: form(row) for name, form in _COLUMNS.items()} for row in frame.to_dict("records")]
 
@@ -78,23 +74,17 @@ def _cells(frame: pd.DataFrame) -> list[dict[str, str]]:
 def markdown(frame: pd.DataFrame, caption: str) -> str:
     """The table as a Markdown pipe table below its caption."""
     names = list(_COLUMNS)
-    lines = [f"**Table 1.** {caption}", "", f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
-    lines += [f"| {' | '.join(cells[name] for name in names)} |" for cells in _cells(frame)]
-    return "\n".join(lines) + "\n"
-
-
-def escape(text: str) -> str:
-    """Text with LaTeX's special signs escaped."""
-    return "".join(_LATEX_SIGNS.get(sign, sign) for sign in text)
+    rows = ([cells[name] for name in names] for cells in _cells(frame))
+    return "\n".join([f"**Table 1.** {caption}", "", *markup.markdown_table(names, rows)]) + "\n"
 
 
 def latex(frame: pd.DataFrame, caption: str) -> str:
     """The table as a LaTeX float; needs the packages booktabs and graphicx."""
     lines = [
-        r"\begin{table}", rf"\caption{{{escape(caption)}}}", r"\label{tab:semantibench}", r"\centering",
+        r"\begin{table}", rf"\caption{{{markup.latex(caption)}}}", r"\label{tab:semantibench}", r"\centering",
         r"\resizebox{\textwidth}{!}{%", rf"\begin{{tabular}}{{{'l' * 2}{'c' * (len(_LATEX_COLUMNS) - 2)}}}",
-        r"\toprule", " & ".join(escape(name) for name in _LATEX_COLUMNS) + r" \\", r"\midrule",
+        r"\toprule", " & ".join(markup.latex(name) for name in _LATEX_COLUMNS) + r" \\", r"\midrule",
     ]  # fmt: skip
-    lines += [" & ".join(escape(cells[name]) for name in _LATEX_COLUMNS) + r" \\" for cells in _cells(frame)]
+    lines += [" & ".join(markup.latex(cells[name]) for name in _LATEX_COLUMNS) + r" \\" for cells in _cells(frame)]
     lines += [r"\bottomrule", r"\end{tabular}}", r"\end{table}"]
     return "\n".join(lines) + "\n"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from semantiseg import markup
 from semantiseg.bench.export import DESCRIPTIONS
 from semantiseg.bench.release.licences import RELEASE_LICENCE, licence_of
 from semantiseg.bench.release.tables import ATTRIBUTE_COLUMNS
@@ -50,14 +51,14 @@ def card(volumes: pd.DataFrame, rows: Mapping[str, int], *, version: str) -> str
             "",
             "## Columns of the prompts",
             "",
-            *_table(("column", "what it holds"), [(f"`{name}`", text) for name, text in DESCRIPTIONS.items()]),
+            *_table(("column", "what it holds"), [(_code(name), text) for name, text in DESCRIPTIONS.items()]),
             "",
             "## What was measured on the images",
             "",
             "`attributes.parquet`, one row a region (connected piece of a structure) and attribute:",
             "",
             *_table(
-                ("column", "what it holds"), [(f"`{name}`", text) for name, (_, text) in ATTRIBUTE_COLUMNS.items()]
+                ("column", "what it holds"), [(_code(name), text) for name, (_, text) in ATTRIBUTE_COLUMNS.items()]
             ),
             "",
             "## What could not be made",
@@ -65,7 +66,7 @@ def card(volumes: pd.DataFrame, rows: Mapping[str, int], *, version: str) -> str
             "`account.parquet` says for every collection, suite and level how many prompts were wanted of the drawn "
             "volumes, made, and short, and counts the reasons; the codes are those of `rejected.parquet` and:",
             "",
-            *_table(("code", "reason"), [(f"`{code}`", text) for code, text in REASONS.items()]),
+            *_table(("code", "reason"), [(_code(code), text) for code, text in REASONS.items()]),
             "",
             "## Licences",
             "",
@@ -101,5 +102,9 @@ def _front_matter(rows: Mapping[str, int]) -> list[str]:
     return [*lines, "---", ""]
 
 
+def _code(name: str) -> markup.Markdown:
+    return markup.Markdown(f"`{name}`")
+
+
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
-    return [f"| {' | '.join(map(str, line))} |" for line in (head, ["---"] * len(head), *rows)]
+    return markup.markdown_table(head, rows)
