@@ -44,7 +44,7 @@ def unpack_tar(archive: Path, folder: Path, *, wanted: Callable[[PurePosixPath],
         chosen = [member for member in members if member.isfile() and wanted(_inner(member.name))]
         require_space(folder.parent, sum(member.size for member in chosen), purpose=f"unpacking {archive.name}")
         for member in chosen:
-            _copy(opened.extractfile(member), partial / _inner(member.name))
+            _copy(opened.extractfile(member), partial / _inner(member.name), size=member.size)
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
@@ -67,7 +67,7 @@ def unpack_zip(archive: Path, folder: Path, *, wanted: Callable[[PurePosixPath],
         _require_no_bomb(archive, sum(item.file_size for item in chosen))
         require_space(folder.parent, sum(item.file_size for item in chosen), purpose=f"unpacking {archive.name}")
         for item in chosen:
-            _copy(opened.open(item), staging.joinpath(*PurePosixPath(item.filename).parts[-2:]))
+            _copy(opened.open(item), staging.joinpath(*PurePosixPath(item.filename).parts[-2:]), size=item.file_size)
     unpacked = []
     for path in sorted(path for path in partial.rglob("*") if path.is_file()):
         target = folder / path.relative_to(partial)
@@ -95,7 +95,7 @@ def _whole(archive: Path, folder: Path) -> Iterator[Path]:
         files.remove(partial)
 
 
-def _copy(member: IO[bytes] | None, target: Path) -> None:
+def _copy(member: IO[bytes] | None, target: Path, *, size: int) -> None:
     """Write the content of an archive's plain file, and nothing else of it: no owner, mode or time.
 
     `tarfile`'s own safe extraction came with Python 3.11.4; copying needs none.
@@ -104,7 +104,9 @@ def _copy(member: IO[bytes] | None, target: Path) -> None:
         raise tarfile.ReadError(f"{target.name} is no file")
     target.parent.mkdir(parents=True, exist_ok=True)
     with member as source, target.open("wb") as sink:
-        shutil.copyfileobj(source, sink, 1 << 20)
+        shutil.copyfileobj(source, sink, tar.LARGEST_READ)
+        if sink.tell() != size:
+            raise tarfile.ReadError(f"{sink.tell()} of the {size} bytes of {target.name}")
 
 
 def _require_no_bomb(archive: Path, size: int) -> None:
