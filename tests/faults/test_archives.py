@@ -132,7 +132,10 @@ def test_a_gzip_bomb_is_not_unpacked_to_its_end(tmp_path, monkeypatch):
         fetch._require_whole_gzip(path)
 
 
-@given(st.integers(0, 3), st.lists(st.tuples(st.integers(0, 1500), st.integers(0, 255)), max_size=5), st.integers(0, 700))
+FLIPS = st.lists(st.tuples(st.integers(0, 1500), st.integers(0, 255)), max_size=5)
+
+
+@given(st.integers(0, 3), FLIPS, st.integers(0, 700))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_flipped_bytes_and_cuts_of_an_archive_end_in_files_or_a_typed_error(tmp_path, kind, flips, cut):
     whole = [both(), pax_sparse(), zipped(), sparse(1 << 20)][kind]
