@@ -46,6 +46,7 @@ for verb in (
     project.readme,
     project.info,
     collections.fetch,
+    collections.check_,
     collections.plan,
     collections.bench,
     models.train,

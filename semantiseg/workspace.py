@@ -13,7 +13,7 @@ from ruamel.yaml.error import YAMLError
 
 from semantiseg import document, files, output
 from semantiseg.errors import ParameterError
-from semantiseg.params import check, profile_text
+from semantiseg.params import Parameters, check, profile_text
 
 WORKSPACES = Path("workspaces")
 IMAGES = "images"
@@ -78,6 +78,18 @@ def _is_earlier(folder: Path) -> bool:
     """Is it a workspace made before workspaces bore a marker?"""
     config = folder / ".dvc/config"
     return config.is_file() and config.read_text(encoding="utf-8", errors="replace") == DVC_CONFIG
+
+
+def with_settings(profile: str, settings: Sequence[str]) -> Parameters:
+    """A shipped profile with changes such as `train.steps=50`.
+
+    Raises:
+        ParameterError: an unknown profile or key, or a wrong type.
+    """
+    parameters = document.parse(profile_text(profile))
+    for setting in settings:
+        _set(parameters, setting)
+    return check(parameters, origin=f"profile {profile} with {list(settings)}")
 
 
 def _parameters(profile: str, *, data: Path | None, settings: Sequence[str]) -> Any:

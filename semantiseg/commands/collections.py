@@ -32,6 +32,29 @@ def fetch(
         click.echo(line)
 
 
+@click.command("check")
+@click.argument("folders", nargs=-1, required=True, type=click.Path())
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="As for `reproduce`.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: cases, patients, problems, warnings, collections.")
+@click.option("--picture", type=click.Path(path_type=Path), help="A page of slices with their labels, PNG or PDF.")
+def check_(folders: tuple[str, ...], settings: tuple[str, ...], as_json: bool, picture: Path | None) -> None:
+    """Say what the pipeline understands of the images in FOLDERS; train and write nothing. Exit 1 with problems."""
+    import json
+    import shlex
+
+    from semantiseg.data import understanding
+    from semantiseg.workspace import with_settings
+
+    choices = understanding.choices_of(with_settings("own", settings))
+    found = understanding.understand(shlex.join(folders), choices)
+    click.echo(json.dumps(understanding.summary(found), indent=1) if as_json else understanding.text(found))
+    if picture is not None:
+        from semantiseg.data.understanding_picture import draw
+
+        draw([one.collection for one in found], picture)
+    sys.exit(1 if any(one.collection.problems for one in found) else 0)
+
+
 @click.command()
 @click.option("--profile", "name", default="paper", show_default=True, help="Size of the benchmark.")
 @click.option("--volumes", type=click.IntRange(min=1), help="Volumes in place of the profile's.")
