@@ -92,7 +92,8 @@ class Understood:
             "splits": dict(self.splits or {}), "geometry": list(self.geometry), "intensities": list(self.intensities),
             "labels": list(self.structures), "cost": list(self.cost),
             "problems": [
-                {"file": str(problem.file), "text": problem.text, "remedy": problem.remedy} for problem in found.problems
+                {"file": str(problem.file), "text": problem.text, "remedy": problem.remedy}
+                for problem in found.problems
             ],
             "warnings": list(found.warnings),
         }  # fmt: skip
@@ -180,7 +181,8 @@ def _patients(found: Collection, choices: Choices) -> tuple[Patients | None, lis
         return None, []
     stated = {case.case_id: case.patient for case in found.cases if case.patient}
     if found.name in DECATHLON and not stated:
-        sentence = f"{found.name}: {len(cases)} patients in {len(cases)} cases, one case a patient in the original tasks"
+        counts = f"{len(cases)} patients in {len(cases)} cases"
+        sentence = f"{found.name}: {counts}, one case a patient in the original tasks"
         return Patients({case_id: case_id for case_id in cases}, "convention", sentence), []
     try:
         return tell_apart(
