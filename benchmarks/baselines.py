@@ -19,7 +19,7 @@ import numpy as np
 import own_process
 import torch
 
-from semantiseg.models.baselines.ask_picture import BY_FORMULA
+from semantiseg.baselines.ask_picture import BY_FORMULA
 
 SIZE = 1024
 """Rows and columns of the picture."""

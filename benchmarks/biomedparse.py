@@ -18,10 +18,9 @@ import numpy as np
 import own_process
 import torch
 
-from semantiseg.models.baselines.biomedparse import BiomedParse, JointBiomedParse
-from semantiseg.models.baselines.biomedparse.biomedparse import build
-from semantiseg.models.baselines.biomedparse.card import FILE, SIZE
-from semantiseg.models.baselines.formula import fill
+from semantiseg.baselines.ask_picture import fill
+from semantiseg.baselines.biomedparse import BiomedParse, JointBiomedParse
+from semantiseg.baselines.biomedparse.biomedparse import FILE, SIZE, build
 
 PEAK_GIB = 6
 NINE_VS_ONE = 1.3

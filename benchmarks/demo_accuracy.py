@@ -13,11 +13,11 @@ from typing import Any
 
 import pandas as pd
 
-from semantiseg.artifact.model_card import MODEL
-from semantiseg.bench.clinical_questions import SUITE
+from semantiseg.artifact.release import MODEL
+from semantiseg.bench.ask.clinical import SUITE
 from semantiseg.errors import StageError
+from semantiseg.evaluation import ablation_record
 from semantiseg.evaluation.sensitivity import HEADLINE
-from semantiseg.report import ablation_record
 
 CORE_TARGETS = {"pss": 0.03, "l1": 0.90, "l3": 0.88}
 SYNONYMS, CLINICAL = 0.80, 0.75

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from semantiseg.errors import StageError
-from semantiseg.report.explorer.build import build
+from semantiseg.explorer.build import build
 
 SECONDS, KIB = 2.0, 1024
 REPEATS = 5

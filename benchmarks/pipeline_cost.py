@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from semantiseg import pipeline, workspace
 from semantiseg.errors import StageError
+from semantiseg.pipeline import runner
 
 DEMO_MINUTES = 20
 DEMO_GIB = 6
@@ -22,7 +22,7 @@ NOOP_SECONDS = 10
 def smoke(root: Path) -> Iterator[dict[str, Any]]:
     """Seconds of the smoke profile in a fresh place (environment present), and of a second `dvc repro` there."""
     with tempfile.TemporaryDirectory() as scratch:
-        folder = workspace.create(Path(scratch) / "smoke", project=root, profile="smoke")
+        folder = runner.create(Path(scratch) / "smoke", project=root, profile="smoke")
         yield {"name": "smoke_seconds", "value": _repro_seconds(folder), "unit": "s", "target": SMOKE_SECONDS}
         yield {"name": "repro_noop_seconds", "value": _repro_seconds(folder), "unit": "s", "target": NOOP_SECONDS}
 
@@ -63,7 +63,7 @@ def demo(root: Path) -> Iterator[dict[str, Any]]:
 
 def _repro_seconds(folder: Path) -> float:
     started = time.perf_counter()
-    if pipeline.dvc("repro", "--quiet", root=folder).returncode:
+    if runner.dvc("repro", "--quiet", root=folder).returncode:
         raise StageError(f"benchmark: expected `dvc repro` in {folder} to succeed, got an error. It stands above.")
     return round(time.perf_counter() - started, 1)
 

@@ -20,14 +20,13 @@ from monai.networks.nets import BasicUNet
 from tqdm import tqdm
 
 from semantiseg import params
-from semantiseg.bench.labelled_slice import read_slice
+from semantiseg.bench.measure.labelled_slice import read_slice
 from semantiseg.data.store import VolumeStore
 from semantiseg.evaluation import metrics
 from semantiseg.evaluation.predict import THRESHOLD
-from semantiseg.models.frame import enter_image, frame_of
-from semantiseg.training.augmentation import Augmentation
-from semantiseg.training.loss import objective
-from semantiseg.training.optimisation import Optimiser
+from semantiseg.models.segmenter import enter_image, frame_of
+from semantiseg.training.batch import Augmentation
+from semantiseg.training.optimisation import Optimiser, objective
 from semantiseg.training.pretrain import Atlas
 from semantiseg.training.questions import read_questions
 

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from semantiseg.bench.case_attributes import case_attributes
+from semantiseg.bench.measure.cases import case_attributes
 from semantiseg.data import grid
 from semantiseg.data.case import Channel, SourceCase
+from semantiseg.data.grid import load_volume
 from semantiseg.data.intensity import ABDOMEN_HU
 from semantiseg.data.labels import KITS23
-from semantiseg.data.volume import load_volume
 from semantiseg.errors import DataError
 
 TIMES_FASTER = 4.0

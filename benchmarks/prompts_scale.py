@@ -18,11 +18,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from semantiseg.bench.records import generation
-from semantiseg.bench.records.measuring import measure_case
-from semantiseg.data.phantom.stream import stream
+from semantiseg.bench.records.stored import measure_case
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import StageError
 from semantiseg.measure import Meter
+from semantiseg.randomness import stream
 
 VOLUMES = 12_000
 PROMPTS = 108_000

@@ -29,8 +29,8 @@ from semantiseg.conventions import Mask
 from semantiseg.data import store
 from semantiseg.errors import SemantiSegError
 from semantiseg.evaluation import runs
-from semantiseg.evaluation.benchmark import Benchmark
-from semantiseg.report.scorecard import score
+from semantiseg.scoring.benchmark import Benchmark
+from semantiseg.scoring.scorecard import score
 
 PROMPTS, MINUTES, GIB = 108_000, 15, 4
 RECORD = Path(__file__).with_suffix(".json")

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from semantiseg import __version__
-from semantiseg.commands import artifact, collections, models, project, reading, scoring
+from semantiseg.commands import artifact, collections, models, project, scoring
 from semantiseg.errors import SemantiSegError, system_message
 
 
@@ -52,7 +52,7 @@ for verb in (
     models.train,
     models.ablation,
     models.segment,
-    reading.read,
+    models.read,
     models.baselines,
     scoring.score,
     scoring.leaderboard,

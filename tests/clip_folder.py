@@ -11,7 +11,7 @@ from open_clip.model import CustomTextCLIP
 from safetensors.torch import save_file
 from transformers import BertConfig
 
-from semantiseg.models.biomedclip import MEAN, STD
+from semantiseg.models.encoders import MEAN, STD
 from semantiseg.models.text import weights_folder
 
 SMALL_BERT = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 96}

@@ -13,7 +13,7 @@ import pytest
 import tiny_project
 
 if TYPE_CHECKING:
-    from semantiseg.models.baselines.sam_med2d import SamMed2d
+    from semantiseg.baselines.sam_med2d import SamMed2d
 
 
 @pytest.fixture
@@ -44,10 +44,10 @@ def tracked(root: Path) -> list[Path]:
 @pytest.fixture
 def sam_med2d(monkeypatch: pytest.MonkeyPatch) -> SamMed2d:
     """SAM-Med2D as a small network of formula weights, in the catalogue's place."""
-    from semantiseg.models.baselines import catalogue
-    from semantiseg.models.baselines.formula import fill
-    from semantiseg.models.baselines.sam_med2d import SamMed2d
-    from semantiseg.models.baselines.sam_network import SamNetwork, SamSizes
+    from semantiseg.baselines import catalogue
+    from semantiseg.baselines.ask_picture import fill
+    from semantiseg.baselines.sam_med2d import SamMed2d
+    from semantiseg.baselines.sam_network import SamNetwork, SamSizes
 
     sizes = SamSizes(image_size=256, patch=64, width=12, depth=1, heads=2, window=3, decoder_hidden=16)
     model = SamMed2d(fill(SamNetwork(sizes, adapter=True), seed=0))

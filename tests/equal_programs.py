@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from semantiseg.bench.program import Program, call
+from semantiseg.language.program import Program, call
 
 
 def normal(program: Program) -> Program:

@@ -8,7 +8,7 @@ from typing import Any
 
 from safetensors.torch import save_file
 
-from semantiseg.models.start import starting_streams
+from semantiseg.models.registry import starting_streams
 
 
 def write_start(out: Path, *, width: str, image_size: int, **start: Any) -> dict[str, object]:

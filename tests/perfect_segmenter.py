@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from semantiseg.bench.evaluate import evaluate
-from semantiseg.bench.ontology import STRUCTURES
-from semantiseg.bench.program import Program, atom
-from semantiseg.models.compose import noun
+from semantiseg.composition.composed import noun
+from semantiseg.language.evaluate import evaluate
+from semantiseg.language.ontology import STRUCTURES
+from semantiseg.language.program import Program, atom
 from semantiseg.models.segmenter import Answer
 
 LEAVES = {1: "kidney_parenchyma", 2: "kidney_tumour", 3: "kidney_cyst"}

@@ -12,7 +12,7 @@ import whole_run
 from tiny_images import Folder, box
 from tiny_project import ROOT
 
-from semantiseg import workspace
+from semantiseg.pipeline import runner
 
 SMALLEST = (
     "models=[token]", "prompts.slices_per_volume=1", "prompts.texts_per_question=2", "pretrain.image_size=32",
@@ -25,7 +25,7 @@ NO_IMAGES = ("published", "ablation")
 
 def run(folder: Path, place: Path, *settings: str) -> tuple[Path, dict[str, str]]:
     """The workspace and what its notebooks showed."""
-    root = workspace.create(place, project=ROOT, profile="own", data=folder, settings=[*SMALLEST, *settings])
+    root = runner.create(place, project=ROOT, profile="own", data=folder, settings=[*SMALLEST, *settings])
     return root, whole_run.run_all(root, without=NO_IMAGES)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import tiny_project
 
-from semantiseg import importgraph
+from semantiseg.pipeline import notebook
 
 ROOT = tiny_project.ROOT
 LAYERS = ("report", "evaluation", "training", "models", "bench", "data")
@@ -58,7 +58,7 @@ def tree(path: Path) -> ast.Module:
 @each_module
 def test_imports_point_one_way(path):
     own = rank(path.with_suffix("").parts[1:])
-    names = importgraph.imported_names((ROOT / path).read_text(encoding="utf-8"))
+    names = notebook.imported_names((ROOT / path).read_text(encoding="utf-8"))
     targets = {tuple(name.split(".")[1:]) for name in names if name.startswith("semantiseg.")}
     known = {
         parts
@@ -87,7 +87,7 @@ def test_input_is_checked_with_errors_and_not_with_assertions(path):
 
 @each_module
 def test_public_functions_and_modules_say_what_they_do(path):
-    if importgraph.is_inert((ROOT / path).read_text(encoding="utf-8")):
+    if notebook.is_inert((ROOT / path).read_text(encoding="utf-8")):
         return
     assert ast.get_docstring(tree(path))
     public = [
@@ -114,10 +114,10 @@ def test_heavy_libraries_are_imported_for_models_only(path):
 
 
 def test_the_verifier_never_reaches_the_grammar():
-    if not (ROOT / "semantiseg/bench/verifier.py").is_file():
+    if not (ROOT / "semantiseg/bench/verify/verifier.py").is_file():
         pytest.skip("no verifier yet")
-    reached = importgraph.modules("import semantiseg.bench.verifier", root=ROOT)
-    assert Path("semantiseg/bench/verifier.py") in reached
+    reached = notebook.modules("import semantiseg.bench.verify.verifier", root=ROOT)
+    assert Path("semantiseg/bench/verify/verifier.py") in reached
     assert not {path.stem for path in reached} & {"grammar", "templates", "forms", "candidates", "build"}
 
 

@@ -51,8 +51,8 @@ def test_scoring_is_compared_on_masks_on_which_both_agree(load, monkeypatch):
 
 
 def test_a_small_run_of_the_scoring_benchmark_scores_every_prompt(load, tmp_path, capsys, monkeypatch):
-    from semantiseg.evaluation.benchmark import Benchmark
-    from semantiseg.report.scorecard import score
+    from semantiseg.scoring.benchmark import Benchmark
+    from semantiseg.scoring.scorecard import score
 
     module = load("score_108k")
     module.make(tmp_path, 150)

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from semantiseg import params
 from semantiseg.cli import main
-from semantiseg.notebook import write_text
+from semantiseg.pipeline.notebook import write_text
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semantiseg import markup
-from semantiseg.report import composition, table2
+from semantiseg.paper import breakdown, composition
 
 HOSTILE = [
     "a|b", "a\nb", "a\r\n\r\n# b", "`a", "<script>alert(1)</script>", "<!-- a", "[a](javascript:b)", "a\\", "a\\|b",
@@ -61,7 +61,7 @@ def test_honest_text_is_left_as_it_is(honest):
 def test_tables_keep_their_shape_whatever_a_model_is_called(name):
     estimates = {"dice": 0.5, "dice_low": 0.4, "dice_high": 0.6, "prompts": 3, "patients": 2}
     rows = [{"breakdown": "structure", "name": "liver", "model": model} | estimates for model in ("full", name)]
-    said, written = table2.markdown(pd.DataFrame(rows), "c"), table2.latex(pd.DataFrame(rows), "c")
+    said, written = breakdown.markdown(pd.DataFrame(rows), "c"), breakdown.latex(pd.DataFrame(rows), "c")
     head, _, *body = said.splitlines()[2:]
     assert {len(cells(line)) for line in (head, *body)} == {4}
     assert written.count("\\\\\n") == 2 and written.count("\\end{") == 2
@@ -70,8 +70,8 @@ def test_tables_keep_their_shape_whatever_a_model_is_called(name):
 def test_the_committed_tables_are_written_as_before():
     metrics = json.loads((tiny_project.ROOT / "figures/metrics.json").read_text(encoding="utf-8"))
     committed = (tiny_project.ROOT / "figures/table2.md").read_text(encoding="utf-8")
-    frame, caption = table2.table(metrics), committed.splitlines()[0].removeprefix("**Table 2.** ")
-    assert table2.markdown(frame, caption) == committed
+    frame, caption = breakdown.table(metrics), committed.splitlines()[0].removeprefix("**Table 2.** ")
+    assert breakdown.markdown(frame, caption) == committed
     again = pd.read_csv(tiny_project.ROOT / "figures/composition.csv")
     committed = (tiny_project.ROOT / "figures/composition.md").read_text(encoding="utf-8")
     assert composition.markdown(again, committed.splitlines()[0].removeprefix("**Composition.** ")) == committed

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import tiny_project
 
-from semantiseg import importgraph, notebook
+from semantiseg.pipeline import notebook
 
 ROOT = tiny_project.ROOT
 SOURCES = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -41,7 +41,7 @@ def test_a_source_has_one_parameters_cell_with_the_staging_folder_and_a_comment_
 
 @each_source
 def test_a_source_imports_the_package_and_what_shows_results_only(path):
-    names = {name.partition(".")[0] for name in importgraph.imported_names(importgraph.notebook_source(path))}
+    names = {name.partition(".")[0] for name in notebook.imported_names(notebook.notebook_source(path))}
     assert names - ALLOWED == set()
 
 

@@ -13,7 +13,7 @@ from clip_folder import write_clip_folder
 from safetensors.torch import load_file, save_file
 from tiny_project import ROOT
 
-from semantiseg import pipeline, workspace
+from semantiseg.pipeline import runner
 
 CUT = (
     "fetch.source=phantom", "fetch.cases=4", "prepare.test_share=0.25", "prompts.slices_per_volume=1",
@@ -32,8 +32,8 @@ def test_the_whole_paper_pipeline_runs_with_full_size_networks_of_random_weights
     save_file(convnext, weights / "convnext_tiny.safetensors")
     monkeypatch.setenv("SEMANTISEG_WEIGHTS", str(weights))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    folder = workspace.create(tmp_path / "paper", project=ROOT, profile="paper", settings=CUT)
-    record = pipeline.reproduce(folder)
+    folder = runner.create(tmp_path / "paper", project=ROOT, profile="paper", settings=CUT)
+    record = runner.reproduce(folder)
     assert record["profile"] == "paper" and record["complete"]
 
     started = json.loads((folder / "data/pretrained/config.json").read_text())
@@ -49,4 +49,4 @@ def test_the_whole_paper_pipeline_runs_with_full_size_networks_of_random_weights
     assert {name.split(".")[2] for name in moved} == {"9", "10", "11"}
     results = pd.read_parquet(folder / "data/results/token/results.parquet")
     assert len(results) > 50 and np.isfinite(results["dice"]).all()
-    print(pipeline.summary(record, root=folder))
+    print(runner.summary(record, root=folder))

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import nbformat
 
-from semantiseg.notebook import METADATA, write_text
 from semantiseg.params import profile_text
+from semantiseg.pipeline.notebook import METADATA, write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 
 TINY_STAGES = """
 stages:
   make:
-    cmd: python -m semantiseg.stage make
+    cmd: python -m semantiseg.pipeline.stage make
     deps: [notebooks/01_make.ipynb, words.txt]
     params: [seed, encode]
     outs: [data/made, data/number.txt, data/rendered/01_make.ipynb]

@@ -14,9 +14,10 @@ from typing import Any
 import matplotlib
 import matplotlib.pyplot as plt
 
-from semantiseg import files, notebook, stage
+from semantiseg import files
+from semantiseg.artifact.published import publish
 from semantiseg.params import read_yaml
-from semantiseg.report.publish import publish
+from semantiseg.pipeline import notebook, stage
 
 REPRESENTATIONS = ("_repr_html_", "_repr_markdown_", "_repr_mimebundle_")
 

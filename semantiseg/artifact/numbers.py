@@ -1,4 +1,9 @@
-"""Does every number a reader meets follow from a file? Tables are computed again, prose is searched."""
+"""Keep the README's numbers out of human hands: blocks between markers are filled from published files.
+
+A block reads `<!-- begin table1 -->` ... `<!-- end table1 -->`; its content is the file of that name (see `BLOCKS`).
+
+Does every number a reader meets follow from a file? Tables are computed again, prose is searched.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +11,74 @@ import json
 import re
 import tempfile
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from semantiseg.artifact.compare import NUMBER
 from semantiseg.errors import DataError
+from semantiseg.paper import breakdown, claims, table1
 from semantiseg.params import read_yaml
-from semantiseg.report import claims, readme, table1, table2, variables
-from semantiseg.report.compare import NUMBER
+
+
+def _markdown(name: str) -> Callable[[Path], str]:
+    return lambda root: (root / "figures" / name).read_text(encoding="utf-8").strip()
+
+
+def _composition(root: Path) -> str:
+    """Of `composition.md` all models on SemantiBench's core prompts, and the first of them on clinical sentences."""
+    lines = _markdown("composition.md")(root).splitlines()
+    core = [line for line in lines if line.startswith(("| Sentences ", "|---", "| SemantiBench core"))]
+    first = next((line.split("|")[2] for line in core if line.startswith("| SemantiBench core")), "")
+    clinical = [line for line in lines if line.startswith(f"| clinical sentences |{first}|")]
+    return "\n".join([lines[0], "", *core, *clinical])
+
+
+def _ablation(root: Path) -> str:
+    """What the ablation was made with, and what it found; without its table."""
+    lines = _markdown("ablation.md")(root).splitlines()
+    return "\n".join([lines[0], "", *(line for line in lines if line.startswith("- "))])
+
+
+def _cost(root: Path) -> str:
+    """What the committed demo run took, in one sentence."""
+    run = json.loads((root / "benchmarks" / "demo_run.json").read_text(encoding="utf-8"))
+    if not run.get("complete", True):
+        return "The committed results were made in several calls; what one whole run takes was not measured yet."
+    minutes = run["seconds"] / 60
+    return (
+        f"Measured for the committed results: {minutes:.1f} minutes and at most {run['peak_gib']:.1f} GiB of memory "
+        f"({run['cores']} cores, {run['cpu']}, no GPU), once the environment exists."
+    )
+
+
+BLOCKS: dict[str, Callable[[Path], str]] = {
+    "table1": _markdown("table1.md"),
+    "composition": _composition,
+    "ablation": _ablation,
+    "claims": _markdown("claims.md"),
+    "cost": _cost,
+}
+"""Block name -> what fills it, given the repository root."""
+
+
+def fill(text: str, root: Path) -> str:
+    """The README text with every block filled from the files under `root`.
+
+    Raises:
+        DataError: a marker names no known block, or has no end.
+    """
+    begun = re.findall(r"<!-- begin (\w+) -->", text)
+    for name in begun:
+        if name not in BLOCKS:
+            raise DataError(f"README.md: expected a block among {sorted(BLOCKS)}, got {name!r}. Correct the marker.")
+        pattern = re.compile(rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
+        if not pattern.search(text):
+            raise DataError(f"README.md: expected '<!-- end {name} -->' after its beginning, got none. Add the marker.")
+        content = BLOCKS[name](root)
+        text = pattern.sub(lambda match, content=content: f"{match[1]}{content}\n{match[2]}", text)
+    return text
+
 
 METRICS = Path("figures/metrics.json")
 TABLES = (
@@ -57,8 +123,8 @@ def tables(root: Path) -> tuple[bool, str, list[str], Any]:
         raise DataError(f"{METRICS}: expected the models {order} of params.yaml, got {list(metrics['models'])}.")
     ordered = metrics | {"models": {name: metrics["models"][name] for name in order}}
     with tempfile.TemporaryDirectory() as folder:
-        frames = [table1.write(ordered, Path(folder)), table2.write(metrics, Path(folder))]
-        named = variables.write(metrics, Path(folder))
+        frames = [table1.write(ordered, Path(folder)), breakdown.write_table2(metrics, Path(folder))]
+        named = breakdown.write_variables(metrics, Path(folder))
         problems = _differences(root, Path(folder), TABLES)
     values = sum(int(frame.select_dtypes("number").notna().to_numpy().sum()) for frame in frames)
     facts = {"source": METRICS.as_posix(), "values": values, "named": len(named), "files": list(TABLES)}
@@ -99,7 +165,7 @@ def start_page(root: Path) -> tuple[bool, str, list[str], Any]:
     """Does every number of README.md stand in a block filled from a file, or in a file that is named here?"""
     text = (root / "README.md").read_text(encoding="utf-8")
     blocks = {name: content for name, content in _BLOCK.findall(text)}
-    problems = [f"README.md: no block {name!r}" for name in sorted(set(readme.BLOCKS) - set(blocks))]
+    problems = [f"README.md: no block {name!r}" for name in sorted(set(BLOCKS) - set(blocks))]
     problems += [f"README.md: block {name!r} is not what its file gives" for name in _stale(blocks, root)]
     known = {readme_python(root): "pyproject.toml"}
     loose = untraced(text, known=set(known))
@@ -113,7 +179,7 @@ def start_page(root: Path) -> tuple[bool, str, list[str], Any]:
 
 
 def _stale(blocks: dict[str, str], root: Path) -> list[str]:
-    return [name for name, content in blocks.items() if content.strip() != readme.BLOCKS[name](root).strip()]
+    return [name for name, content in blocks.items() if content.strip() != BLOCKS[name](root).strip()]
 
 
 def readme_python(root: Path) -> str:

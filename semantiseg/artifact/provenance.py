@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from semantiseg import document, files
-from semantiseg.artifact.lockfile import outputs
 from semantiseg.artifact.numbers import read_metrics
+from semantiseg.artifact.published import outputs
 from semantiseg.artifact.rerun import COMMITTED_RUN
 from semantiseg.errors import DataError
-from semantiseg.execution import clock
 from semantiseg.params import read_yaml
+from semantiseg.pipeline.execution import clock
 
 IMAGES = Path("data/raw")
 ORIGINS = {"phantom": "phantom", "folder": "user", "official": "official"}

@@ -11,13 +11,11 @@ from typing import Any
 
 import pandas as pd
 
-from semantiseg.artifact import committed, published, spread
+from semantiseg.artifact import compare, published, spread
 from semantiseg.artifact.spread import Spread
 from semantiseg.errors import DataError
 from semantiseg.params import read_yaml
-from semantiseg.pipeline import RUN_RECORD
-from semantiseg.report import compare
-from semantiseg.workspace import WORKSPACES
+from semantiseg.pipeline.runner import RUN_RECORD, WORKSPACES
 
 TABLE = Path("figures/table1.csv")
 VERDICTS = Path("figures/claims.csv")
@@ -61,7 +59,7 @@ def reruns(root: Path, *, against: Sequence[Path] = ()) -> list[Path]:
     for folder in against:
         if not (folder / TABLE).is_file():
             raise DataError(f"{folder}: expected {TABLE} of a run, got none. Run `semantiseg reproduce` there first.")
-    here = [root] if (root / RUN_RECORD).is_file() or committed.is_rerun(root) else []
+    here = [root] if (root / RUN_RECORD).is_file() or published.is_rerun(root) else []
     asked = read_yaml(root / "params.yaml")
     workspaces = [
         path.parent
@@ -98,7 +96,7 @@ def _folder(root: Path, folder: Path, spreads: Mapping[str, Spread]) -> tuple[li
     problems += words
     if (folder / VERDICTS).is_file():
         problems += flipped(table(root, VERDICTS, key="id"), pd.read_csv(folder / VERDICTS).set_index("id"))
-    if folder == root and committed.is_rerun(root):
+    if folder == root and published.is_rerun(root):
         # What was made here is what its own lock records: a digit changed after the run is seen.
         passed, _, details, _ = published.published(root)
         problems += [] if passed else details
@@ -107,7 +105,7 @@ def _folder(root: Path, folder: Path, spreads: Mapping[str, Spread]) -> tuple[li
 
 def table(root: Path, path: Path, *, key: str = "model") -> pd.DataFrame:
     """A table as Git's HEAD has it, as a re-run in this folder has replaced the file; without Git, the file itself."""
-    content = committed.shown(root, path)
+    content = published.shown(root, path)
     return pd.read_csv(root / path if content is None else io.BytesIO(content)).set_index(key)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from semantiseg.errors import DataError
-from semantiseg.report import ablation_record
+from semantiseg.evaluation import ablation_record
 
 RERUNS = Path("benchmarks/reruns")
 SEEDS = {name: name for name in ("l1", "l2", "l3", "pss")}

@@ -1,15 +1,59 @@
-"""The reviewer's check: one page about any clone, with or without data."""
+"""What one check of the artifact found.
+
+The reviewer's check: one page about any clone, with or without data.
+"""
 
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from semantiseg import __version__, pipeline
-from semantiseg.artifact import committed, manifest, numbers, provenance, published, references, rerun
-from semantiseg.artifact.check import Check, Look, answered
+from semantiseg import __version__
+from semantiseg.artifact import manifest, numbers, provenance, published, rerun
+from semantiseg.errors import SemantiSegError
+from semantiseg.pipeline import runner
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question a reviewer asks, and its answer.
+
+    Attributes:
+        name: one word, for machines.
+        question: in a reader's words.
+        passed: True, False, or None where there is nothing to check here (`summary` says what it would take).
+        summary: the answer in one line.
+        details: one line each: what is wrong if it failed, else what was looked at.
+        facts: the same for tools, as JSON can hold it.
+    """
+
+    name: str
+    question: str
+    passed: bool | None
+    summary: str
+    details: list[str] = field(default_factory=list)
+    facts: Any = None
+
+    def record(self) -> dict[str, Any]:
+        """The check as JSON can hold it."""
+        return asdict(self)
+
+
+Look = Callable[[], tuple[bool | None, str, list[str], Any]]
+"""How a question is answered: passed, summary, details, facts of a `Check`."""
+
+
+def answered(name: str, question: str, look: Look) -> Check:
+    """Ask one question; what cannot be read is a failed check with the reason, so that the other checks still run."""
+    try:
+        return Check(name, question, *look())
+    except (SemantiSegError, OSError, ValueError, KeyError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        return Check(name, question, passed=False, summary="could not be checked", details=[reason])
+
 
 _MARKS = {True: "yes", False: "NO", None: "--"}
 
@@ -27,7 +71,7 @@ def _git(root: Path, *arguments: str) -> str | None:
 
 
 def _fresh(root: Path) -> tuple[bool, str, list[str], Any]:
-    reasons = pipeline.stale(root)
+    reasons = runner.stale(root)
     if reasons:
         return False, f"{len(reasons)} reasons why results are older than code or parameters", reasons, reasons
     return True, "dvc.lock covers every stage, with the code and parameters that stand here", [], []
@@ -43,7 +87,7 @@ def verify(root: Path, *, against: Sequence[Path] = ()) -> list[Check]:
         root: a clone, a workspace or an unpacked release.
         against: folders of other runs to compare with.
     """
-    with committed.tree(root) as tree:
+    with published.tree(root) as tree:
         return [answered(name, question, look) for name, question, look in _questions(root, tree, against)]
 
 
@@ -59,8 +103,8 @@ def _questions(root: Path, tree: Path, against: Sequence[Path]) -> list[tuple[st
             "Do re-run numbers agree with the committed ones, within what honest runs differ by?",
             lambda: rerun.agreement(root, against=against),
         ),
-        ("manifest", "Is every other tracked file the one that was committed with them?", lambda: manifest.check(root)),
-        ("references", "Do links, headings and versions agree?", lambda: references.check(root)),
+        ("manifest", "Is every other tracked file the one that was committed with them?", lambda: manifest.check_manifest(root)),
+        ("references", "Do links, headings and versions agree?", lambda: manifest.check_references(root)),
         ("inputs", "Which inputs came from where, with which checksum?", lambda: provenance.inputs(tree)),
         ("cost", "On what hardware, and how long, stage by stage?", lambda: provenance.cost(tree)),
     ]

@@ -11,24 +11,24 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from semantiseg.bench.account import COLUMNS as ACCOUNT_COLUMNS
-from semantiseg.bench.account import account
-from semantiseg.bench.candidates import Plan, plan_volume
-from semantiseg.bench.draw import draw_volumes
-from semantiseg.bench.export import (
+from semantiseg.bench.ask.candidates import COLUMNS as PLANNED_COLUMNS
+from semantiseg.bench.ask.candidates import Plan, plan_volume
+from semantiseg.bench.ask.draw import draw_volumes
+from semantiseg.bench.ask.scene import scenes_of
+from semantiseg.bench.ask.training import training_rows
+from semantiseg.bench.tables import COLUMNS as ACCOUNT_COLUMNS
+from semantiseg.bench.tables import (
     PROMPT_COLUMNS,
     REJECTED_COLUMNS,
     TRAINING_COLUMNS,
+    account,
     write_croissant,
     write_table,
 )
-from semantiseg.bench.goals import COLUMNS as PLANNED_COLUMNS
-from semantiseg.bench.scene import scenes_of
-from semantiseg.bench.training_questions import training_rows
-from semantiseg.bench.verification import Verdict, verify_case
-from semantiseg.data.cluster import for_each
+from semantiseg.bench.verify.verification import Verdict, verify_case
 from semantiseg.data.store import VolumeStore, cases_of
 from semantiseg.errors import DataError
+from semantiseg.parallel import for_each
 
 PROMPT_ORDER = ("volume_id", "suite", "group", "level", "slice", "program", "phrasing", "text")
 TRAINING_ORDER = ("volume_id", "slice", "level", "program", "clauses")

@@ -14,7 +14,7 @@ from semantiseg.commands.root import ROOT
 @click.option("--output", type=click.Path(path_type=Path), default=Path("site"), show_default=True, help="A folder.")
 def site(output: Path) -> None:
     """Write the site into OUTPUT: start page, notebooks, guides, reference, case explorer; it opens from disk."""
-    from semantiseg.report.site.build import build
+    from semantiseg.site import build
 
     for line in build(ROOT, output):
         click.echo(line)
@@ -52,7 +52,7 @@ def manifest_() -> None:
 def badge(output: Path) -> None:
     """Write the artifact appendix: ACM, NeurIPS, MICCAI and CLAIM items, and a command for every claim."""
     from semantiseg import files
-    from semantiseg import output as place
+    from semantiseg import files as place
     from semantiseg.artifact import appendix, verify
 
     place.check_file(output, inputs=[], opening=appendix.TITLE.encode())

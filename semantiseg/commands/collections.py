@@ -26,7 +26,7 @@ def fetch(
 
     BraTS needs your Synapse token in SYNAPSE_AUTH_TOKEN. The demo never fetches anything.
     """
-    from semantiseg.data.official import door
+    from semantiseg.data.official import fetch as door
 
     for line in door.run(folder, collections, limit=limit, jobs=jobs, by_hand=by_hand, verify=verify):
         click.echo(line)
@@ -43,13 +43,13 @@ def check_(folders: tuple[str, ...], settings: tuple[str, ...], as_json: bool, p
     import shlex
 
     from semantiseg.data import understanding
-    from semantiseg.workspace import with_settings
+    from semantiseg.pipeline.runner import with_settings
 
     choices = understanding.choices_of(with_settings("own", settings))
     found = understanding.understand(shlex.join(folders), choices)
     click.echo(json.dumps(understanding.summary(found), indent=1) if as_json else understanding.text(found))
     if picture is not None:
-        from semantiseg.data.understanding_picture import draw
+        from semantiseg.data.understanding import draw
 
         draw([one.collection for one in found], picture)
     sys.exit(1 if any(one.collection.problems for one in found) else 0)
@@ -61,7 +61,7 @@ def check_(folders: tuple[str, ...], settings: tuple[str, ...], as_json: bool, p
 @click.option("--cases", multiple=True, metavar="COLLECTION=N", help="Labelled cases in place of the published count.")
 def plan(name: str, volumes: int | None, cases: tuple[str, ...]) -> None:
     """Print what SemantiBench can be made of, from the collections' published numbers; needs no data."""
-    from semantiseg.bench import planning
+    from semantiseg.bench.ask import planning
 
     counts = dict(item.partition("=")[::2] for item in cases)
     if not all(count.isdigit() for count in counts.values()):
@@ -100,9 +100,9 @@ def rewrite(
 
     Answers are kept: after a failure, a kill or an exhausted budget, the same command goes on without paying twice.
     """
-    from semantiseg import output as place
-    from semantiseg.bench.backends.choice import asker_of
-    from semantiseg.bench.backends.rewritten_suite import rewrite_bench
+    from semantiseg import files as place
+    from semantiseg.llm.asking import asker_of
+    from semantiseg.llm.rewriting import rewrite_bench
 
     if second_opinion and options["backend"] != "server":
         raise ParameterError("--second-opinion: expected --backend server, got another. The others have no opinions.")

@@ -33,15 +33,15 @@ def reproduce(profile: str, data: Path | None, settings: tuple[str, ...]) -> Non
 
     The demo runs here and renews the committed results. Anything else runs in a workspace of its own.
     """
-    from semantiseg import pipeline, workspace
+    from semantiseg.pipeline import runner
 
     root = ROOT
     if profile != "demo" or data is not None or settings:
-        folder = workspace.default_folder(profile, data=data)
-        root = workspace.create(folder, project=ROOT, profile=profile, data=data, settings=settings)
+        folder = runner.default_folder(profile, data=data)
+        root = runner.create(folder, project=ROOT, profile=profile, data=data, settings=settings)
     elif not (root / "dvc.yaml").is_file():
         raise ParameterError(f"expected dvc.yaml in {root.resolve()}, got none. Run this in the project's folder.")
-    click.echo(pipeline.summary(pipeline.reproduce(root), root=root))
+    click.echo(runner.summary(runner.reproduce(root), root=root))
 
 
 @click.command("workspace")
@@ -49,10 +49,10 @@ def reproduce(profile: str, data: Path | None, settings: tuple[str, ...]) -> Non
 @_place
 def workspace_(folder: Path | None, profile: str, data: Path | None, settings: tuple[str, ...]) -> None:
     """Make FOLDER a place of its own in which `dvc repro` runs, committed results left alone."""
-    from semantiseg import workspace
+    from semantiseg.pipeline import runner
 
-    place = folder or workspace.default_folder(profile, data=data)
-    workspace.create(place, project=ROOT, profile=profile, data=data, settings=settings)
+    place = folder or runner.default_folder(profile, data=data)
+    runner.create(place, project=ROOT, profile=profile, data=data, settings=settings)
     click.echo(f"{place}: ready. Run there: dvc repro")
 
 
@@ -70,8 +70,8 @@ def profile(name: str) -> None:
 @click.command()
 @click.argument("name")
 def stage(name: str) -> None:
-    """Run stage NAME alone, as DVC does (`python -m semantiseg.stage NAME`)."""
-    from semantiseg.stage import main as run_stage
+    """Run stage NAME alone, as DVC does (`python -m semantiseg.pipeline.stage NAME`)."""
+    from semantiseg.pipeline.stage import main as run_stage
 
     sys.exit(run_stage([name]))
 
@@ -86,7 +86,8 @@ def notebooks() -> None:
 @click.option("--check", is_flag=True, help="Change nothing; fail if a notebook is not stripped.")
 def strip(paths: tuple[Path, ...], check: bool) -> None:
     """Remove outputs, counts and editor metadata from PATHS (default: notebooks/*.ipynb)."""
-    from semantiseg import files, notebook
+    from semantiseg import files
+    from semantiseg.pipeline import notebook
 
     dirty = []
     for path in paths or sorted((ROOT / "notebooks").glob("*.ipynb")):
@@ -104,9 +105,10 @@ def strip(paths: tuple[Path, ...], check: bool) -> None:
 @click.option("--check", is_flag=True, help="Change nothing; fail if dvc.yaml does not list what the notebooks run.")
 def deps(check: bool) -> None:
     """Write into dvc.yaml the modules that each stage's notebook runs."""
-    from semantiseg import declarations, files
+    from semantiseg import files
+    from semantiseg.pipeline import notebook
 
-    text, changed = declarations.with_dependencies(ROOT)
+    text, changed = notebook.with_dependencies(ROOT)
     if changed and not check:
         files.write(ROOT / "dvc.yaml", text)
     for change in changed:
@@ -117,9 +119,9 @@ def deps(check: bool) -> None:
 @click.command()
 def fresh() -> None:
     """Tell whether the committed results belong to the code beside them; exit 1 with the reasons if not."""
-    from semantiseg import pipeline
+    from semantiseg.pipeline import runner
 
-    reasons = pipeline.stale(ROOT)
+    reasons = runner.stale(ROOT)
     for reason in reasons:
         click.echo(reason)
     click.echo("stale: run `semantiseg reproduce` and commit" if reasons else "up to date")
@@ -140,7 +142,7 @@ def fresh() -> None:
 def compare_table(old: Path, new: Path, tolerance: float, exact_on: Path | None, columns: tuple[str, ...]) -> None:
     """Compare every number of two CSV tables; exit 1 if one differs by more than the tolerance."""
     from semantiseg import measure
-    from semantiseg.report import compare
+    from semantiseg.artifact import compare
 
     if exact_on is not None and compare.same_machine(exact_on, measure.machine()):
         tolerance, columns = 0.0, ()
@@ -154,7 +156,7 @@ def compare_table(old: Path, new: Path, tolerance: float, exact_on: Path | None,
 @click.command()
 def publish() -> None:
     """Copy reports and rendered notebooks to figures/ and notebooks/rendered/."""
-    from semantiseg.report.publish import publish as copy
+    from semantiseg.artifact.published import publish as copy
 
     copy(root=ROOT)
 
@@ -164,7 +166,7 @@ def publish() -> None:
 def readme(check: bool) -> None:
     """Fill README.md's tables from figures/ and benchmarks/."""
     from semantiseg import files
-    from semantiseg.report.readme import fill
+    from semantiseg.artifact.numbers import fill
 
     path = ROOT / "README.md"
     before = path.read_text(encoding="utf-8")

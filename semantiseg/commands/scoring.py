@@ -24,7 +24,7 @@ import click
 @click.option("--workers", type=int, default=1, show_default=True, help="Processes.")
 def score(predictions: Path, bench: Path, out: Path | None, name: str | None, **options: Any) -> None:
     """Score PREDICTIONS: a folder of masks named PROMPT_ID.png or .nii.gz, or a Parquet file of run lengths."""
-    from semantiseg.report import scorecard
+    from semantiseg.scoring import scorecard
 
     entry = scorecard.Entry(name or predictions.name.split(".")[0], options.pop("prompting"), options.pop("link"))
     place = out or Path("scores") / entry.model
@@ -38,6 +38,6 @@ def score(predictions: Path, bench: Path, out: Path | None, name: str | None, **
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("results"))
 def leaderboard(folder: Path) -> None:
     """Check every submission (*.json) in FOLDER and print the leaderboard."""
-    from semantiseg.report import leaderboard as board
+    from semantiseg.scoring import leaderboard as board
 
     click.echo(board.markdown(board.read_all(folder)), nl=False)

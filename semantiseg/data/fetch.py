@@ -11,8 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from semantiseg.data.layouts.collection_folder import Collection
-from semantiseg.data.layouts.examine import examined
-from semantiseg.data.layouts.reader import collection_folders, read_folder
+from semantiseg.data.layouts.reader import collection_folders, examined, read_folder
 from semantiseg.data.phantom.cohort import write_cohort
 from semantiseg.errors import DataError, ParameterError
 

@@ -19,7 +19,7 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from semantiseg import limits
-from semantiseg.data.problem import FileRefused
+from semantiseg.data.case import FileRefused
 
 Affine = NDArray[np.float64]
 AffineSource = Literal["sform", "qform", "none", "file"]

@@ -1,4 +1,6 @@
-"""Read one image or label map of any format that is understood, by the checked reader of that format.
+"""Picture files of others: only the formats that are asked for, and none too large, whatever their names say.
+
+Read one image or label map of any format that is understood, by the checked reader of that format.
 
 NIfTI is told by content, the others by name: MHA and NRRD and DICOM series through SimpleITK, pictures (PNG, TIFF, ...)
 through Pillow. All give values in file order `[I, J]`, `[I, J, K]` or `[I, J, K, C]` and a `Geometry` in RAS mm.
@@ -7,16 +9,63 @@ through Pillow. All give values in file order `[I, J]`, `[I, J, K]` or `[I, J, K
 from __future__ import annotations
 
 import os
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
 
-from semantiseg.data import nifti, picture_file
+from semantiseg import limits
+from semantiseg.data import nifti
+from semantiseg.data.case import FileRefused
 from semantiseg.data.header import Affine, Geometry, require_bounded, require_usable
-from semantiseg.data.problem import FileRefused
 from semantiseg.errors import DataError
+
+_UNREADABLE = (
+    UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError, OverflowError,
+    struct.error, zlib.error,
+)  # fmt: skip
+"""What Pillow's decoders raise on damaged files, by its own tests and by fuzzing."""
+
+
+@contextmanager
+def opened(path: Path, *, formats: Sequence[str]) -> Iterator[Image.Image]:
+    """A picture, decoded whole.
+
+    Args:
+        path: the file.
+        formats: Pillow's names of the formats allowed. Without them Pillow tries every decoder on any file: an EPS
+            named `.png` would be run by Ghostscript.
+
+    Raises:
+        DataError: no file, another format, damaged, or larger than `limits.PIXELS`; the size is judged by the header,
+            before anything is decoded.
+    """
+    kinds = " or ".join(formats)
+    try:
+        with warnings.catch_warnings():
+            # Pillow's own bound is global: it warns above it and refuses twice as much, before we see the size.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            Image.MAX_IMAGE_PIXELS = limits.PIXELS.most
+            image = Image.open(path, formats=tuple(formats))
+        with image:
+            limits.PIXELS.require(str(path), image.size)
+            image.load()
+            yield image
+    except Image.DecompressionBombError:
+        raise DataError(
+            f"{path}: expected at most {limits.PIXELS.most} pixels, got more than twice as many. If that is right, set "
+            f"the environment variable {limits.PIXELS.variable} to a larger number."
+        ) from None
+    except _UNREADABLE as error:
+        raise DataError(f"{path}: expected a complete {kinds} file, got {error}. Write it again.") from None
+
 
 PICTURES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
 """Endings that are read through Pillow."""
@@ -71,7 +120,7 @@ def grid_of(path: Path) -> tuple[tuple[int, ...], Affine] | None:
 def _read_picture(path: Path) -> tuple[NDArray, Geometry]:
     """A picture in radiological view: rows run to posterior, columns to the patient's left, as far as is known."""
     try:
-        with picture_file.opened(path, formats=("PNG", "TIFF", "BMP", "JPEG")) as picture:
+        with opened(path, formats=("PNG", "TIFF", "BMP", "JPEG")) as picture:
             # A palette's numbers are its colours' places: label maps are stored so.
             values = np.asarray(picture)
     except DataError as error:

@@ -1,6 +1,6 @@
 """On which scale an image's numbers are, found from the data with the evidence, and which of them are shown.
 
-The one rule for training images (`data/volume.py`) and for a file that is segmented (`data/scan.py`).
+The one rule for training images (`data/grid.py`) and for a file that is segmented (`data/scan.py`).
 """
 
 from __future__ import annotations

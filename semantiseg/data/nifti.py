@@ -13,9 +13,8 @@ import numpy as np
 from nibabel.volumeutils import apply_read_scaling
 from numpy.typing import NDArray
 
-from semantiseg.data.case import Channel
+from semantiseg.data.case import Channel, FileRefused
 from semantiseg.data.header import Affine, Geometry, Header, judged
-from semantiseg.data.problem import FileRefused
 
 GRID_TOLERANCE = 0.1
 """Image and label lie on one grid when no corner differs by more than this share of the smallest voxel edge."""

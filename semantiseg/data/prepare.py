@@ -14,14 +14,14 @@ from tqdm import tqdm
 
 from semantiseg.data import nifti, sides
 from semantiseg.data.case import Channel, SourceCase
-from semantiseg.data.cluster import for_each
 from semantiseg.data.collections import read_cases, with_patients
+from semantiseg.data.grid import Volume, load_volume
 from semantiseg.data.intensity import Stated
 from semantiseg.data.labels import read_mapping
 from semantiseg.data.split import few_patients, split_patients
 from semantiseg.data.store import read_manifest, write_case, write_manifest
-from semantiseg.data.volume import Volume, load_volume
 from semantiseg.errors import DataError, ParameterError
+from semantiseg.parallel import for_each
 
 if TYPE_CHECKING:
     import pandas as pd

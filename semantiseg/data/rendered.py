@@ -17,11 +17,11 @@ from semantiseg.conventions import LabelArray
 from semantiseg.data import grid, nifti, window
 from semantiseg.data.intensity import recognise
 from semantiseg.data.labels import KITS23
-from semantiseg.data.phantom.render import render_ct
-from semantiseg.data.phantom.stream import stream
-from semantiseg.data.phantom.tissue import CORTICOMEDULLARY, Signal, Tissue
+from semantiseg.data.phantom.anatomy import CORTICOMEDULLARY, Signal, Tissue
+from semantiseg.data.phantom.scan import render_ct
 from semantiseg.data.store import write_case, write_manifest
 from semantiseg.errors import DataError
+from semantiseg.randomness import stream
 
 ORIGIN = "rendered"
 """`origin` of such volumes in the manifest: neither phantom nor official."""

@@ -1,4 +1,6 @@
-"""What the pipeline understands of a user's folder, before anything is trained or written: `semantiseg check`.
+"""A page of slices of users' collections with the contours of their labels, as the pipeline turns them.
+
+What the pipeline understands of a user's folder, before anything is trained or written: `semantiseg check`.
 
 All problems at once, each with its file and remedy. Label maps are read, of images at most `LOOKED_AT` a collection.
 """
@@ -6,26 +8,58 @@ All problems at once, each with its file and remedy. Label maps are read, of ima
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 from semantiseg.conventions import SPLITS
 from semantiseg.data import grid, image_file, nifti
-from semantiseg.data.case import Origin
+from semantiseg.data.case import FileRefused, Origin, Problem
+from semantiseg.data.inspection import Entry, draw_slice
 from semantiseg.data.intensity import Intensity, Stated, recognise
 from semantiseg.data.labels import DECATHLON, decathlon_structures, named_structures, read_mapping
 from semantiseg.data.layouts.collection_folder import CaseFiles, Collection
-from semantiseg.data.layouts.examine import CaseFacts, case_facts, with_facts
-from semantiseg.data.layouts.reader import collection_folders, read_folder
+from semantiseg.data.layouts.reader import CaseFacts, case_facts, collection_folders, read_folder, with_facts
 from semantiseg.data.patients import Patients, tell_apart
-from semantiseg.data.problem import FileRefused, Problem
 from semantiseg.data.split import few_patients, split_patients
 from semantiseg.errors import DataError, SemantiSegError
 from semantiseg.params import Parameters
+
+_CASES, _COLUMNS = 4, 4
+
+
+def draw(collections: Sequence[Collection], path: Path) -> None:
+    """Write the telling slices of up to four cases a collection, every channel; faulty files are said in their place.
+
+    Raises:
+        DataError: the picture cannot be written.
+    """
+    shown = [
+        (Entry(one.name, "user", case.case_id, case.channels, case.label, dict(one.labels)), channel)
+        for one in collections
+        for case in one.cases[:: max(1, -(-len(one.cases) // _CASES))]
+        for channel in range(len(case.channels))
+    ]
+    rows = max(1, -(-len(shown) // _COLUMNS))
+    figure, axes = plt.subplots(rows, _COLUMNS, figsize=(3 * _COLUMNS, 3.2 * rows), squeeze=False)
+    for place in axes.flat:
+        place.axis("off")
+    for place, (entry, channel) in zip(axes.flat, shown, strict=False):
+        try:
+            draw_slice(place, entry, channel, caption=f"{entry.case_id}: {entry.channels[channel].name}")
+        except DataError as error:
+            place.text(0.5, 0.5, str(error), wrap=True, ha="center", va="center", fontsize=6)
+    try:
+        figure.savefig(path, dpi=100, bbox_inches="tight")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: expected a picture to be written, got {error}. Name a .png or .pdf.") from None
+    finally:
+        plt.close(figure)
+
 
 LOOKED_AT = 8
 """Cases a collection whose intensities are read, spread evenly over the names."""

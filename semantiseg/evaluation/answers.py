@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from semantiseg.bench.labelled_slice import LabelledSlice
+from semantiseg.bench.measure.labelled_slice import LabelledSlice
 from semantiseg.conventions import Mask
 from semantiseg.errors import DataError
 from semantiseg.evaluation import metrics

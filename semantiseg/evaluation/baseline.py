@@ -10,20 +10,19 @@ from typing import Any
 
 import pandas as pd
 
-from semantiseg.bench.ontology import STRUCTURES, available
+from semantiseg.baselines import boxes, catalogue, contamination
+from semantiseg.baselines.baseline import Baseline
+from semantiseg.baselines.contamination import ORACLE_PARENT, ORACLE_TARGET, grounded_by, prompting, row_name
+from semantiseg.composition.composed import Composed, Tally, compose
+from semantiseg.composition.readers import open_reader
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError, ModelError, ParameterError
 from semantiseg.evaluation.predict import predict
+from semantiseg.files import check_folder
+from semantiseg.language.ontology import STRUCTURES, available
 from semantiseg.models import registry
-from semantiseg.models.baselines import boxes, catalogue, contamination
-from semantiseg.models.baselines.baseline import Baseline
-from semantiseg.models.baselines.row import ORACLE_PARENT, ORACLE_TARGET, grounded_by, prompting, row_name
-from semantiseg.models.compose import Composed, Tally, compose
 from semantiseg.models.features import TextFeatures
-from semantiseg.models.plugins import open_plugin
-from semantiseg.models.protocol import PromptedSegmenter
-from semantiseg.models.readers import open_reader
-from semantiseg.output import check_folder
+from semantiseg.models.protocol import PromptedSegmenter, open_plugin
 
 
 def open_model(name: str, *, weights: Path) -> PromptedSegmenter:
@@ -112,7 +111,7 @@ def evaluate_row(
         data: the pipeline's data folder.
         nsd_tolerance_mm: tolerance of the normalised surface Dice.
         threads: PyTorch threads.
-        reader: name of who reads the sentences whose nouns a model that reads text is asked (`models/readers.py`);
+        reader: name of who reads the sentences whose nouns a model that reads text is asked (`composition/readers.py`);
             None to ask it the sentences as they stand.
         asking: how a reader's language model is asked, see `open_reader`.
 

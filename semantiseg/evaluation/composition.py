@@ -1,7 +1,9 @@
-"""Every text-reading model asked plainly and composed: SemantiBench's core prompts and the clinical sentences.
+"""How well the readers of a composed model read: which sentences they understand, and which rightly.
 
-Composed variants differ only in who reads the sentence: `strict` and `lenient` are the readers of `models/compose.py`,
-`learned` is that of `models/learned_reader.py`; `stated` is told the program, so it shows what perfect reading would
+Every text-reading model asked plainly and composed: SemantiBench's core prompts and the clinical sentences.
+
+Composed variants differ only in who reads the sentence: `strict` and `lenient` are the readers of `composition/composed.py`,
+`learned` is that of `composition/readers.py`; `stated` is told the program, so it shows what perfect reading would
 give.
 """
 
@@ -13,20 +15,57 @@ from pathlib import Path
 import pandas as pd
 from joblib import Parallel, delayed
 
-from semantiseg.bench.clinical_questions import SUITE, clinical_questions
-from semantiseg.bench.program import Program, parse
+from semantiseg.bench.ask.clinical import SUITE, clinical_questions
+from semantiseg.bench.measure.labelled_slice import read_slice
+from semantiseg.composition.composed import READERS, Composed, Read
+from semantiseg.composition.readers import LEARNED, LearnedReader, ProgramClassifier
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import PromptError
 from semantiseg.evaluation import predict
-from semantiseg.evaluation.reading import read_prompts
 from semantiseg.evaluation.sensitivity import HEADLINE, join, suite_of
+from semantiseg.language.program import Program, parse
 from semantiseg.measure import usable_cores
-from semantiseg.models.compose import READERS, Composed, Read
 from semantiseg.models.features import TextFeatures
-from semantiseg.models.learned_reader import LEARNED, LearnedReader, ProgramClassifier
 from semantiseg.models.registry import RECIPES, Accelerator, load
 from semantiseg.models.text import encode_texts, open_encoder
 from semantiseg.training.reader import train_reader, training_phrases
+
+
+def read_prompts(
+    prompts: pd.DataFrame, store: VolumeStore, *, readers: Mapping[str, Read] | None = None
+) -> pd.DataFrame:
+    """Put every prompt's text to every reader.
+
+    A text is read rightly if what was heard denotes the target on the slice that the prompt asks about, pixel by
+    pixel; "tumour in the liver" may be heard as "liver tumour".
+
+    Args:
+        prompts: rows of `prompts.parquet`.
+        store: the prepared volumes.
+        readers: name -> reader; None: those of `composition/composed.py`.
+
+    Returns:
+        One row a prompt and reader: `prompt_id`, `reader`, `heard` (a program, "" where nothing was understood),
+        `read`, `rightly`.
+    """
+    records = []
+    for (volume_id, index), asked in prompts.groupby(["volume_id", "slice"], sort=True):
+        shown = read_slice(store, str(volume_id), int(index), seen=False)
+        for row in asked.itertuples():
+            target = parse(row.program)
+            for name, read in (READERS if readers is None else readers).items():
+                heard = _heard(read, row.text)
+                right = heard is not None and shown.labels_all_of(heard) and shown.same(heard, target)
+                records.append((row.prompt_id, name, str(heard or ""), heard is not None, right))
+    return pd.DataFrame(records, columns=["prompt_id", "reader", "heard", "read", "rightly"])
+
+
+def _heard(read: Read, text: str) -> Program | None:
+    try:
+        return read(text)
+    except PromptError:
+        return None
+
 
 PLAIN, STATED = "plain", "stated"
 VARIANTS: Mapping[str, tuple[str, ...]] = {"core": (PLAIN, "strict"), SUITE: (PLAIN, *READERS, LEARNED, STATED)}

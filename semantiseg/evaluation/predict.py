@@ -12,12 +12,12 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from semantiseg.bench.labelled_slice import LabelledSlice, read_slice
+from semantiseg.baselines.boxes import PARENT, Asked, BoxProtocol
+from semantiseg.bench.measure.labelled_slice import LabelledSlice, read_slice
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
 from semantiseg.evaluation import runs
 from semantiseg.evaluation.answers import no_scores, score_slice
-from semantiseg.models.baselines.boxes import PARENT, Asked, BoxProtocol
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.protocol import PromptedSegmenter
 from semantiseg.models.registry import Accelerator, load

@@ -1,12 +1,42 @@
-"""Stream 2: the frequency-aware spatial encoder, a ConvNeXt from timm on the twelve Haar bands, and its neck."""
+"""The discrete wavelet transform of Eq. 1, and the same numbers untransformed.
+
+Stream 2: the frequency-aware spatial encoder, a ConvNeXt from timm on the twelve Haar bands, and its neck.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
+from pytorch_wavelets import DWTForward
 from timm.models.convnext import ConvNeXt
 from torch import Tensor, nn
+
+
+class HaarTransform(nn.Module):
+    """One level of the 2D Haar DWT: `[B, 3, H, W]` to `[B, 12, H/2, W/2]`, bands in the order LL, LH, HL, HH (Eq. 1).
+
+    Through pytorch_wavelets (Cotter 2019). Even H and W need no padding.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.transform = DWTForward(J=1, wave="haar", mode="zero")
+
+    def forward(self, images: Tensor) -> Tensor:
+        low, (high,) = self.transform(images)  # [B, 3, H/2, W/2], [B, 3, 3, H/2, W/2] = image channel, band
+        return torch.cat([low, high.transpose(1, 2).flatten(1, 2)], dim=1)
+
+
+class Pixels(nn.PixelUnshuffle):
+    """The control of Eq. 1: `[B, 3, H, W]` to `[B, 12, H/2, W/2]`, each place's two by two pixels as they are.
+
+    The Haar bands are a linear map of these twelve numbers, so a network's first layer can learn it or anything else.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(2)
 
 
 class ConvolutionBlock(nn.Sequential):

@@ -1,7 +1,11 @@
-"""The one wiring file: the trained models, and every literal size."""
+"""The one wiring file: the trained models, and every literal size.
+
+Where a full-size training starts: image streams from BiomedCLIP and from an ImageNet ConvNeXt.
+"""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -12,16 +16,19 @@ import torch
 from torch import nn
 
 from semantiseg.errors import ModelError
-from semantiseg.models.biomedclip import BiomedCLIPImageEncoder
-from semantiseg.models.box import BoxGate
-from semantiseg.models.convnext import ConvNeXtEncoder
-from semantiseg.models.frequency import FrequencyEncoder, NoFrequency
-from semantiseg.models.gate import ChannelGate, NoGate, ScalarGate, TokenGate
+from semantiseg.models.encoders import (
+    MEAN,
+    STD,
+    BiomedCLIPImageEncoder,
+    ConvNeXtEncoder,
+    load_imagenet,
+    read_biomedclip,
+)
+from semantiseg.models.frequency import FrequencyEncoder, HaarTransform, NoFrequency, Pixels
+from semantiseg.models.gate import BoxGate, ChannelGate, NoGate, ScalarGate, TokenGate
 from semantiseg.models.prompts import PromptProjection, Reading, ScratchProjection
 from semantiseg.models.segmenter import Segmenter
-from semantiseg.models.semantic import SemanticEncoder
-from semantiseg.models.streams import ImageStreams
-from semantiseg.models.wavelet import HaarTransform, Pixels
+from semantiseg.models.streams import ImageStreams, SemanticEncoder
 from semantiseg.models.weights import load_checked, read_trained
 
 GateName = Literal["none", "scalar", "channel", "token", "box"]
@@ -120,7 +127,7 @@ FULL: Mapping[str, FullSizes] = {
         channels=(8, 8, 16, 16, 32), gate_heads=(1, 1, 2, 2), text_dropout=0.0,
     ),
 }  # fmt: skip
-"""Presets that start from published weights (`models/start.py`) and are fine-tuned; `paper_tiny` is for tests."""
+"""Presets that start from published weights (`models/registry.py`) and are fine-tuned; `paper_tiny` is for tests."""
 
 
 def _gate(name: GateName, *, channels: int, heads: int, width: int) -> nn.Module:
@@ -242,7 +249,7 @@ def start_from(folder: Path, *, model: str, **text: Any) -> Segmenter:
     """Build a model of the registry on pretrained image streams; everything else has fresh random weights.
 
     Args:
-        folder: what stage `pretrain` or `models/start.py` wrote: `model.safetensors`, `config.json`.
+        folder: what stage `pretrain` or `models/registry.py` wrote: `model.safetensors`, `config.json`.
         model: a key of `RECIPES`.
         text: `text_width`, `sentence_width` and `text_encoder`, see `build`.
 
@@ -274,3 +281,42 @@ def load(folder: Path, *, accelerator: Accelerator = "cpu") -> Segmenter:
     network = build(config.pop("model"), **config)
     load_checked(network, state, origin=str(folder / "model.safetensors"))
     return network.eval().to(accelerator)
+
+
+def starting_streams(
+    *, width: str, image_size: int, biomedclip: str | Path, imagenet: Path | None, seed: int
+) -> tuple[ImageStreams, dict[str, object]]:
+    """Image streams with published weights, and where these come from.
+
+    Args:
+        width: a key of `FULL`.
+        image_size: S, 352 in the paper.
+        biomedclip: a source as `read_biomedclip` takes it; its image tower must be the preset's.
+        imagenet: timm's weights of the preset's ConvNeXt; None leaves it random, and the origin says so.
+        seed: of what no weights exist for: the neck and the lateral layers.
+
+    Raises:
+        ModelError: no such preset, or weights that are absent, broken or of another architecture (layers named).
+    """
+    if width not in FULL:
+        raise ModelError(f"width: expected one of {list(FULL)}, got {width!r}. Choose one of these.")
+    clip = read_biomedclip(biomedclip)
+    _check_colours(clip.folder)
+    torch.manual_seed(seed)
+    streams = build_streams(width=width, image_size=image_size)
+    load_checked(streams.semantic.visual, clip.model.visual.state_dict(), origin=f"{biomedclip}, image tower")
+    if imagenet is not None:
+        load_imagenet(streams.frequency, imagenet)
+    return streams, {"semantic": "biomedclip", "frequency": "random" if imagenet is None else "imagenet"}
+
+
+def _check_colours(folder: Path) -> None:
+    """The image tower's own mean and deviation must be those that `BiomedCLIPImageEncoder` applies."""
+    path = folder / "open_clip_config.json"
+    described = json.loads(path.read_text(encoding="utf-8")).get("preprocess_cfg", {})
+    for key, ours in (("mean", MEAN), ("std", STD)):
+        theirs = described.get(key, ours)
+        if any(abs(a - b) > 1e-6 for a, b in zip(theirs, ours, strict=True)):
+            raise ModelError(
+                f"{path}: expected preprocess_cfg.{key} {ours}, got {theirs}. Use BiomedCLIP's own folder."
+            )

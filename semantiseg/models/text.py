@@ -2,7 +2,7 @@
 
 Wang et al., "MiniLM", NeurIPS 2020; sentence-transformers/all-MiniLM-L6-v2 (weights Apache-2.0). Six layers, width 384.
 The sentence embedding is the mean over all tokens (special ones too), scaled to length 1, as sentence-transformers
-computes it. BiomedCLIP's text tower is in `models/biomedclip_text.py`.
+computes it. BiomedCLIP's text tower is in `models/encoders.py`.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def _batches(ids: Sequence[Sequence[int]]) -> list[list[int]]:
 
 @lru_cache(maxsize=1)
 def _biomedclip(source: str | Path) -> TextEncoder:
-    from semantiseg.models.biomedclip_text import BiomedCLIPText  # imports open_clip, seconds
+    from semantiseg.models.encoders import BiomedCLIPText  # imports open_clip, seconds
 
     return BiomedCLIPText(source)
 
@@ -159,7 +159,7 @@ def open_encoder(name: str, *, weights: str | Path | None = None) -> TextEncoder
 
     Args:
         name: one of `ENCODERS`.
-        weights: where BiomedCLIP's are, see `models/biomedclip.py`; None means `weights/biomedclip`. MiniLM brings its
+        weights: where BiomedCLIP's are, see `models/encoders.py`; None means `weights/biomedclip`. MiniLM brings its
             own.
 
     Raises:

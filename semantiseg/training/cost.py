@@ -10,8 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from semantiseg.models.prompts import PromptBatch
 from semantiseg.models.registry import build
 from semantiseg.params import Train
-from semantiseg.training.learner import Learner
-from semantiseg.training.program_words import ProgramWords
+from semantiseg.training.step import Learner, ProgramWords
 
 PROGRAM = "organ(kidney)"
 

@@ -16,8 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.prompts import Reading
-from semantiseg.training.augmentation import Augmentation
-from semantiseg.training.batch import Batch, Deform, Drawn, Sampler, assemble
+from semantiseg.training.batch import Augmentation, Batch, Deform, Drawn, Sampler, assemble
 from semantiseg.training.hardware import Hardware
 from semantiseg.training.questions import Questions
 

@@ -1,10 +1,14 @@
-"""Training of one model, from files to files. Equal arguments give equal bytes on one machine's CPU."""
+"""Training of one model, from files to files. Equal arguments give equal bytes on one machine's CPU.
+
+Training in a project's folder on hardware of one's own: `semantiseg train`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,18 +16,20 @@ import torch
 from lightning_fabric import Fabric
 from tqdm import tqdm
 
+from semantiseg import params
 from semantiseg.conventions import LEVELS
 from semantiseg.data.store import VolumeStore
+from semantiseg.errors import ParameterError
+from semantiseg.files import check_folder
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.registry import start_from
 from semantiseg.models.segmenter import Segmenter
 from semantiseg.models.weights import write_trained
 from semantiseg.params import Train
 from semantiseg.training.batch import Drawn, assemble, validation_draws
-from semantiseg.training.checkpoint import Checkpoint
 from semantiseg.training.hardware import Hardware
 from semantiseg.training.optimisation import deterministic
-from semantiseg.training.progress import Progress
+from semantiseg.training.progress import Checkpoint, Progress
 from semantiseg.training.questions import Questions, read_questions
 
 VALIDATIONS = 8
@@ -55,7 +61,7 @@ def train(
         volumes: folder of prepared volumes.
         training: `training.parquet`.
         features: `features.h5`.
-        streams: folder of the image streams that every model starts from, warmed up or written by `models/start.py`.
+        streams: folder of the image streams that every model starts from, warmed up or written by `models/registry.py`.
         out: folder to write.
         parameters: the `train` section of params.yaml.
         seed: of weights, order and augmentation.
@@ -137,3 +143,67 @@ def _validate(
         for row, value in zip(batch.rows, dice.tolist(), strict=True):
             scores[int(questions.level[row])].append(value)
     return {f"dice_l{level}": float(np.mean(values)) if values else float("nan") for level, values in scores.items()}
+
+
+def train_in_project(root: Path, model: str, *, every: int, tensorboard: bool = False, **hardware: Any) -> pd.DataFrame:
+    """Train one model of `params.yaml` on `root`'s data and write `data/models/MODEL`.
+
+    The stage `train` does the same on one CPU. Here deformations are drawn by position, so that the result depends
+    neither on the number of processes nor on that of workers (but for rounding).
+
+    Args:
+        root: folder that holds params.yaml and data/.
+        model: one of its models.
+        every: steps between checkpoints, in `data/checkpoints/MODEL.ckpt`; an existing one is gone on from.
+        tensorboard: write the curve to `logs/tensorboard/MODEL` too.
+        hardware: fields of `Hardware`.
+
+    Raises:
+        OutputError: `data/models/MODEL` holds other files.
+        ParameterError: no such model, TensorBoard is asked for and not installed, or a step cannot be spread.
+        DataError, ModelError, NonFiniteLossError, OutOfMemoryError: see `training/loop.py`.
+    """
+    parameters = params.load(root / "params.yaml")
+    if model not in parameters.models:
+        raise ParameterError(f"model: expected one of {parameters.models} (params.yaml), got {model!r}. Choose one.")
+    chosen = Hardware(augment="position", **hardware)
+    chosen.check(images_per_step=parameters.train.images_per_step)
+    data = root / "data"
+    # No marker: DVC owns the folder too, and would see another one.
+    check_folder(data / "models" / model, verb="train", own=("config.json", "model.safetensors", "curve.csv"))
+    write_event = _tensorboard(root / "logs/tensorboard" / model) if tensorboard else None
+    curve = train(
+        model=model,
+        volumes=data / "volumes",
+        training=data / "bench/training.parquet",
+        features=data / "text/features.h5",
+        streams=data / "pretrained",
+        out=data / "models" / model,
+        parameters=parameters.train,
+        seed=parameters.seed,
+        threads=parameters.threads,
+        hardware=chosen,
+        checkpoint=Checkpoint(data / "checkpoints" / f"{model}.ckpt", every=every),
+    )
+    if write_event is not None:
+        _write_events(write_event, curve)
+    return curve
+
+
+def _tensorboard(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise ParameterError(
+            "tensorboard: expected the package tensorboard, got none. Install it, or leave --tensorboard away: the "
+            "curve is in data/models/MODEL/curve.csv and in `dvc plots show`."
+        ) from None
+    return SummaryWriter(str(folder))
+
+
+def _write_events(writer: Any, curve: pd.DataFrame) -> None:
+    for row in curve.to_dict("records"):
+        for name, value in row.items():
+            if name != "step":
+                writer.add_scalar(name, value, int(row["step"]))
+    writer.close()

@@ -17,14 +17,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from semantiseg.data.store import VolumeStore
-from semantiseg.models.registry import FULL, build_streams
-from semantiseg.models.start import starting_streams
+from semantiseg.models.registry import FULL, build_streams, starting_streams
 from semantiseg.models.streams import ImageStreams, StructureHead
 from semantiseg.models.weights import published, write_trained
 from semantiseg.params import Pretrain
-from semantiseg.training.augmentation import Augmentation
-from semantiseg.training.loss import objective
-from semantiseg.training.optimisation import NonFiniteLossError, Optimiser, deterministic
+from semantiseg.training.batch import Augmentation
+from semantiseg.training.optimisation import NonFiniteLossError, Optimiser, deterministic, objective
 from semantiseg.training.questions import Questions, read_questions
 
 VALIDATIONS = 6

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from semantiseg.bench.labelled_slice import read_slice
+from semantiseg.bench.measure.labelled_slice import read_slice
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
-from semantiseg.models.frame import enter_image, enter_masks, frame_of
+from semantiseg.models.segmenter import enter_image, enter_masks, frame_of
 
 CACHE_MIB = 2048
 """Slices and masks kept in each reading process; the demo's all fit, the paper's never could."""

@@ -1,4 +1,4 @@
-"""Training of the reader that learns (`models/learned_reader.py`), from the sentences of training questions alone."""
+"""Training of the reader that learns (`composition/readers.py`), from the sentences of training questions alone."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 
+from semantiseg.composition.readers import ProgramClassifier
 from semantiseg.errors import DataError
 from semantiseg.models.features import TextFeatures
-from semantiseg.models.learned_reader import ProgramClassifier
 from semantiseg.models.prompts import PromptBatch, collate
 from semantiseg.training.optimisation import Optimiser, deterministic
 

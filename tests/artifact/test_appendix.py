@@ -9,10 +9,10 @@ import pytest
 import tiny_project
 
 from semantiseg.artifact import appendix, numbers, verify
-from semantiseg.artifact.check import Check
-from semantiseg.artifact.checklist import ITEMS
+from semantiseg.artifact.appendix import ITEMS
+from semantiseg.artifact.verify import Check
 from semantiseg.errors import DataError
-from semantiseg.report.claims import read_claims
+from semantiseg.paper.claims import read_claims
 
 ROOT = tiny_project.ROOT
 NAMES = ("fresh", "published", "tables", "readme", "claims", "rerun", "manifest", "references", "inputs", "cost")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import tiny_project
 
-from semantiseg.artifact import committed, lockfile, manifest, provenance, published
+from semantiseg.artifact import manifest, provenance, published
 from semantiseg.errors import DataError
 
 ROOT = tiny_project.ROOT
@@ -51,7 +51,7 @@ def test_one_digit_changed_in_any_tracked_text_file_is_seen(clone):
     """By the checksum that stands for the file, whichever list holds it."""
     wanted, problems = manifest.read(clone)
     assert problems == []
-    made = published.expected(lockfile.outputs(ROOT))
+    made = published.expected(published.outputs(ROOT))
     unseen, tried = [], 0
     for name in filter(None, git(clone, "ls-files", "-z").split("\0")):
         path = Path(name)
@@ -59,14 +59,14 @@ def test_one_digit_changed_in_any_tracked_text_file_is_seen(clone):
             changed = with_one_digit_changed((clone / path).read_text(encoding="utf-8"))
         except UnicodeDecodeError:
             continue
-        if changed is None or path in (committed.LOCK, manifest.MANIFEST):
+        if changed is None or path in (published.LOCK, manifest.MANIFEST):
             continue
         before = (clone / path).read_bytes()
         (clone / path).write_text(changed, encoding="utf-8")
         if path in wanted:
             seen = manifest.problem(clone, path, wanted[path]) is not None
         else:
-            seen = path in made and lockfile.checksum(clone / path) != made[path].md5
+            seen = path in made and published.checksum(clone / path) != made[path].md5
         (clone / path).write_bytes(before)
         tried += 1
         unseen += [] if seen else [name]
@@ -74,22 +74,22 @@ def test_one_digit_changed_in_any_tracked_text_file_is_seen(clone):
 
 
 def test_a_digit_of_the_lock_or_of_the_manifest_is_seen(clone):
-    before = (clone / committed.LOCK).read_text()
-    (clone / committed.LOCK).write_text(with_one_digit_changed(before))
+    before = (clone / published.LOCK).read_text()
+    (clone / published.LOCK).write_text(with_one_digit_changed(before))
     assert not provenance.cost(clone)[0]
-    (clone / committed.LOCK).write_text(before)
+    (clone / published.LOCK).write_text(before)
     text = (clone / manifest.MANIFEST).read_text()
     (clone / manifest.MANIFEST).write_text(with_one_digit_changed(text))
-    assert not manifest.check(clone)[0]
+    assert not manifest.check_manifest(clone)[0]
     (clone / manifest.MANIFEST).write_text(text)
-    assert manifest.check(clone)[0]
+    assert manifest.check_manifest(clone)[0]
 
 
 def test_a_failure_names_the_file_and_what_to_do(clone):
     path = clone / "CITATION.cff"
     before = path.read_text()
     path.write_text(before.replace("0.1.0", "0.1.1"))
-    passed, summary, problems, _ = manifest.check(clone)
+    passed, summary, problems, _ = manifest.check_manifest(clone)
     path.write_text(before)
     assert not passed and problems == ["CITATION.cff: not the file that was listed"]
     assert "semantiseg manifest" in summary and "git checkout" in summary
@@ -98,11 +98,11 @@ def test_a_failure_names_the_file_and_what_to_do(clone):
 def test_absent_additional_and_repeated_files_are_named(clone):
     (clone / "docs/new.md").write_text("new\n")
     git(clone, "add", "docs/new.md")
-    assert "docs/new.md: tracked by Git, but not listed" in manifest.check(clone)[2]
+    assert "docs/new.md: tracked by Git, but not listed" in manifest.check_manifest(clone)[2]
     git(clone, "rm", "--quiet", "--force", "docs/new.md")
     text = (clone / manifest.MANIFEST).read_text()
     (clone / manifest.MANIFEST).write_text(text + text.splitlines()[0] + "\n<<<<<<< HEAD\n" + "0" * 64 + "  gone.md\n")
-    problems = manifest.check(clone)[2]
+    problems = manifest.check_manifest(clone)[2]
     (clone / manifest.MANIFEST).write_text(text)
     assert len(problems) == 3 and "gone.md: absent, but listed" in problems
 

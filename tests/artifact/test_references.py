@@ -8,7 +8,7 @@ import pytest
 import tiny_project
 
 from semantiseg import __version__
-from semantiseg.artifact import references
+from semantiseg.artifact import manifest
 
 ROOT = tiny_project.ROOT
 
@@ -24,7 +24,7 @@ def place(tmp_path: Path) -> Path:
 
 
 def test_the_project_itself_has_no_broken_reference():
-    passed, _, problems, _ = references.check(ROOT)
+    passed, _, problems, _ = manifest.check_references(ROOT)
     assert passed, problems
 
 
@@ -40,8 +40,8 @@ def test_the_project_itself_has_no_broken_reference():
     ],
 )
 def test_one_changed_target_heading_or_version_is_named(place, name, old, new, says):
-    assert references.check(place)[0]
+    assert manifest.check_references(place)[0]
     path = place / name
     path.write_text(path.read_text().replace(old, new, 1))
-    passed, _, problems, _ = references.check(place)
+    passed, _, problems, _ = manifest.check_references(place)
     assert not passed and says in problems[0]

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import tiny_project
 
-from semantiseg.artifact import lockfile, model_card
+from semantiseg.artifact import published
+from semantiseg.artifact import release as model_card
 from semantiseg.artifact.release import DATA, release
 from semantiseg.errors import DataError
 
@@ -30,12 +31,12 @@ def checkout(tmp_path: Path) -> Path:
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy2)(ROOT / name, root / name)
     (root / ".gitignore").write_text("/data/\n")
     text = (root / "dvc.lock").read_text(encoding="utf-8")
-    recorded = lockfile.outputs(root)
+    recorded = published.outputs(root)
     for path in DATA:
         target = root / path if path.suffix else root / path / "model.safetensors"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(path.as_posix().encode())
-        text = text.replace(recorded[path].md5, lockfile.checksum(root / path))
+        text = text.replace(recorded[path].md5, published.checksum(root / path))
     (root / "dvc.lock").write_text(text, encoding="utf-8")
     git(root, "init", "--quiet")
     commit(root)

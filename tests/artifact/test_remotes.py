@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from semantiseg import pipeline
+from semantiseg.pipeline import runner
 
 
 def test_a_second_clone_reproduces_table_1_without_training(author, connect, tmp_path):
@@ -55,8 +55,8 @@ def test_metrics_plots_and_artifacts_are_no_part_of_a_stage(author):
     declared = author.folder / "dvc.yaml"
     text = declared.read_text()
     declared.write_text("stages:" + text.split("stages:", 1)[1])
-    assert pipeline.stale(author.folder) == []
+    assert runner.stale(author.folder) == []
     declared.write_text(text.replace("type: model}", "type: model, labels: [phantom]}"))
-    assert pipeline.stale(author.folder) == []
+    assert runner.stale(author.folder) == []
     (author.folder / "train.py").write_text("raise SystemExit(1)\n")
-    assert pipeline.stale(author.folder) == ["train: changed deps, train.py modified"]
+    assert runner.stale(author.folder) == ["train: changed deps, train.py modified"]

@@ -13,7 +13,7 @@ import pytest
 import tiny_project
 
 from semantiseg import document
-from semantiseg.artifact import committed, lockfile, numbers, provenance, published, rerun, spread
+from semantiseg.artifact import numbers, provenance, published, rerun, spread
 from semantiseg.errors import DataError
 
 ROOT = tiny_project.ROOT
@@ -48,7 +48,7 @@ def run_here(root: Path, change) -> None:
         for out in lock["stages"][name]["outs"]:
             target = Path("figures") / Path(out["path"]).name if name == "table1" else Path(out["path"])
             if (root / target).exists():
-                out["md5"] = lockfile.checksum(root / target)
+                out["md5"] = published.checksum(root / target)
     (root / "dvc.lock").write_text(document.text(lock))
     (root / "logs").mkdir()
     (root / "logs/demo_run.json").write_text('{"cpu": "another", "cores": 2, "versions": {}}')
@@ -143,12 +143,12 @@ def test_without_a_rerun_nothing_is_claimed(copy):
 def test_after_an_honest_run_here_every_check_of_what_is_committed_passes(copy, spreads):
     before = _answers(copy)
     run_here(copy, lambda table: moved(table, spreads, 0.9))
-    assert committed.is_rerun(copy)
+    assert published.is_rerun(copy)
     passed, summary, lines, facts = rerun.agreement(copy)
     assert passed, lines
     assert summary == "1 of 1 re-runs agree with the committed Table 1" and "quantities agree" in lines[0]
     assert any(line.strip().startswith("l1: off by at most") for line in lines) and facts[0]["agrees"]
-    with committed.tree(copy) as tree:
+    with published.tree(copy) as tree:
         assert tree != copy and _answers(tree) == before
     assert not _answers(copy)["tables"], "what was made is not what is committed"
 
@@ -183,8 +183,8 @@ def test_results_of_changed_code_are_new_results_and_no_rerun(copy, spreads):
     path = copy / "dvc.lock"
     source = r"(path: semantiseg/\S+\s+(?:hash: md5\s+)?md5: )\w{6}"
     path.write_text(re.sub(source, r"\g<1>000000", path.read_text(), count=1))
-    assert not committed.is_rerun(copy)
-    with committed.tree(copy) as tree:
+    assert not published.is_rerun(copy)
+    with published.tree(copy) as tree:
         assert tree == copy
 
 

@@ -13,9 +13,8 @@ import pytest
 import tiny_project
 
 from semantiseg import document
-from semantiseg.artifact import lockfile, numbers, provenance, published, rerun, verify
-from semantiseg.artifact.check import Check, answered
-from semantiseg.report import readme
+from semantiseg.artifact import numbers, provenance, published, rerun, verify
+from semantiseg.artifact.verify import Check, answered
 
 ROOT = tiny_project.ROOT
 PUBLIC = ("README.md", "dvc.lock", "dvc.yaml", "params.yaml", "claims.yaml", "requirements.lock", "pyproject.toml")
@@ -33,7 +32,7 @@ def copy(tmp_path: Path) -> Path:
     lock = hashlib.sha256((tmp_path / "dvc.lock").read_bytes()).hexdigest()
     record.write_text(json.dumps(json.loads(record.read_text()) | {"lock": lock, "complete": True}))
     start = tmp_path / "README.md"
-    start.write_text(readme.fill(start.read_text(encoding="utf-8"), tmp_path), encoding="utf-8")
+    start.write_text(numbers.fill(start.read_text(encoding="utf-8"), tmp_path), encoding="utf-8")
     return tmp_path
 
 
@@ -113,7 +112,7 @@ def test_a_digit_changed_with_its_checksum_is_still_found(copy):
         for out in lock["stages"][name]["outs"]:
             target = Path("figures") / Path(out["path"]).name if name == "table1" else Path(out["path"])
             if (copy / target).exists():
-                out["md5"] = lockfile.checksum(copy / target)
+                out["md5"] = published.checksum(copy / target)
     (copy / "dvc.lock").write_text(document.text(lock))
     assert published.published(copy)[0] and not numbers.tables(copy)[0]
 
@@ -162,8 +161,8 @@ def test_checksums_are_those_of_dvc(tiny):
     command = "mkdir -p d/e && echo 1 > d/b && echo 2 > d/e/a && echo 3 > d/e.x && echo 4 > f"
     root = tiny(stages=f"stages:\n  a:\n    cmd: {command}\n    outs: [d, f]\n")
     assert tiny_project.run("-m", "dvc", "repro", cwd=root).returncode == 0
-    for path, output in lockfile.outputs(root).items():
-        assert lockfile.checksum(root / path) == output.md5
+    for path, output in published.outputs(root).items():
+        assert published.checksum(root / path) == output.md5
 
 
 def test_a_bare_clone_is_verified_by_one_command(tmp_path):

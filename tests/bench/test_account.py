@@ -7,10 +7,10 @@ import json
 import pandas as pd
 import pytest
 
-from semantiseg.bench import shortage
-from semantiseg.bench.account import account, totals
+from semantiseg.bench.ask import draw
+from semantiseg.bench.ask.candidates import COLUMNS, core_goals
 from semantiseg.bench.build import make_candidates, verify_candidates
-from semantiseg.bench.goals import COLUMNS, core_goals
+from semantiseg.bench.tables import account, totals
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
 
@@ -128,8 +128,8 @@ def test_each_level_lacks_its_own_or_is_kept_as_low_as_another(found, planned, r
 
 def test_all_that_is_short_before_verification_has_a_sentence():
     with pytest.raises(KeyError):
-        shortage.reason("no such code")
-    assert shortage.code_of(shortage.reason("size", "T1")) == "size"
+        draw.reason("no such code")
+    assert draw.code_of(draw.reason("size", "T1")) == "size"
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +153,7 @@ def test_the_account_of_a_built_bench_adds_up_to_its_tables(built, volumes):
     assert (core.wanted == 3 * core.drawn).all()
     colon = core[core.collection == "Task10_Colon"]
     assert [json.loads(reasons) for reasons in colon.reasons] == [{"size": 3}] * 3
-    known = set(shortage.REASONS) | {shortage.code_of(reason) for reason in bench.rejected.reason}
+    known = set(draw.REASONS) | {draw.code_of(reason) for reason in bench.rejected.reason}
     assert {code for reasons in rows.reasons for code in json.loads(reasons)} <= known
     assert (made.planned.groupby("suite").wanted.sum()).sum() == rows.wanted.sum()
 

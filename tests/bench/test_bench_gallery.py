@@ -9,7 +9,7 @@ import pytest
 matplotlib.use("Agg")
 
 from semantiseg.bench.build import make_candidates  # noqa: E402
-from semantiseg.bench.gallery import examples, gallery, masks_of  # noqa: E402
+from semantiseg.bench.inspection import examples, gallery, masks_of  # noqa: E402
 from semantiseg.data.store import VolumeStore  # noqa: E402
 
 

@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 
 from semantiseg.bench.build import make_candidates, verify_candidates
-from semantiseg.bench.checks import check_bench, check_candidates, coverage
-from semantiseg.bench.clause import from_json
-from semantiseg.bench.evaluate import evaluate
-from semantiseg.bench.grammar import count_forms
-from semantiseg.bench.program import parse
+from semantiseg.bench.inspection import check_bench, check_candidates, coverage
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
+from semantiseg.language.clause import from_json
+from semantiseg.language.evaluate import evaluate
+from semantiseg.language.grammar.surface import count_forms
+from semantiseg.language.program import parse
 
 PARAMETERS = {"minimum_pixels": 16, "slices_per_volume": 3, "texts_per_question": 5}
 

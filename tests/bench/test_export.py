@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from semantiseg.bench.build import make_candidates, verify_candidates
-from semantiseg.bench.export import DESCRIPTIONS, PROMPT_COLUMNS, REJECTED_COLUMNS, TRAINING_COLUMNS, write_table
+from semantiseg.bench.tables import DESCRIPTIONS, PROMPT_COLUMNS, REJECTED_COLUMNS, TRAINING_COLUMNS, write_table
 from semantiseg.errors import DataError
 
 

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from semantiseg.bench.clause import Clause
-from semantiseg.bench.evaluate import evaluate
-from semantiseg.bench.grammar import PARTS, render, texts
-from semantiseg.bench.ontology import STRUCTURES
-from semantiseg.bench.program import DIRECTIONS, Program, atom, call, parse
-from semantiseg.bench.reader import read
-from semantiseg.bench.space import compositions
+from semantiseg.bench.ask.space import compositions
+from semantiseg.language.clause import Clause
+from semantiseg.language.evaluate import evaluate
+from semantiseg.language.grammar.surface import PARTS, render, texts
+from semantiseg.language.ontology import STRUCTURES
+from semantiseg.language.program import DIRECTIONS, Program, atom, call, parse
+from semantiseg.language.reader.parser import read
 
 KIDNEYS = {1: "kidney_parenchyma", 2: "kidney_tumour", 3: "kidney_cyst"}
 KIDNEY, TUMOUR, CYST = (atom(key) for key in ("kidney", "kidney_tumour", "kidney_cyst"))

@@ -14,11 +14,11 @@ import pytest
 from scipy import ndimage
 from scipy.spatial.distance import pdist
 
-from semantiseg.bench.attributes import measure
-from semantiseg.bench.evaluate import evaluate
-from semantiseg.bench.program import parse
+from semantiseg.bench.measure.attributes import measure
 from semantiseg.data import grid, nifti
 from semantiseg.data.labels import KITS23
+from semantiseg.language.evaluate import evaluate
+from semantiseg.language.program import parse
 
 LABELS = Path(__file__).resolve().parents[3] / "shared" / "data" / "kits23_labels"
 CASES = sorted(LABELS.glob("case_*")) if LABELS.is_dir() else []

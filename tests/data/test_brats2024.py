@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from semantiseg.data import brats2024
+from semantiseg.data import collections
 from semantiseg.data.collections import read_cases
 from semantiseg.data.labels import BRATS2024
 from semantiseg.errors import DataError
@@ -99,5 +99,5 @@ def test_a_case_whose_files_contradict_each_other_is_left_out(tmp_path):
         case.mkdir()
         for suffix in ("t1n", "t1c", "t2w", "t2f", "seg"):
             (case / f"{name}-{suffix}.nii.gz").touch()
-    cases = brats2024.read_cases(tmp_path, collection="It", origin="official", layout="brats2024-met")
+    cases = collections.brats_cases(tmp_path, collection="It", origin="official", layout="brats2024-met")
     assert [case.case_id for case in cases] == ["BraTS-MET-00233-000"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from semantiseg.bench import ontology
 from semantiseg.data import labels
 from semantiseg.data.collections import read_cases, with_patients
 from semantiseg.errors import DataError, OntologyError
+from semantiseg.language import ontology
 
 
 def test_every_leaf_a_label_can_mean_is_a_leaf_of_the_ontology():

@@ -9,9 +9,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from semantiseg import importgraph
 from semantiseg.data.fetch import fetch
 from semantiseg.errors import DataError, ParameterError
+from semantiseg.pipeline import notebook
 
 DESCRIBED = {"modality": {"0": "CT"}, "labels": {"0": "background", "1": "x"}}
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -145,7 +145,7 @@ def test_official_collections_are_copied_without_what_no_prompt_can_be_about(tmp
 
 def test_the_stage_fetch_reaches_no_network():
     root = Path(__file__).resolve().parents[2]
-    reached = importgraph.modules("import semantiseg.data.fetch, semantiseg.data.preview", root=root)
+    reached = notebook.modules("import semantiseg.data.fetch, semantiseg.data.inspection", root=root)
     assert Path("semantiseg/data/fetch.py") in reached
     assert not [path for path in reached if "official" in path.parts]
 
@@ -156,7 +156,7 @@ def test_an_unknown_source_is_refused(tmp_path):
 
 
 def test_phantoms_are_fetched_and_a_page_shows_every_channel(tmp_path):
-    from semantiseg.data.preview import page_of_cases
+    from semantiseg.data.inspection import page_of_cases
 
     root = tmp_path / "raw"
     records = get(root, "", source="phantom")
@@ -173,7 +173,7 @@ def test_phantoms_are_fetched_and_a_page_shows_every_channel(tmp_path):
 def test_the_page_of_a_users_folder_shows_anterior_up_and_right_on_the_left(tmp_path):
     import matplotlib.pyplot as plt
 
-    from semantiseg.data.preview import page_of_cases
+    from semantiseg.data.inspection import page_of_cases
 
     folder = SHARED / "Task101_AbdomenSlices"
     if not folder.exists():

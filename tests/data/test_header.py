@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from semantiseg.data import image_file, nifti
-from semantiseg.data.problem import FileRefused
+from semantiseg.data.case import FileRefused
 
 FIELDS = {"dim": 40, "datatype": 70, "pixdim": 76, "vox_offset": 108, "scl_slope": 112, "scl_inter": 116,
           "xyzt_units": 123, "qform_code": 252, "sform_code": 254, "quatern_b": 256, "srow_x": 280}  # fmt: skip

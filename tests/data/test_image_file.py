@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from semantiseg.data import image_file
-from semantiseg.data.problem import FileRefused
+from semantiseg.data.case import FileRefused
 
 sitk = pytest.importorskip("SimpleITK")
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from semantiseg.data.inspection import Entry, entries
+from semantiseg.data.phantom.anatomy import Tissue
 from semantiseg.data.phantom.cohort import cases_of, counted, write_cohort
 from semantiseg.data.phantom.collection import COLLECTIONS, VIEWS, draw_spleen
-from semantiseg.data.phantom.tissue import Tissue
-from semantiseg.data.preview import Entry, entries
 from semantiseg.errors import DataError, ParameterError
 
 CASES = {

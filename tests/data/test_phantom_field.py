@@ -8,10 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semantiseg.data.phantom.anatomy import largest_piece, without_specks
-from semantiseg.data.phantom.field import Grid, Pose, patient_frame, smooth_noise
+from semantiseg.data.phantom.field import (
+    Grid,
+    Pose,
+    blend,
+    ellipsoid,
+    patient_frame,
+    smooth_noise,
+    tube,
+    union,
+    without,
+)
 from semantiseg.data.phantom.lesion import Blob, blob_depth, choose_centre, descending_radii, room_inside
-from semantiseg.data.phantom.shape import blend, ellipsoid, tube, union, without
-from semantiseg.data.phantom.stream import Streams, stream
+from semantiseg.randomness import Streams, stream
 
 STILL = Pose(size=0, turn=0, shift=0, warp=0)
 

@@ -8,11 +8,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from semantiseg.data.phantom.anatomy import CORTICOMEDULLARY, PORTAL_VENOUS, Signal, Tissue
 from semantiseg.data.phantom.relaxation import FLAIR, T1, T1C, T2, signals
-from semantiseg.data.phantom.render import Scanner, grid_axes, mean_image, render_ct, render_mr
-from semantiseg.data.phantom.stream import stream
-from semantiseg.data.phantom.tissue import CORTICOMEDULLARY, PORTAL_VENOUS, Signal, Tissue
+from semantiseg.data.phantom.scan import Scanner, grid_axes, mean_image, render_ct, render_mr
 from semantiseg.errors import DataError
+from semantiseg.randomness import stream
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 T = Tissue

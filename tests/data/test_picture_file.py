@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from semantiseg.data import picture_file
+from semantiseg.data import image_file
 from semantiseg.errors import DataError
 
 
@@ -31,7 +31,7 @@ def stored(kind: str) -> bytes:
 
 
 def read(path, formats=("PNG",)) -> np.ndarray:
-    with picture_file.opened(path, formats=formats) as image:
+    with image_file.opened(path, formats=formats) as image:
         return np.asarray(image)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from semantiseg.data.case import Channel, SourceCase
 from semantiseg.data.collections import read_cases
-from semantiseg.data.volume import load_volume
+from semantiseg.data.grid import load_volume
 
 
 def test_the_same_patient_stored_in_any_orientation_gives_the_same_volume(collection):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import plugged
 import pytest
 
+from semantiseg.baselines import boxes
 from semantiseg.errors import DataError, ModelError, ParameterError
 from semantiseg.evaluation.baseline import by_protocol, evaluate_row, open_protocol
-from semantiseg.models.baselines import boxes
 
 SOURCE = """
 from semantiseg.models.protocol import ModelCard

@@ -10,15 +10,15 @@ import pandas as pd
 import pytest
 from clip_folder import write_clip_folder
 
-from semantiseg.bench.evaluate import evaluate
-from semantiseg.bench.ontology import STRUCTURES
-from semantiseg.bench.program import atom, parent, parse
+from semantiseg.composition.composed import noun
 from semantiseg.data import store as volumes
 from semantiseg.errors import DataError
 from semantiseg.evaluation import composition, predict
-from semantiseg.evaluation.reading import read_prompts
+from semantiseg.evaluation.composition import read_prompts
+from semantiseg.language.evaluate import evaluate
+from semantiseg.language.ontology import STRUCTURES
+from semantiseg.language.program import atom, parent, parse
 from semantiseg.models import registry
-from semantiseg.models.compose import noun
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.segmenter import Answer
 from semantiseg.models.text import write_features

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from semantiseg.errors import DataError
-from semantiseg.evaluation.lesionwise import CHALLENGES, LesionScore, Rules, lesionwise
+from semantiseg.evaluation.metrics import CHALLENGES, LesionScore, Rules, lesionwise
 
 GLI = CHALLENGES["GLI"]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from semantiseg.bench.labelled_slice import LabelledSlice
+from semantiseg.bench.measure.labelled_slice import LabelledSlice
 from semantiseg.data import store as volumes
 from semantiseg.errors import DataError
 from semantiseg.evaluation import predict, runs

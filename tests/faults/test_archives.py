@@ -15,11 +15,10 @@ from faults.registry import Fault, tried
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from semantiseg.data.official import brats, fetch
-from semantiseg.data.official.line import Line, Patience, Remote
+from semantiseg.data.official import fetch, sources
+from semantiseg.data.official.archives import unpack_tar, unpack_zip
 from semantiseg.data.official.registry import Addresses, Archive
-from semantiseg.data.official.transfer import text_of
-from semantiseg.data.official.unpack import unpack_tar, unpack_zip
+from semantiseg.data.official.transfer import Line, Patience, Remote, text_of
 from semantiseg.errors import DataError, ParameterError
 from semantiseg.secret import Secret
 
@@ -168,9 +167,9 @@ def test_an_answer_of_text_is_bounded():
         text_of(Remote("a listing", lambda: "http://127.0.0.1/a"), line=asked)
 
 
-def synapse(answer, token: str = TOKEN) -> brats._Synapse:
+def synapse(answer, token: str = TOKEN) -> sources._Synapse:
     where = Addresses(synapse="http://127.0.0.1", synapse_files="http://127.0.0.1")
-    return brats._Synapse(where, Secret(token, name="SYNAPSE_AUTH_TOKEN"), line(answer))
+    return sources._Synapse(where, Secret(token, name="SYNAPSE_AUTH_TOKEN"), line(answer))
 
 
 @tried(

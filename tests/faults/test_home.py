@@ -6,7 +6,7 @@ import os
 
 from faults.registry import Fault, tried
 
-from semantiseg import execution
+from semantiseg.pipeline import execution
 
 
 @tried(

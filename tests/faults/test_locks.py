@@ -14,8 +14,9 @@ import pytest
 import tiny_project
 from faults.registry import Fault, tried
 
-from semantiseg import files, mending, pipeline
+from semantiseg import files
 from semantiseg.errors import ParameterError, StageError
+from semantiseg.pipeline import mending, runner
 
 OUTPUTS = ("data/made", "data/number.txt", "data/rendered/01_make.ipynb", "dvc.lock")
 
@@ -27,7 +28,7 @@ def once(tmp_path_factory):
     root.mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(tiny_project.ROOT))
-        pipeline.reproduce(tiny_project.build(root))
+        runner.reproduce(tiny_project.build(root))
     return root
 
 
@@ -56,7 +57,7 @@ def _prints(root):
 def test_a_torn_lock_is_put_back_and_the_run_gives_the_same_bytes(ran, fault, capfd):
     before, lock = _prints(ran), ran / "dvc.lock"
     lock.write_text(fault.inject(lock.read_text()))
-    pipeline.reproduce(ran)
+    runner.reproduce(ran)
     assert _prints(ran) == before
 
 
@@ -69,7 +70,7 @@ def test_without_a_copy_the_remedy_is_said(ran):
     mending.forget(ran)
     (ran / "dvc.lock").write_text("")
     with pytest.raises(ParameterError, match=r"dvc.lock.*git checkout"):
-        pipeline.reproduce(ran)
+        runner.reproduce(ran)
 
 
 @tried(
@@ -78,7 +79,7 @@ def test_without_a_copy_the_remedy_is_said(ran):
 def test_conflict_markers_are_never_chosen_between(ran):
     text = (ran / "dvc.lock").read_text()
     (ran / "dvc.lock").write_text(f"<<<<<<< HEAD\n{text}=======\n{text}>>>>>>> other\n")
-    for ask in (pipeline.reproduce, pipeline.stale):
+    for ask in (runner.reproduce, runner.stale):
         with pytest.raises(ParameterError, match=r"dvc.lock: expected YAML, got Git's conflict markers \(line 1\)"):
             ask(ran)
 
@@ -97,7 +98,7 @@ def test_conflict_markers_are_never_chosen_between(ran):
 def test_a_torn_list_of_running_processes_is_removed(ran, fault):
     (ran / mending.RUNNING).write_bytes(fault.inject)
     assert mending.mend(ran) == [".dvc/tmp/rwlock: torn by a kill; removed"]
-    assert pipeline.dvc("repro", root=ran).returncode == 0
+    assert runner.dvc("repro", root=ran).returncode == 0
 
 
 def test_a_whole_lock_and_list_are_left_alone(ran):
@@ -127,7 +128,7 @@ def test_the_second_of_two_runs_says_who_is_at_work(ran):
     try:
         assert other.stdout.readline() == b"held\n"
         with pytest.raises(StageError, match=rf"process {other.pid}\)"):
-            pipeline.reproduce(ran)
+            runner.reproduce(ran)
     finally:
         other.kill()
         other.wait()
@@ -152,5 +153,5 @@ def test_kills_aimed_at_the_lock_cost_nothing(ran):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         (ran / "words.txt").write_text("liver kidney\n")
-        pipeline.reproduce(ran)
+        runner.reproduce(ran)
         assert _prints(ran) == before

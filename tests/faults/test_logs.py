@@ -9,8 +9,8 @@ import os
 import pytest
 from faults.registry import Fault, tried
 
-from semantiseg import stage
 from semantiseg.errors import StageError
+from semantiseg.pipeline import stage
 
 WHOLE = json.dumps({"stage": "make", "status": "done", "seconds": 2.0, "peak_mib": 9})
 

@@ -8,7 +8,7 @@ from faults.registry import Fault, tried
 from matplotlib.image import imread
 
 from semantiseg import files
-from semantiseg.report.overlay import draw_overlay
+from semantiseg.segment import draw_overlay
 
 PICTURE = np.random.default_rng(0).random((2, 24, 20)).astype(np.float32)
 

@@ -17,11 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loopback_server import completion, serve, texts
 
-from semantiseg.bench.backends.asking import Asker
-from semantiseg.bench.backends.backend import BackendError, Reply, TransientError
-from semantiseg.bench.backends.cache import AnswerCache
-from semantiseg.bench.backends.request import Request
-from semantiseg.bench.backends.server import KEY_VARIABLE, ServerBackend
+from semantiseg.llm.asking import AnswerCache, Asker
+from semantiseg.llm.backends import KEY_VARIABLE, BackendError, Reply, ServerBackend, TransientError
+from semantiseg.llm.request import Request
 from semantiseg.secret import CUT
 
 REQUEST = Request("organ(liver)", "[]", "CT", "seen", 2)

@@ -6,10 +6,10 @@ import pytest
 from faults.registry import Fault, tried
 
 from semantiseg import params
-from semantiseg.artifact import lockfile
+from semantiseg.artifact import published
 from semantiseg.data.labels import read_mapping
 from semantiseg.errors import SemantiSegError
-from semantiseg.report.claims import read_claims
+from semantiseg.paper.claims import read_claims
 
 LAUGHS = "a0: &a0 [1, 1]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
 
@@ -17,7 +17,7 @@ READERS = {
     "params.yaml": params.load,
     "claims.yaml": read_claims,
     "mapping.yaml": lambda path: read_mapping(str(path)),
-    "dvc.lock": lambda path: lockfile.outputs(path.parent),
+    "dvc.lock": lambda path: published.outputs(path.parent),
 }
 
 

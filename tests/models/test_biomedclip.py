@@ -14,8 +14,14 @@ from open_clip.tokenizer import HFTokenizer
 from safetensors.torch import load_file, save_file
 
 from semantiseg.errors import ModelError, PromptError
-from semantiseg.models.biomedclip import MEAN, STD, TRAINED_BLOCKS, BiomedCLIPImageEncoder, read_biomedclip
-from semantiseg.models.biomedclip_text import BiomedCLIPText
+from semantiseg.models.encoders import (
+    MEAN,
+    STD,
+    TRAINED_BLOCKS,
+    BiomedCLIPImageEncoder,
+    BiomedCLIPText,
+    read_biomedclip,
+)
 from semantiseg.models.text import encode_texts, write_features
 from semantiseg.models.weights import load_checked
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from semantiseg.models.box import box_of, soft_box
+from semantiseg.models.gate import box_of, soft_box
 
 
 def test_the_box_of_a_mask_is_tight_and_in_pixel_edges():

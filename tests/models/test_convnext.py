@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from semantiseg.errors import ModelError
-from semantiseg.models.convnext import ConvNeXtEncoder, load_imagenet
+from semantiseg.models.encoders import ConvNeXtEncoder, load_imagenet
 
 SIZES = {"depths": (1, 1, 1, 1), "dims": (8, 16, 16, 32)}
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semantiseg.errors import ModelError
-from semantiseg.models.box import box_of
-from semantiseg.models.frame import Frame, enter_image, enter_masks, frame_of
+from semantiseg.models.gate import box_of
+from semantiseg.models.segmenter import Frame, enter_image, enter_masks, frame_of
 
 SIZES = st.integers(5, 70)
 

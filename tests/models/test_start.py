@@ -13,7 +13,7 @@ from full_size_start import write_start
 from safetensors.torch import load_file, save_file
 
 from semantiseg.errors import ModelError
-from semantiseg.models.biomedclip_text import BiomedCLIPText
+from semantiseg.models.encoders import BiomedCLIPText
 from semantiseg.models.registry import FULL, RECIPES, build, load, start_from
 from semantiseg.models.text import encode_texts
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from semantiseg.bench.labelled_slice import LabelledSlice
+from semantiseg.bench.measure.labelled_slice import LabelledSlice
 from semantiseg.data import store as volumes
 from semantiseg.evaluation import runs
 from semantiseg.evaluation.predict import score_slice

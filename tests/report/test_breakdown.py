@@ -11,7 +11,7 @@ import pytest
 
 from semantiseg.errors import DataError
 from semantiseg.evaluation.sensitivity import join
-from semantiseg.report import collapse_figure, gallery, style, table1, table2, variables
+from semantiseg.paper import breakdown, gallery, style, table1
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def metrics(cohort, results) -> dict:
 
 class TestCollapseFigure:
     def test_draws_every_model_at_its_dice_with_its_interval(self, metrics) -> None:
-        figure = collapse_figure.draw(metrics)
+        figure = breakdown.draw(metrics)
         for axes, part in zip(figure.axes, ("core", "matched"), strict=True):
             assert [line.get_label() for line in axes.containers] == [
                 style.MODEL_LABELS["token"], style.MODEL_LABELS["scalar"],
@@ -34,21 +34,21 @@ class TestCollapseFigure:
 
     def test_is_byte_stable_and_names_the_images(self, metrics, tmp_path: Path) -> None:
         for name in ("one", "two"):
-            style.save(collapse_figure.draw(metrics), tmp_path / name)
+            style.save(breakdown.draw(metrics), tmp_path / name)
         for suffix in (".png", ".pdf", ".svg"):
             assert (tmp_path / f"one{suffix}").read_bytes() == (tmp_path / f"two{suffix}").read_bytes()
-        assert "phantoms" in collapse_figure.draw(metrics).axes[0].get_ylabel()
+        assert "phantoms" in breakdown.draw(metrics).axes[0].get_ylabel()
 
     def test_a_level_without_prompts_has_no_point(self, metrics) -> None:
         none = {"value": None, "low": None, "high": None, "prompts": 0, "patients": 0}
         summary = metrics["models"]["token"]
         changed = metrics | {"models": {"token": summary | {"core": summary["core"] | {"l2": none}}}}
-        assert len(collapse_figure.draw(changed).axes[0].containers[0].lines[0].get_xdata()) == 2
+        assert len(breakdown.draw(changed).axes[0].containers[0].lines[0].get_xdata()) == 2
 
 
 class TestTable2:
     def test_holds_the_metrics_of_every_model_and_part(self, metrics, tmp_path: Path) -> None:
-        frame = table2.write(metrics, tmp_path)
+        frame = breakdown.write_table2(metrics, tmp_path)
         for row in frame.to_dict("records"):
             found = metrics["models"][row["model"]]["by"][row["breakdown"]][row["name"]]
             assert (row["dice"], row["prompts"]) == (found["value"], found["prompts"])
@@ -59,7 +59,7 @@ class TestTable2:
         assert (tmp_path / "table2.tex").read_text().count(r" \\") == text.count("\n| ")
 
     def test_a_truthful_model_has_dice_1_everywhere(self, metrics) -> None:
-        frame = table2.table(metrics)
+        frame = breakdown.table(metrics)
         assert (frame.loc[frame["model"] == "token", "dice"] == 1).all()
 
 
@@ -116,7 +116,7 @@ class TestVariables:
                 return sum(count(row) for row in value if isinstance(row, dict))
             return isinstance(value, int | float) and not isinstance(value, bool)
 
-        found = variables.variables(metrics)
+        found = breakdown.variables(metrics)
         assert len(found) == count(metrics)
         assert all(re.fullmatch("[A-Za-z]+", name) for name in found)
         headline = metrics["models"]["scalar"]["core"]["l3"]
@@ -126,7 +126,7 @@ class TestVariables:
     def test_a_comparison_is_named_by_its_models_and_measure(self, metrics) -> None:
         row = next(row for row in metrics["comparisons"] if row["measure"] == "l3")
         name = "".join(part.capitalize() for part in (row["first"], "l", "three", row["second"]))
-        found = variables.variables(metrics)[f"Comparisons{name.replace('Lthree', 'LThree')}Difference"]
+        found = breakdown.variables(metrics)[f"Comparisons{name.replace('Lthree', 'LThree')}Difference"]
         assert found["value"] == row["difference"]
 
     @pytest.mark.parametrize(
@@ -139,10 +139,10 @@ class TestVariables:
         ],
     )
     def test_a_number_is_quoted_as_readers_expect(self, place: str, value: float, text: str) -> None:
-        assert variables.text(place, value) == text
+        assert breakdown.text(place, value) == text
 
     def test_files_agree_and_latex_gets_its_per_cent_signs(self, metrics, tmp_path: Path) -> None:
-        found = variables.write(metrics, tmp_path)
+        found = breakdown.write_variables(metrics, tmp_path)
         assert json.loads((tmp_path / "variables.json").read_text()) == found
         lines = (tmp_path / "variables.tex").read_text().splitlines()
         assert len(lines) == len(found)
@@ -151,4 +151,4 @@ class TestVariables:
 
     def test_two_places_of_one_name_are_refused(self) -> None:
         with pytest.raises(ValueError, match="expected one place"):
-            variables.variables({"models": {"a_b": {"x": 1.0}, "a": {"b_x": 1.0}}})
+            breakdown.variables({"models": {"a_b": {"x": 1.0}, "a": {"b_x": 1.0}}})

@@ -17,13 +17,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from semantiseg.bench.clause import Clause
-from semantiseg.bench.program import parse
 from semantiseg.conventions import radiological
 from semantiseg.errors import DataError
 from semantiseg.evaluation import runs
+from semantiseg.explorer import build
+from semantiseg.explorer import case as phrases
+from semantiseg.explorer import case as picture
+from semantiseg.language.clause import Clause
+from semantiseg.language.program import parse
 from semantiseg.models.text import write_features
-from semantiseg.report.explorer import build, gates, phrases, picture
 
 PAGE = "index.html"
 
@@ -81,7 +83,7 @@ def test_phrases_tell_which_words_say_which_part():
 
 def test_a_gate_map_holds_the_means_of_its_parts_as_displayed():
     gate = np.random.default_rng(0).random((10, 8)).astype(np.float32)
-    found = gates.encoded(gate)
+    found = build.encoded(gate)
     values = np.frombuffer(base64.b64decode(found["values"]), np.uint8).reshape(found["height"], found["width"])
     assert values.shape == (2, 2)
     assert values[0, 1] == round(float(radiological(gate)[:5, 4:].mean()) * 255)

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from semantiseg import notebook
+from semantiseg import site as build
+from semantiseg import site as links
+from semantiseg import site as pages
 from semantiseg.errors import DataError
-from semantiseg.report.site import build, links, pages
+from semantiseg.pipeline import notebook
 
 pytest.importorskip("mkdocs", reason="the extra `site` is not installed")
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from semantiseg.bench.evaluate import evaluate
-from semantiseg.bench.program import parse
 from semantiseg.data.store import write_case, write_manifest
+from semantiseg.language.evaluate import evaluate
+from semantiseg.language.program import parse
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.registry import build_streams
 

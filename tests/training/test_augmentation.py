@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from semantiseg.training.augmentation import Augmentation
+from semantiseg.training.batch import Augmentation
 
 S = 64
 

@@ -11,8 +11,7 @@ import pytest
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
 from semantiseg.models.features import TextFeatures
-from semantiseg.training.augmentation import Augmentation
-from semantiseg.training.batch import ABSENT_SHARE, Sampler, assemble, validation_draws
+from semantiseg.training.batch import ABSENT_SHARE, Augmentation, Sampler, assemble, validation_draws
 from semantiseg.training.questions import Questions, read_questions
 
 S = 32

@@ -12,15 +12,15 @@ from safetensors.torch import load_file
 
 from semantiseg import params
 from semantiseg.cli import main
+from semantiseg.composition.composed import compose
 from semantiseg.data.store import VolumeStore
 from semantiseg.document import parse, text
 from semantiseg.errors import ModelError, ParameterError
-from semantiseg.models.biomedclip_text import BiomedCLIPText
-from semantiseg.models.compose import compose
+from semantiseg.models.encoders import BiomedCLIPText
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.registry import load
 from semantiseg.models.text import encode_texts
-from semantiseg.training.command import train_in_project
+from semantiseg.training.loop import train_in_project
 
 CPU = ("--accelerator", "cpu", "--precision", "32-true", "--workers", "0")
 

@@ -17,8 +17,7 @@ from semantiseg import params
 from semantiseg.models.prompts import PromptBatch
 from semantiseg.models.registry import RECIPES, build
 from semantiseg.models.segmenter import Segmenter
-from semantiseg.training.learner import Learner
-from semantiseg.training.program_words import ProgramWords
+from semantiseg.training.step import Learner, ProgramWords
 
 WIDTHS = {"tiny": (384, 384), "paper_tiny": (48, 32)}
 SIZE, PROMPTS, WORDS = 64, 3, 5

@@ -16,9 +16,8 @@ from safetensors.torch import load_file
 
 from semantiseg.errors import ParameterError
 from semantiseg.training import step
-from semantiseg.training.hardware import Hardware
+from semantiseg.training.hardware import Hardware, SynchronisedBatchNorm2d, synchronise
 from semantiseg.training.optimisation import OutOfMemoryError
-from semantiseg.training.synchronised import SynchronisedBatchNorm2d, synchronise
 
 PARAMETERS = small_training.PARAMETERS | {"steps": 20, "images_per_step": 4}
 run = partial(small_training.run, parameters=PARAMETERS)

@@ -16,7 +16,8 @@ from semantiseg.data.store import VolumeStore
 from semantiseg.errors import PromptError
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.registry import load
-from semantiseg.training import learner, progress
+from semantiseg.training import progress
+from semantiseg.training import step as learner
 from semantiseg.training.optimisation import NonFiniteLossError, cosine
 
 PARAMETERS = small_training.PARAMETERS | {"steps": 3, "images_per_step": 2}

@@ -14,10 +14,10 @@ import small_training
 import torch
 
 from semantiseg.errors import ModelError
-from semantiseg.training import learner
-from semantiseg.training.checkpoint import Checkpoint
+from semantiseg.training import step
 from semantiseg.training.hardware import Hardware
 from semantiseg.training.optimisation import NonFiniteLossError
+from semantiseg.training.progress import Checkpoint
 
 PARAMETERS = small_training.PARAMETERS | {"steps": 9, "images_per_step": 2}
 run = partial(small_training.run, parameters=PARAMETERS)
@@ -93,13 +93,13 @@ def test_a_checkpoint_that_needs_code_to_be_read_is_refused_and_its_code_not_run
 @pytest.mark.parametrize("augment", ["stream", "position"])
 def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(project, tmp_path, monkeypatch, augment):
     hardware = Hardware(augment=augment)
-    checkpoint, objective, calls = Checkpoint(tmp_path / "state.ckpt", every=2), learner.objective, []
+    checkpoint, objective, calls = Checkpoint(tmp_path / "state.ckpt", every=2), step.objective, []
 
     def spoilt(logits, *arguments, **weights):
         calls.append(0)
         return objective(logits * (float("nan") if len(calls) > 2 * 6 else 1), *arguments, **weights)  # twice a step
 
-    monkeypatch.setattr(learner, "objective", spoilt)
+    monkeypatch.setattr(step, "objective", spoilt)
     with pytest.raises(NonFiniteLossError, match="step 7: .*worded.*last checkpoint"):
         run(project, tmp_path / "out", checkpoint=checkpoint, hardware=hardware)
     monkeypatch.undo()

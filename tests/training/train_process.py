@@ -10,9 +10,8 @@ from pathlib import Path
 
 import small_training
 
-from semantiseg.training.checkpoint import Checkpoint
 from semantiseg.training.hardware import Hardware
-from semantiseg.training.progress import Progress
+from semantiseg.training.progress import Checkpoint, Progress
 
 
 def kill_after(step: int) -> None:

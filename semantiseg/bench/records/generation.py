@@ -22,13 +22,12 @@ import pyarrow.parquet as pq
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
+from semantiseg.bench.ask.candidates import plan_core
+from semantiseg.bench.ask.space import compositions
 from semantiseg.bench.build import PROMPT_ORDER
-from semantiseg.bench.candidates import plan_core
-from semantiseg.bench.export import PROMPT_COLUMNS, REJECTED_COLUMNS, schema_of
-from semantiseg.bench.records.measuring import COLUMNS, measure_case
-from semantiseg.bench.records.recorded import RecordedScene
-from semantiseg.bench.space import compositions
-from semantiseg.bench.verification import Judge, Verdict, verify_volume
+from semantiseg.bench.records.stored import COLUMNS, RecordedScene, measure_case
+from semantiseg.bench.tables import PROMPT_COLUMNS, REJECTED_COLUMNS, schema_of
+from semantiseg.bench.verify.verification import Judge, Verdict, verify_volume
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
 

@@ -14,14 +14,14 @@ import pandas as pd
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from semantiseg.bench.labelled_slice import read_slice
-from semantiseg.bench.program import parse
+from semantiseg.bench.measure.labelled_slice import read_slice
 from semantiseg.bench.release.tables import read_volumes
 from semantiseg.data.case import Channel, SourceCase
 from semantiseg.data.prepare import prepare_case
 from semantiseg.data.store import VolumeStore, write_manifest
 from semantiseg.errors import DataError
-from semantiseg.output import check_folder, mark
+from semantiseg.files import check_folder, mark
+from semantiseg.language.program import parse
 
 Row = dict[str, Any]
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from semantiseg.data.case import Channel
-from semantiseg.data.problem import Problem
+from semantiseg.data.case import Channel, Problem
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from semantiseg.conventions import Modality
-from semantiseg.data.problem import FileRefused
+from semantiseg.data.case import FileRefused
 
 # Names met in the entries `modality` and `channel_names` -> (channel, modality).
 _CHANNELS: dict[str, tuple[str, Modality]] = {

@@ -10,10 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from semantiseg.conventions import Modality
+from semantiseg.data.case import FileRefused, Problem
 from semantiseg.data.layouts.collection_folder import CaseFiles
-from semantiseg.data.layouts.decathlon import channels_of, inside
-from semantiseg.data.layouts.file_names import exists, is_hidden, stem, with_channel, without_channel
-from semantiseg.data.problem import FileRefused, Problem
+from semantiseg.data.layouts.decathlon import (
+    channels_of,
+    exists,
+    inside,
+    is_hidden,
+    stem,
+    with_channel,
+    without_channel,
+)
 
 FOLDERS = (("imagesTr", "labelsTr"), ("images", "masks"), ("images", "labels"))
 """Where images and label maps lie, nnU-Net's names first."""

@@ -14,7 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from semantiseg.data.phantom.abdomen import draw_abdomen
-from semantiseg.data.phantom.abdominal_lesion import (
+from semantiseg.data.phantom.anatomy import CORTICOMEDULLARY, PORTAL_VENOUS, Tissue, largest_piece
+from semantiseg.data.phantom.brain import Glioma, draw_brain, draw_hippocampus, paint_glioma
+from semantiseg.data.phantom.field import Pose
+from semantiseg.data.phantom.lesion import (
     paint_colon_tumour,
     paint_kidney_cysts,
     paint_kidney_tumours,
@@ -22,15 +25,10 @@ from semantiseg.data.phantom.abdominal_lesion import (
     paint_pancreatic_tumour,
     settle_kidneys,
 )
-from semantiseg.data.phantom.anatomy import largest_piece
-from semantiseg.data.phantom.brain import Glioma, draw_brain, paint_glioma
-from semantiseg.data.phantom.field import Pose
-from semantiseg.data.phantom.hippocampus import draw_hippocampus
-from semantiseg.data.phantom.pelvis import draw_pelvis
 from semantiseg.data.phantom.relaxation import FLAIR, HEART_MR, PROSTATE_ADC, PROSTATE_T2, T1, T1C, T2, signals
 from semantiseg.data.phantom.scan import Case, Scan, View, ct_scan, mr_scan, place
 from semantiseg.data.phantom.thorax import draw_thorax, paint_lung_tumours
-from semantiseg.data.phantom.tissue import CORTICOMEDULLARY, PORTAL_VENOUS, Tissue
+from semantiseg.data.phantom.trunk import draw_pelvis
 
 STORED = ("LAS", "LPS", "RAS", "LAS", "RPI")
 """Axes along which MSD scans are stored, in turn; the real tasks vary too, so that nothing may rely on array order."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import exp
 
-from semantiseg.data.phantom.tissue import Signal, Tissue
+from semantiseg.data.phantom.anatomy import Signal, Tissue
 
 T = Tissue
 

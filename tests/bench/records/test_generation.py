@@ -9,12 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from semantiseg.bench.build import make_candidates, verify_candidates
-from semantiseg.bench.labelled_slice import read_volume
-from semantiseg.bench.program import parse
+from semantiseg.bench.measure.labelled_slice import read_volume
 from semantiseg.bench.records import generation
-from semantiseg.bench.verification import Judge
+from semantiseg.bench.verify.verification import Judge
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
+from semantiseg.language.program import parse
 
 MINIMUM = 16
 

@@ -15,14 +15,14 @@ from click.testing import CliRunner
 
 from semantiseg import cli
 from semantiseg.bench.build import make_candidates, verify_candidates
-from semantiseg.bench.case_attributes import write_attributes
+from semantiseg.bench.measure.cases import write_attributes
 from semantiseg.bench.release.attach import attach
-from semantiseg.bench.release.licences import licence_of
 from semantiseg.bench.release.publication import release
+from semantiseg.bench.release.tables import licence_of
 from semantiseg.commands import collections
 from semantiseg.data.prepare import prepare
 from semantiseg.errors import DataError, OutputError
-from semantiseg.output import MARKER
+from semantiseg.files import MARKER
 
 SHAPE = (72, 48, 14)
 

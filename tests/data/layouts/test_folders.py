@@ -13,8 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from semantiseg.data.layouts.collection_folder import Collection
-from semantiseg.data.layouts.examine import case_facts, examined
-from semantiseg.data.layouts.reader import collection_folders, read_folder
+from semantiseg.data.layouts.reader import case_facts, collection_folders, examined, read_folder
 from semantiseg.errors import DataError
 
 REAL = Path(os.environ.get("SEMANTISEG_REAL_DATA", Path(__file__).resolve().parents[4] / "shared" / "data"))

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import pytest
 
-from semantiseg.data.official.line import Line, Patience
+from semantiseg.data.official.transfer import Line, Patience
 
 
 class Site:

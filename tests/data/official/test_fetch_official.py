@@ -14,12 +14,9 @@ import numpy as np
 import pytest
 
 from semantiseg.data.collections import read_cases
-from semantiseg.data.official import registry, space
-from semantiseg.data.official.adopt import adopt
-from semantiseg.data.official.door import run
-from semantiseg.data.official.fetch import fetch_collections
-from semantiseg.data.official.ledger import Ledger
-from semantiseg.data.official.registry import Addresses, Archive, Challenge
+from semantiseg.data.official import registry, transfer
+from semantiseg.data.official.fetch import adopt, fetch_collections, run
+from semantiseg.data.official.registry import Addresses, Archive, Challenge, Ledger
 from semantiseg.errors import DataError, ParameterError
 
 TASK = "Task09_Spleen"
@@ -75,7 +72,7 @@ HUB_API = f"/hub/api/datasets/{registry.KITS23_IMAGES}/revision"
 @pytest.fixture
 def kits(site, monkeypatch):
     """Two cases of KiTS23: labels in a repository, images on a hub at commit `abc`."""
-    monkeypatch.setattr("semantiseg.data.official.kits23.KITS23_CASES", (0, 1))
+    monkeypatch.setattr("semantiseg.data.official.sources.KITS23_CASES", (0, 1))
     site.files[f"{KITS}/kits23.json"] = b"[]"
     siblings = []
     for name in ("case_00000", "case_00001"):
@@ -131,7 +128,7 @@ def test_an_archive_with_another_checksum_is_not_unpacked(get, spleen, site, tmp
 
 
 def test_a_disk_without_room_is_told_before_anything_is_fetched(get, spleen, site, monkeypatch):
-    monkeypatch.setattr(space.shutil, "disk_usage", lambda path: type("Usage", (), {"free": space.SPARE})())
+    monkeypatch.setattr(transfer.shutil, "disk_usage", lambda path: type("Usage", (), {"free": transfer.SPARE})())
     with pytest.raises(DataError, match="GiB free for what is to be fetched"):
         get(TASK)
     assert site.requests(f"/msd/{TASK}.tar") == ["bytes=0-0"]

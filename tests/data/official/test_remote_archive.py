@@ -6,8 +6,8 @@ import tarfile
 
 import pytest
 
-from semantiseg.data.official.line import Remote
-from semantiseg.data.official.remote_archive import tar_members
+from semantiseg.data.official.archives import tar_members
+from semantiseg.data.official.transfer import Remote
 from semantiseg.errors import DataError
 
 

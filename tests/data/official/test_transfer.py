@@ -9,9 +9,8 @@ from email.utils import formatdate
 
 import pytest
 
-from semantiseg.data.official import space
-from semantiseg.data.official.line import Remote, retry_after
-from semantiseg.data.official.transfer import download
+from semantiseg.data.official import transfer
+from semantiseg.data.official.transfer import Remote, download, retry_after
 from semantiseg.errors import DataError
 
 CONTENT = bytes(range(256)) * 200
@@ -172,8 +171,8 @@ def test_progress_adds_up_to_the_file_whatever_happened(get, site):
 
 
 def test_a_full_disk_is_told_before_it_is_full(get, monkeypatch, tmp_path):
-    free = type("Usage", (), {"free": space.SPARE + len(CONTENT) - 1})
-    monkeypatch.setattr(space.shutil, "disk_usage", lambda path: free)
+    free = type("Usage", (), {"free": transfer.SPARE + len(CONTENT) - 1})
+    monkeypatch.setattr(transfer.shutil, "disk_usage", lambda path: free)
     with pytest.raises(DataError, match="GiB free for the file, got 1.0 GiB. Free some space"):
         get()
     assert not (tmp_path / "file.bin").exists()

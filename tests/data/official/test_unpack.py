@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from semantiseg.data.official.unpack import unpack_tar, unpack_zip
+from semantiseg.data.official.archives import unpack_tar, unpack_zip
 from semantiseg.errors import DataError
 
 

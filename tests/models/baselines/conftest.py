@@ -8,9 +8,8 @@ import pytest
 import torch
 from transformers import CLIPTextConfig
 
-from semantiseg.models.baselines.formula import fill
-from semantiseg.models.baselines.imis import ImisNet
-from semantiseg.models.baselines.imis_network import ImisNetwork, ImisSizes
+from semantiseg.baselines.ask_picture import fill
+from semantiseg.baselines.imis import ImisNet, ImisNetwork, ImisSizes
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 

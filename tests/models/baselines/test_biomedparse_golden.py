@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from semantiseg.models.baselines.biomedparse import BiomedParse
-from semantiseg.models.baselines.biomedparse.names import IGNORED
-from semantiseg.models.baselines.biomedparse.network import BiomedParseNetwork, BiomedParseSizes, similarity
-from semantiseg.models.baselines.formula import formula_tensor
-from semantiseg.models.baselines.picture import read_picture
+from semantiseg.baselines.ask_picture import formula_tensor
+from semantiseg.baselines.baseline import read_picture
+from semantiseg.baselines.biomedparse import BiomedParse
+from semantiseg.baselines.biomedparse.biomedparse import IGNORED
+from semantiseg.baselines.biomedparse.network import BiomedParseNetwork, BiomedParseSizes, similarity
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
 GOLDEN = SHARED / "golden" / "biomedparse_seed0.npz"

@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from semantiseg.models.baselines.biomedparse.focalnet import FocalModulation, FocalNet
-from semantiseg.models.baselines.biomedparse.pixel_decoder import PixelDecoder
-from semantiseg.models.baselines.biomedparse.seem_decoder import CrossAttention, _hidden
-from semantiseg.models.baselines.biomedparse.sine_positions import sine_positions
-from semantiseg.models.baselines.biomedparse.text_encoder import TextEncoder
-from semantiseg.models.baselines.formula import fill
+from semantiseg.baselines.ask_picture import fill
+from semantiseg.baselines.biomedparse.decoders import CrossAttention, PixelDecoder, _hidden, sine_positions
+from semantiseg.baselines.biomedparse.network import FocalModulation, FocalNet
+from semantiseg.baselines.biomedparse.text_encoder import TextEncoder
 
 
 def test_backbone_halves_the_grid_and_doubles_the_channels_at_each_stage():

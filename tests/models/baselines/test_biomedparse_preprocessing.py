@@ -8,15 +8,8 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from semantiseg.baselines.biomedparse.biomedparse import CT_WINDOWS, DEVIATION, MEAN, Frame, enter, scan_picture
 from semantiseg.errors import ModelError
-from semantiseg.models.baselines.biomedparse.preprocessing import (
-    CT_WINDOWS,
-    DEVIATION,
-    MEAN,
-    Frame,
-    enter,
-    scan_picture,
-)
 
 
 def test_a_picture_of_the_networks_size_is_only_normed():
