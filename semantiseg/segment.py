@@ -162,7 +162,8 @@ def segment_file(
         BackendError: a reader's language model cannot answer.
     """
     from semantiseg.composition.readers import open_reader
-    from semantiseg.models.text import check_texts, open_encoder
+    from semantiseg.models.features import check_texts
+    from semantiseg.models.text import open_encoder
 
     if not texts:
         raise PromptError("prompt: expected at least one sentence, got none. Write what to segment, such as 'liver'.")

@@ -10,7 +10,7 @@ from semantiseg.composition.composed import noun
 from semantiseg.language.evaluate import evaluate
 from semantiseg.language.ontology import STRUCTURES
 from semantiseg.language.program import Program, atom
-from semantiseg.models.segmenter import Answer
+from semantiseg.models.protocol import Answer
 
 LEAVES = {1: "kidney_parenchyma", 2: "kidney_tumour", 3: "kidney_cyst"}
 NOUNS = {noun(atom(key)): atom(key) for key in STRUCTURES}

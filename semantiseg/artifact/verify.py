@@ -103,7 +103,11 @@ def _questions(root: Path, tree: Path, against: Sequence[Path]) -> list[tuple[st
             "Do re-run numbers agree with the committed ones, within what honest runs differ by?",
             lambda: rerun.agreement(root, against=against),
         ),
-        ("manifest", "Is every other tracked file the one that was committed with them?", lambda: manifest.check_manifest(root)),
+        (
+            "manifest",
+            "Is every other tracked file the one that was committed with them?",
+            lambda: manifest.check_manifest(root),
+        ),
         ("references", "Do links, headings and versions agree?", lambda: manifest.check_references(root)),
         ("inputs", "Which inputs came from where, with which checksum?", lambda: provenance.inputs(tree)),
         ("cost", "On what hardware, and how long, stage by stage?", lambda: provenance.cost(tree)),

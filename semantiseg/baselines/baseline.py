@@ -23,8 +23,7 @@ from semantiseg.conventions import Slice, radiological
 from semantiseg.data import image_file
 from semantiseg.errors import ModelError, PromptError
 from semantiseg.models.features import TextFeatures
-from semantiseg.models.protocol import ModelCard
-from semantiseg.models.segmenter import Answer
+from semantiseg.models.protocol import Answer, ModelCard
 
 Picture = NDArray[np.uint8]
 """`[H, W, 3]`, RGB, rows from the top of the picture; medical slices in radiological convention."""

@@ -23,8 +23,8 @@ from semantiseg.language.program import Program, atoms
 from semantiseg.language.reader import parser
 from semantiseg.language.reader.structured import read_structured
 from semantiseg.models.features import TextFeature, TextFeatures
-from semantiseg.models.protocol import ModelCard, PromptedSegmenter
-from semantiseg.models.segmenter import Answer, segment_volume
+from semantiseg.models.protocol import Answer, ModelCard, PromptedSegmenter
+from semantiseg.models.segmenter import segment_volume
 
 Read = Callable[[str], Program]
 """Sentence -> program; raises `PromptError` for what it cannot read. `llm/reading.py` is a language model's."""

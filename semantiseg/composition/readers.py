@@ -1,6 +1,6 @@
 """A reader that has learned what sentences mean.
 
-The lexicon (`language/reader/parser.py`) refuses a sentence for one unknown word. This reader weighs all words, in the context
+The lexicon (`parser.py`) refuses a sentence for one unknown word. This reader weighs all words, in the context
 that the frozen text encoder gives them, and tells how probable each program of its training is. It knows no others.
 `training/reader.py` trains it, in a minute on a CPU.
 

@@ -2,7 +2,7 @@
 
 Every text-reading model asked plainly and composed: SemantiBench's core prompts and the clinical sentences.
 
-Composed variants differ only in who reads the sentence: `strict` and `lenient` are the readers of `composition/composed.py`,
+Composed variants differ only in who reads the sentence: `strict` and `lenient` are the readers of `composed.py`,
 `learned` is that of `composition/readers.py`; `stated` is told the program, so it shows what perfect reading would
 give.
 """

@@ -19,9 +19,8 @@ from semantiseg.errors import DataError
 from semantiseg.evaluation import runs
 from semantiseg.evaluation.answers import no_scores, score_slice
 from semantiseg.models.features import TextFeatures
-from semantiseg.models.protocol import PromptedSegmenter
+from semantiseg.models.protocol import Answer, PromptedSegmenter
 from semantiseg.models.registry import Accelerator, load
-from semantiseg.models.segmenter import Answer
 
 THRESHOLD = 0.5
 """A pixel belongs to the answer where its probability exceeds this."""

@@ -116,7 +116,7 @@ def build(root: Path, folder: Path) -> Path:
     prompts = prompts[prompts["split"] == "test"]
     answers = _answers(root / "data/results", prompts, models)
     files.renew(folder, verb="explorer", inputs=[root])
-    static = Path(str(resources.files("semantiseg.report.explorer"))) / "static"
+    static = Path(str(resources.files("semantiseg.explorer"))) / "static"
     shutil.copytree(static, folder, dirs_exist_ok=True)
     names = file_names(sorted(prompts["volume_id"].unique()))
     with VolumeStore(root / "data/volumes") as store:

@@ -1,7 +1,7 @@
 """Attribute clauses: the descriptive part of a prompt ("hypodense", "about 14 mm across"), as data.
 
-A clause says that a visual attribute of the target has a value; `bench/measure/attributes.py` measures it, `language/grammar/surface.py`
-words it, `bench/verify/verifier.py` reads it back and checks it.
+A clause says that a visual attribute of the target has a value; `bench/measure/attributes.py` measures it,
+`language/grammar/surface.py` words it, `bench/verify/verifier.py` reads it back and checks it.
 """
 
 from __future__ import annotations

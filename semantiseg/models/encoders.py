@@ -32,8 +32,8 @@ from torch import Tensor, nn
 from transformers import AutoTokenizer, BertConfig
 
 from semantiseg.errors import ModelError
+from semantiseg.models.features import check_lengths, check_texts
 from semantiseg.models.frequency import ConvolutionBlock, FeaturePyramid
-from semantiseg.models.text import check_lengths, check_texts
 from semantiseg.models.weights import load_checked
 
 HUB = "hf-hub:microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -127,3 +127,20 @@ class TextFeatures:
                 "Run the stage 'encode' again."
             )
         return cls(texts=texts, origin=str(path), encoder=encoder, **arrays)
+
+
+def check_texts(texts: Sequence[str]) -> None:
+    """Raise PromptError where a text is empty or not a string."""
+    for text in texts:
+        if not isinstance(text, str) or not text.strip():
+            raise PromptError(f"prompt: expected a sentence, got {text!r}. Write what to segment, such as 'liver'.")
+
+
+def check_lengths(texts: Sequence[str], ids: Sequence[Sequence[int]], *, maximum: int) -> None:
+    """Raise PromptError where a text has more than `maximum` word pieces."""
+    for text, row in zip(texts, ids, strict=True):
+        if len(row) > maximum:
+            raise PromptError(
+                f"prompt: expected at most {maximum} word pieces, got {len(row)} in {text[:60]!r}... "
+                "Shorten the sentence."
+            )

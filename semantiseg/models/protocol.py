@@ -18,7 +18,6 @@ from semantiseg.errors import ModelError
 
 if TYPE_CHECKING:
     from semantiseg.models.features import TextFeatures
-    from semantiseg.models.segmenter import Answer
 
 
 Prompting = Literal["text", "box", "point"]
@@ -41,6 +40,16 @@ class ModelCard:
     training_data: tuple[str, ...] = ()
     """Collections known to have been trained on; empty if none is known."""
     remark: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What `segment` returns for P prompts on one slice."""
+
+    probabilities: NDArray[np.float32]
+    """`[P, H, W]` in [0, 1]; the mask is where it exceeds 0.5."""
+    gate: NDArray[np.float32] | None
+    """Mean of alpha over channels at the finest stage, `[P, H, W]` in [0, 1]; None for a model without gate."""
 
 
 class PromptedSegmenter(Protocol):

@@ -22,7 +22,7 @@ from semantiseg.errors import ModelError
 from semantiseg.models.decoder import TopDownDecoder
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.prompts import PromptBatch, PromptProjection, Reading, collate
-from semantiseg.models.protocol import EncodesTexts, ModelCard, PromptedSegmenter
+from semantiseg.models.protocol import Answer, EncodesTexts, ModelCard, PromptedSegmenter
 from semantiseg.models.streams import Encoded, ImageStreams
 
 
@@ -115,16 +115,6 @@ class Decoded:
     """E_text as the gates saw it, `[P, D]`."""
     alphas: tuple[Tensor | None, ...]
     """Each gate's alpha, finest stage first."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What `segment` returns for P prompts on one slice."""
-
-    probabilities: NDArray[np.float32]
-    """`[P, H, W]` in [0, 1]; the mask is where it exceeds 0.5."""
-    gate: NDArray[np.float32] | None
-    """Mean of alpha over channels at the finest stage, `[P, H, W]` in [0, 1]; None for a model without gate."""
 
 
 class Segmenter(nn.Module):

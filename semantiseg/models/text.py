@@ -22,8 +22,8 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import BertConfig, BertModel
 
-from semantiseg.errors import DataError, ModelError, PromptError
-from semantiseg.models.features import TextFeatures
+from semantiseg.errors import DataError, ModelError
+from semantiseg.models.features import TextFeatures, check_lengths, check_texts
 from semantiseg.models.weights import load_checked, published
 
 ENCODERS = ("minilm", "biomedclip")
@@ -87,23 +87,6 @@ def _tokenizer() -> Tokenizer:
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer
-
-
-def check_texts(texts: Sequence[str]) -> None:
-    """Raise PromptError where a text is empty or not a string."""
-    for text in texts:
-        if not isinstance(text, str) or not text.strip():
-            raise PromptError(f"prompt: expected a sentence, got {text!r}. Write what to segment, such as 'liver'.")
-
-
-def check_lengths(texts: Sequence[str], ids: Sequence[Sequence[int]], *, maximum: int) -> None:
-    """Raise PromptError where a text has more than `maximum` word pieces."""
-    for text, row in zip(texts, ids, strict=True):
-        if len(row) > maximum:
-            raise PromptError(
-                f"prompt: expected at most {maximum} word pieces, got {len(row)} in {text[:60]!r}... "
-                "Shorten the sentence."
-            )
 
 
 def tokenize(texts: Sequence[str]) -> list[list[int]]:

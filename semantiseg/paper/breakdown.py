@@ -1,11 +1,9 @@
-"""Table 2: Dice by structure and by kind of clause, one column a model, from `metrics.json` alone.
+r"""The tables and figure of notebook 07_breakdown, each from `metrics.json` alone.
 
-The collapse figure: mean Dice against level of language, one line a model, with intervals.
-
-Every number that a manuscript would quote, by name: `variables.json` for programs, `variables.tex` for LaTeX.
-
-A name is made of the number's place in `metrics.json`, so that `\TokenCoreLOne` is `models.token.core.l1`. LaTeX
-allows letters alone in a command's name, so that digits are spelled.
+Table 2: Dice by structure and by kind of clause, one column a model. The collapse figure: mean Dice against level of
+language, one line a model, with intervals. Variables: every number that a manuscript would quote, by name, in
+`variables.json` for programs and `variables.tex` for LaTeX. A name is made of the number's place in `metrics.json`, so
+that `\TokenCoreLOne` is `models.token.core.l1`. LaTeX allows letters alone in a command's name: digits are spelled.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import pytest
 
 from semantiseg.baselines.boxes import PARENT, TARGET, Asked, check_boxes, grounder, turned
 from semantiseg.errors import ModelError
-from semantiseg.models.segmenter import Answer
+from semantiseg.models.protocol import Answer
 
 
 def mask(top, left, bottom, right):

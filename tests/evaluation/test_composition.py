@@ -20,7 +20,7 @@ from semantiseg.language.ontology import STRUCTURES
 from semantiseg.language.program import atom, parent, parse
 from semantiseg.models import registry
 from semantiseg.models.features import TextFeatures
-from semantiseg.models.segmenter import Answer
+from semantiseg.models.protocol import Answer
 from semantiseg.models.text import write_features
 from semantiseg.models.weights import write_trained
 

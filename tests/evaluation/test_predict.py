@@ -13,7 +13,7 @@ from semantiseg.data import store as volumes
 from semantiseg.errors import DataError
 from semantiseg.evaluation import predict, runs
 from semantiseg.evaluation.answers import no_scores
-from semantiseg.models.segmenter import Answer
+from semantiseg.models.protocol import Answer
 
 KIDNEY, TUMOUR, CYST = "organ(kidney)", "lesion(kidney_tumour)", "lesion(kidney_cyst)"
 STRUCTURES = {1: "kidney_parenchyma", 2: "kidney_tumour", 3: "kidney_cyst"}

@@ -64,7 +64,9 @@ def test_every_command_names_its_own_stage():
     for name, stage in DECLARED.items():
         suffix = "@${item.model}" if "matrix" in stage else ""
         expected = (
-            "python -m semantiseg.artifact.published" if name == "publish" else f"python -m semantiseg.pipeline.stage {name}{suffix}"
+            "python -m semantiseg.artifact.published"
+            if name == "publish"
+            else f"python -m semantiseg.pipeline.stage {name}{suffix}"
         )
         assert stage["cmd"] == expected
 

@@ -77,7 +77,8 @@ def sentences() -> tuple[Sentence, ...]:
     Raises:
         PromptError: as `read_sentences`.
     """
-    return read_sentences(resources.files("semantiseg.bench").joinpath(FILE).read_text(encoding="utf-8"), origin=FILE)
+    text = resources.files("semantiseg.bench.ask").joinpath(FILE).read_text(encoding="utf-8")
+    return read_sentences(text, origin=FILE)
 
 
 def read_sentences(text: str, *, origin: str | Path) -> tuple[Sentence, ...]:

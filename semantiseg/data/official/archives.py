@@ -71,9 +71,9 @@ def unpack_tar(archive: Path, folder: Path, *, wanted: Callable[[PurePosixPath],
     Raises:
         DataError: the archive is damaged or malicious, or the disk has no room.
     """
-    with _whole(archive, folder) as partial, archive.open("rb") as raw, opened(raw) as opened:
+    with _whole(archive, folder) as partial, archive.open("rb") as raw, opened(raw) as entries:
         members = []
-        for member in opened:
+        for member in entries:
             members.append(member)
             limits.MEMBERS.require(str(archive), (len(members),))
             # A sparse file of some bytes may stand for any number of zeros.

@@ -187,7 +187,9 @@ def _wanted(
         return sources.wanted_task(name, folder, ledger=ledger, addresses=addresses, line=line, limit=limit)
     if name == "KiTS23":
         return sources.wanted_cases(folder, ledger=ledger, addresses=addresses, line=line, limit=limit)
-    return sources.wanted_challenge(name, folder, ledger=ledger, addresses=addresses, line=line, environment=environment)
+    return sources.wanted_challenge(
+        name, folder, ledger=ledger, addresses=addresses, line=line, environment=environment
+    )
 
 
 def _transfer(items: Sequence[Item], *, ledger: Ledger, line: Line, jobs: int) -> None:

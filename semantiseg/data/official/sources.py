@@ -60,7 +60,8 @@ def wanted_cases(folder: Path, *, ledger: Ledger, addresses: Addresses, line: Li
             raise DataError(f"{KITS23_IMAGES}: expected {file} at commit {commit}, got none. {REMEDY}")
         size, sha256 = listing[file]
         items.append(_kits23_item(f"{repository}/{name}/segmentation.nii.gz", label, home))
-        items.append(_kits23_item(f"{hub}/{file}", image, home, size=size, checksum=f"sha256:{sha256}" if sha256 else ""))
+        checksum = f"sha256:{sha256}" if sha256 else ""
+        items.append(_kits23_item(f"{hub}/{file}", image, home, size=size, checksum=checksum))
     return Wanted("KiTS23", "kits23", [item for item in items if not ledger.holds(item.target)])
 
 

@@ -274,7 +274,7 @@ def pluralised(name: str) -> str | None:
 
 
 def fill(template: str, x: NounPhrase, y: NounPhrase | None = None, **slots: Forms) -> NounPhrase:
-    """What a template makes of its arguments (syntax in `language/grammar/tables.py`); phrases that do not fit it give nothing.
+    """What a template makes of its arguments (syntax in `grammar/tables.py`); phrases that do not fit give nothing.
 
     Args:
         template: with its mark.

@@ -1,6 +1,6 @@
 """What clinicians write beyond the lexicon: abbreviations, requests, reasons, ways to leave something out.
 
-The structured reader (`language/reader/structured.py`) knows these beside the lexicon; the strict reader, which verifies
+The structured reader (`structured.py`) knows these beside the lexicon; the strict reader, which verifies
 prompts, does not. Made from the kinds of the language reference and from reporting usage (RSNA RadLex, RANO, BraTS,
 PI-RADS, RENAL), never from the clinical sentences, which are a test set.
 """

@@ -7,7 +7,7 @@ of the lexicon proper has the same words, that one counts.
 What words mean to the reader: an English lexicon of radiology requests, made without looking at the grammar's
 tables.
 
-Every entry is a phrase of lower-case words and one token: a kind and a value. `language/reader/parser.py` gives the kinds their
+Every entry is a phrase of lower-case words and one token: a kind and a value. `parser.py` gives the kinds their
 syntax. Structures' names come from the ontology; names that it lacks are formed by rule ("renal cystic lesions",
 "hepatic metastasis").
 """

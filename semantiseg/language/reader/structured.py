@@ -2,7 +2,7 @@
 
 Reads a clinician's sentence: structures, sides, selections, exclusions and descriptions are found and assembled.
 
-The strict reader (`language/reader/parser.py`) reads requests as the benchmark writes them. This one also knows what clinicians
+The strict reader (`parser.py`) reads requests as the benchmark writes them. This one also knows what clinicians
 write beside the request: abbreviations, slips of the pen, reasons, the patient's history, "head excluded". It brings
 the sentence to the strict reader's tokens, so that any program of the language can come of it, and gives up where a
 word is left that might turn the meaning.
