@@ -81,7 +81,7 @@ def unpack_tar(archive: Path, folder: Path, *, wanted: Callable[[PurePosixPath],
         chosen = [member for member in members if member.isfile() and wanted(_inner(member.name))]
         require_space(folder.parent, sum(member.size for member in chosen), purpose=f"unpacking {archive.name}")
         for member in chosen:
-            _copy(opened.extractfile(member), partial / _inner(member.name), size=member.size)
+            _copy(entries.extractfile(member), partial / _inner(member.name), size=member.size)
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
