@@ -15,9 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from semantiseg import document
 from semantiseg.errors import ParameterError
-
-MODELS = ("token", "scalar", "channel", "none", "bag_of_words", "from_scratch", "box")
-"""Models that the pipeline can train; `models/registry.py` says what each is made of."""
+from semantiseg.recipes import RECIPES
 
 
 class Section(BaseModel):
@@ -135,9 +133,9 @@ class Parameters(Section):
     @field_validator("models")
     @classmethod
     def _known_models(cls, models: list[str]) -> list[str]:
-        unknown = sorted(set(models) - set(MODELS))
+        unknown = sorted(set(models) - set(RECIPES))
         if unknown:
-            raise ValueError(f"unknown models {unknown}; known are {list(MODELS)}")
+            raise ValueError(f"unknown models {unknown}; known are {list(RECIPES)}")
         if len(set(models)) != len(models):
             raise ValueError("a model is listed twice")
         return models

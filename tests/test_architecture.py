@@ -44,6 +44,7 @@ GROUND = {
     "params",
     "profiles",
     "randomness",
+    "recipes",
     "secret",
     "__init__",
 }

@@ -17,7 +17,7 @@ from typing import Literal
 import pandas as pd
 
 from semantiseg.errors import ParameterError
-from semantiseg.models.registry import RECIPES
+from semantiseg.recipes import RECIPES
 
 BASELINES: Mapping[str, str] = {
     "biomedparse": "BiomedParse v1",

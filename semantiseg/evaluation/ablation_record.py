@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from semantiseg import files
+from semantiseg.recipes import RECIPES
 
 LONG = 900
 """Steps from which trainings stand for Table 1's, which take 1,000: those of shorter ones lie further apart."""
@@ -94,11 +95,16 @@ class Variant:
     """Variants that it is compared with: those that change one thing less."""
 
 
+def _models(factor: str) -> tuple[Variant, ...]:
+    """The trained models that differ from the default in one factor, as their recipes say."""
+    said = [(model, recipe.ablated) for model, recipe in RECIPES.items()]
+    found = [(model, one) for model, one in said if one is not None and one.factor == factor]
+    return tuple(Variant(one.name, factor, one.says, model=model) for model, one in found)
+
+
 VARIANTS = (
     Variant(DEFAULT, "default", "token gate, all phrasings, MiniLM, Haar bands"),
-    Variant("scalar_gate", "gate", "the gate as printed (Eq. 2 and 3)", model="scalar"),
-    Variant("channel_gate", "gate", "one alpha a channel", model="channel"),
-    Variant("no_gate", "gate", "sentence embedding added, no gate", model="none"),
+    *_models("gate"),
     Variant("two_phrasings", "phrasing variety", "token gate, two phrasings a question", phrasings=2),
     Variant(
         "scalar_two_phrasings",
@@ -108,8 +114,7 @@ VARIANTS = (
         phrasings=2,
         against=("scalar_gate", "two_phrasings"),
     ),
-    Variant("bag_of_words", "text encoder", "word pieces without order or context", model="bag_of_words"),
-    Variant("from_scratch", "text encoder", "trained with the model, knows nothing before", model="from_scratch"),
+    *_models("text encoder"),
     Variant("pixels", "frequency stream", "pixels in place of their Haar bands", width="small_pixels"),
     Variant("no_frequency", "frequency stream", "semantic stream alone", width="small_semantic"),
     Variant("printed_dhn", "loss", "L_DHN as printed, blind to false positives", loss={"dhn_negatives": False}),

@@ -26,8 +26,9 @@ from semantiseg.evaluation.sensitivity import HEADLINE, join, suite_of
 from semantiseg.language.program import Program, parse
 from semantiseg.measure import usable_cores
 from semantiseg.models.features import TextFeatures
-from semantiseg.models.registry import RECIPES, Accelerator, load
+from semantiseg.models.registry import Accelerator, load
 from semantiseg.models.text import encode_texts, open_encoder
+from semantiseg.recipes import RECIPES
 from semantiseg.training.reader import train_reader, training_phrases
 
 
@@ -74,7 +75,7 @@ VARIANTS: Mapping[str, tuple[str, ...]] = {"core": (PLAIN, "strict"), SUITE: (PL
 
 def text_models(models: Sequence[str]) -> list[str]:
     """Those of the named models that read text and can be composed."""
-    return [name for name in models if RECIPES[name].gate != "box"]
+    return [name for name in models if not RECIPES[name].needs_box]
 
 
 def questions(volumes: Path, prompts: Path, *, seed: int) -> pd.DataFrame:

@@ -30,6 +30,7 @@ from semantiseg.explorer import case
 from semantiseg.explorer.case import case_data
 from semantiseg.paper import style
 from semantiseg.paper.table1 import read_results
+from semantiseg.recipes import shown
 
 STEP = 4
 """Pixels of the slice along an edge of a pixel of the map: the gate's finest stage is no finer."""
@@ -109,7 +110,7 @@ def build(root: Path, folder: Path) -> Path:
             f"{root}: expected {', '.join(missing)}, got none. Run `dvc pull`, or `semantiseg reproduce` to make them."
         )
     models = sorted(path.parent.name for path in (root / "data/results").glob("*/results.parquet"))
-    models = [*filter(models.__contains__, style.MODEL_LABELS), *(set(models) - set(style.MODEL_LABELS))]
+    models = list(style.ordered(dict.fromkeys(models)))
     if not models:
         raise DataError(f"{root}/data/results: expected a model's results, got none. Run the stage 'evaluate'.")
     prompts = pd.read_parquet(root / "data/bench/prompts.parquet")
@@ -158,7 +159,7 @@ def catalogue(
             | {"counts": [[*key, int(count)] for key, count in counts.items()]}  # type: ignore[misc]
         )
     return {
-        "models": [{"id": model, "label": style.MODEL_LABELS.get(model, model)} for model in answers],
+        "models": [{"id": model, "label": shown(model).label} for model in answers],
         "gated": any(gates.values()),
         "origin": style.origin_name(sorted(prompts["origin"].unique())),
         "cases": cases,

@@ -9,6 +9,7 @@ A box as a prompt: for the model that never sees text.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -168,3 +169,18 @@ class BoxGate(nn.Module):
         rows, columns = stage.frequency.shape[-2:]
         drawn = self.box(soft_box(prompts.boxes, rows=rows, columns=columns))
         return (stage.semantic + stage.frequency)[owner] + drawn, None
+
+
+def _headless(gate: Callable[..., nn.Module]) -> Callable[..., nn.Module]:
+    """A gate without attention, built as one with."""
+    return lambda *, channels, heads, width: gate(channels=channels, width=width)
+
+
+GATES: Mapping[str, Callable[..., nn.Module]] = {
+    "none": _headless(NoGate),
+    "scalar": _headless(ScalarGate),
+    "channel": _headless(ChannelGate),
+    "token": TokenGate,
+    "box": _headless(BoxGate),
+}
+"""Name of a gate -> what builds it for one stage from `channels` C, `heads` and the `width` D of a prompt."""

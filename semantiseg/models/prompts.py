@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import torch
@@ -13,16 +12,13 @@ from torch import Tensor, nn
 
 from semantiseg.errors import ModelError
 from semantiseg.models.features import TextFeature
+from semantiseg.recipes import Reading
 
 ABSENT = -1e4
 """Score of a padded token: its softmax weight is exactly 0 in float32."""
 
 READERS = 4
 """Learned queries that read a sentence's words."""
-
-Reading = Literal["contextual", "bag_of_words", "from_scratch", "none"]
-"""How a model reads a sentence: the encoder's contextual tokens, the bare multiset of its word pieces, the word pieces'
-numbers (`ScratchProjection` learns what they mean), or not at all."""
 
 VOCABULARY = 30522
 """Word pieces of BERT's tokenizers, MiniLM's and BiomedCLIP's alike."""

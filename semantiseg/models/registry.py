@@ -1,4 +1,4 @@
-"""The one wiring file: the trained models, and every literal size.
+"""The one wiring file: what the recipes of `recipes.py` are built from, and every literal size.
 
 Where a full-size training starts: image streams from BiomedCLIP and from an ImageNet ConvNeXt.
 """
@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import nn
 
 from semantiseg.errors import ModelError
 from semantiseg.models.encoders import (
@@ -25,33 +24,14 @@ from semantiseg.models.encoders import (
     read_biomedclip,
 )
 from semantiseg.models.frequency import FrequencyEncoder, HaarTransform, NoFrequency, Pixels
-from semantiseg.models.gate import BoxGate, ChannelGate, NoGate, ScalarGate, TokenGate
-from semantiseg.models.prompts import PromptProjection, Reading, ScratchProjection
+from semantiseg.models.gate import GATES
+from semantiseg.models.prompts import PromptProjection, ScratchProjection
 from semantiseg.models.segmenter import Segmenter
 from semantiseg.models.streams import ImageStreams, SemanticEncoder
 from semantiseg.models.weights import load_checked, read_trained
+from semantiseg.recipes import RECIPES
 
-GateName = Literal["none", "scalar", "channel", "token", "box"]
 Accelerator = Literal["cpu", "cuda"]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What distinguishes one trained model from the others; all else is equal."""
-
-    gate: GateName
-    reading: Reading
-
-
-RECIPES: Mapping[str, Recipe] = {
-    "token": Recipe(gate="token", reading="contextual"),
-    "scalar": Recipe(gate="scalar", reading="contextual"),
-    "channel": Recipe(gate="channel", reading="contextual"),
-    "none": Recipe(gate="none", reading="contextual"),
-    "bag_of_words": Recipe(gate="token", reading="bag_of_words"),
-    "from_scratch": Recipe(gate="token", reading="from_scratch"),
-    "box": Recipe(gate="box", reading="none"),
-}
 
 
 @dataclass(frozen=True)
@@ -128,17 +108,6 @@ FULL: Mapping[str, FullSizes] = {
     ),
 }  # fmt: skip
 """Presets that start from published weights (`models/registry.py`) and are fine-tuned; `paper_tiny` is for tests."""
-
-
-def _gate(name: GateName, *, channels: int, heads: int, width: int) -> nn.Module:
-    gates: Mapping[GateName, Callable[[], nn.Module]] = {
-        "none": lambda: NoGate(channels=channels, width=width),
-        "scalar": lambda: ScalarGate(channels=channels, width=width),
-        "channel": lambda: ChannelGate(channels=channels, width=width),
-        "token": lambda: TokenGate(channels=channels, width=width, heads=heads),
-        "box": lambda: BoxGate(channels=channels, width=width),
-    }
-    return gates[name]()
 
 
 def build_streams(*, width: str, image_size: int) -> ImageStreams:
@@ -222,7 +191,7 @@ def build(
     # else.
     with torch.random.fork_rng(devices=[]):
         gates = [
-            _gate(recipe.gate, channels=channels, heads=heads, width=sizes.semantic_channels)
+            GATES[recipe.gate](channels=channels, heads=heads, width=sizes.semantic_channels)
             for channels, heads in zip(sizes.channels[1:], sizes.gate_heads, strict=True)
         ]
     projection = PromptProjection(
@@ -238,7 +207,7 @@ def build(
         width=width,
         reading=recipe.reading,
         text_encoder=text_encoder,
-        needs_box=recipe.gate == "box",
+        needs_box=recipe.needs_box,
         streams=streams,
         projection=projection,
         gates=gates,

@@ -21,9 +21,10 @@ from semantiseg.conventions import Slice
 from semantiseg.errors import ModelError
 from semantiseg.models.decoder import TopDownDecoder
 from semantiseg.models.features import TextFeatures
-from semantiseg.models.prompts import PromptBatch, PromptProjection, Reading, collate
+from semantiseg.models.prompts import PromptBatch, PromptProjection, collate
 from semantiseg.models.protocol import Answer, EncodesTexts, ModelCard, PromptedSegmenter
 from semantiseg.models.streams import Encoded, ImageStreams
+from semantiseg.recipes import Reading
 
 
 @dataclass(frozen=True)

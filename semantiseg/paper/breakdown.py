@@ -23,6 +23,7 @@ from semantiseg.data.split import few_patients
 from semantiseg.paper import style
 from semantiseg.paper.table1 import tested
 from semantiseg.paper.table_text import interval, number
+from semantiseg.recipes import shown
 
 BREAKDOWNS = {"modality": "Modality", "structure": "Structure", "kind": "Kind of prompt"}
 
@@ -47,7 +48,7 @@ def table(metrics: Mapping[str, Any]) -> pd.DataFrame:
 
 def _cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     models = list(dict.fromkeys(frame["model"]))
-    header = ["", "Prompts / patients", *(style.MODEL_LABELS.get(model, model) for model in models)]
+    header = ["", "Prompts / patients", *(shown(model).label for model in models)]
     body = []
     for (breakdown, name), rows in frame.groupby(["breakdown", "name"], sort=False):
         by_model = rows.set_index("model")
@@ -91,10 +92,6 @@ def write_table2(metrics: Mapping[str, Any], folder: Path) -> pd.DataFrame:
     return frame
 
 
-_STYLES = {
-    "token": ("o", "solid"), "scalar": ("s", "dashed"), "none": ("^", "dotted"), "bag_of_words": ("D", "dashdot"),
-    "box": ("x", (0, (1, 3))),
-}  # fmt: skip
 _STEP = 0.05
 """Models are drawn beside one another, so that intervals do not hide each other; in levels."""
 
@@ -130,7 +127,7 @@ def _line(axes, estimates: Mapping[str, Any], model: str, *, offset: float) -> N
     points = [(level, estimates[f"l{level}"]) for level in LEVELS if estimates[f"l{level}"]["value"] is not None]
     if not points:
         return
-    marker, line = _STYLES.get(model, ("o", "solid"))
+    recipe = shown(model)
     values = [point["value"] for _, point in points]
     # Rounding in metrics.json may put a bound past its value by the last digit.
     errors = [
@@ -138,9 +135,8 @@ def _line(axes, estimates: Mapping[str, Any], model: str, *, offset: float) -> N
         [max(0.0, point["high"] - value) for value, (_, point) in zip(values, points, strict=True)],
     ]
     axes.errorbar(
-        [level + offset for level, _ in points], values, yerr=errors, marker=marker, linestyle=line, markersize=3.5,
-        capsize=1.5, elinewidth=0.6, color=style.MODEL_COLOURS.get(model, style.GREY),
-        label=style.MODEL_LABELS.get(model, model),
+        [level + offset for level, _ in points], values, yerr=errors, marker=recipe.marker, linestyle=recipe.line,
+        markersize=3.5, capsize=1.5, elinewidth=0.6, color=style.colour(model), label=recipe.label,
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from semantiseg.evaluation.bootstrap import Estimate, PatientBootstrap
 from semantiseg.evaluation.sensitivity import by_level, collapse_rate
 from semantiseg.paper import style
 from semantiseg.paper.table_text import NONE, interval, number, percent
+from semantiseg.recipes import shown
 
 SUITE_NAMES = {"core": "SemantiBench core, held-out words", "clinical": "clinical sentences"}
 VARIANT_NAMES = {
@@ -93,7 +94,7 @@ def markdown(frame: pd.DataFrame, caption: str) -> str:
 def _cells(row: Mapping[str, Any]) -> list[str]:
     return [
         SUITE_NAMES[row["suite"]],
-        style.MODEL_LABELS.get(row["model"], row["model"]),
+        shown(row["model"]).label,
         VARIANT_NAMES[row["variant"]],
         *(interval(row, f"l{level}") for level in LEVELS),
         interval(row, "pss", lambda value: number(value, digits=3)),
@@ -173,7 +174,7 @@ def _suite_finding(name: str, rows: pd.DataFrame) -> str:
         read = "" if pd.isna(row["rightly_l3"]) else f" ({percent(row['rightly_l3'])} of the questions read rightly)"
         collapse = percent(row["collapse_rate"])
         parts.append(f"{VARIANT_NAMES[row['variant']]}, L3 Dice {number(row['l3'])} and collapse rate {collapse}{read}")
-    words = f"*{name}*, {style.MODEL_LABELS.get(best, best)}: {'; '.join(parts)}."
+    words = f"*{name}*, {shown(best).label}: {'; '.join(parts)}."
     if own[-1]["variant"] != "stated":
         return words
     return words + (
@@ -215,8 +216,8 @@ def _draw(panel: Axes, rows: pd.DataFrame) -> None:
         heights = [variants.index(name) + _APART * place for name in points["variant"]]
         panel.errorbar(
             points["l3"], heights, xerr=[points["l3"] - points["l3_low"], points["l3_high"] - points["l3"]],
-            fmt="os^Dv"[place % 5], markersize=3.5, elinewidth=0.8, color=style.MODEL_COLOURS.get(model, style.GREY),
-            label=style.MODEL_LABELS.get(model, model),
+            fmt=shown(model).marker, markersize=3.5, elinewidth=0.8, color=style.colour(model),
+            label=shown(model).label,
         )  # fmt: skip
     models = rows["model"].nunique()
     panel.set_yticks([number + _APART * (models - 1) / 2 for number in range(len(variants))])

@@ -11,6 +11,8 @@ from typing import TypeVar
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from semantiseg.recipes import RECIPES, shown
+
 # Okabe & Ito, "Color Universal Design" (2008). Luminance differs too, and line styles differ where lines meet.
 ORANGE = "#E69F00"
 SKY = "#56B4E9"
@@ -20,29 +22,14 @@ BLUE = "#0072B2"
 VERMILION = "#D55E00"
 PURPLE = "#CC79A7"
 GREY = "#6E6E6E"
+_PALETTE: Mapping[str, str] = {
+    "orange": ORANGE, "sky": SKY, "green": GREEN, "yellow": YELLOW, "blue": BLUE, "vermilion": VERMILION,
+    "purple": PURPLE, "grey": GREY,
+}  # fmt: skip
 
 TRUTH = YELLOW
 ANSWER = SKY
 PARENT = ORANGE
-
-MODEL_LABELS = {
-    "token": "SemantiSeg, token gate",
-    "scalar": "SemantiSeg, scalar gate (Eq. 2)",
-    "channel": "SemantiSeg, channel gate",
-    "none": "Frequency fusion, no gate",
-    "bag_of_words": "Token gate, bag of words",
-    "from_scratch": "Token gate, text encoder from scratch",
-    "box": "Box only, no text",
-}
-MODEL_COLOURS = {
-    "token": BLUE,
-    "scalar": ORANGE,
-    "channel": VERMILION,
-    "none": GREEN,
-    "bag_of_words": PURPLE,
-    "from_scratch": SKY,
-    "box": GREY,
-}
 
 ORIGIN_NAMES = {"phantom": "phantoms", "user": "own images", "official": "official images"}
 """How the origin of the images is written wherever a number from them is shown."""
@@ -101,9 +88,14 @@ def origin_name(origins: list[str]) -> str:
     return " and ".join(ORIGIN_NAMES.get(origin, origin) for origin in sorted(origins))
 
 
+def colour(model: str) -> str:
+    """The colour in which a model is drawn everywhere."""
+    return _PALETTE[shown(model).colour]
+
+
 def ordered(models: Mapping[str, _Value]) -> dict[str, _Value]:
-    """Models in the order of `MODEL_LABELS`, then any others by name."""
-    known = list(MODEL_LABELS)
+    """Models in the order of `RECIPES`, then any others by name."""
+    known = list(RECIPES)
     return dict(
         sorted(models.items(), key=lambda item: (known.index(item[0]) if item[0] in known else len(known), item[0]))
     )

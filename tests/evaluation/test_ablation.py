@@ -13,11 +13,11 @@ from semantiseg.errors import DataError, ParameterError
 from semantiseg.evaluation import ablation, ablation_record
 from semantiseg.evaluation.ablation import collect, run, run_one
 from semantiseg.evaluation.ablation_record import VARIANTS, variant
-from semantiseg.models.registry import RECIPES
 from semantiseg.paper import ablation as ablation_figure
 from semantiseg.paper.ablation import findings, report
 from semantiseg.paper.claim_evidence import ablation_better
 from semantiseg.params import Train, profile_text
+from semantiseg.recipes import RECIPES
 
 NAMES = ["default", "two_phrasings", "printed_dhn", "pixels", "longer"]
 

@@ -9,8 +9,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from semantiseg.errors import ModelError
-from semantiseg.models.registry import FULL, RECIPES, WIDTHS, build, load
-from semantiseg.params import MODELS, Pretrain
+from semantiseg.models.gate import GATES
+from semantiseg.models.registry import FULL, WIDTHS, build, load
+from semantiseg.params import Pretrain
+from semantiseg.recipes import RECIPES
 
 CONFIG = {"model": "scalar", "width": "tiny", "image_size": 32, "text_width": 12}
 
@@ -24,8 +26,8 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_the_parameters_name_exactly_the_models_and_widths_of_the_registry():
-    assert set(RECIPES) == set(MODELS)
+def test_the_parameters_name_exactly_the_widths_and_the_recipes_the_gates_of_the_registry():
+    assert {recipe.gate for recipe in RECIPES.values()} == set(GATES)
     assert set(Pretrain.model_fields["width"].annotation.__args__) == {*WIDTHS, *FULL}
 
 

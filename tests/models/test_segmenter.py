@@ -11,8 +11,9 @@ import torch
 from semantiseg.errors import ModelError
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.prompts import PromptBatch, collate
-from semantiseg.models.registry import RECIPES, build, build_streams
+from semantiseg.models.registry import build, build_streams
 from semantiseg.models.segmenter import Segmenter
+from semantiseg.recipes import RECIPES
 
 S, E = 32, 12
 TEXTS = ("bright lesion left of the kidney", "kidney", "kidney left of the bright lesion")

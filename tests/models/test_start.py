@@ -14,8 +14,9 @@ from safetensors.torch import load_file, save_file
 
 from semantiseg.errors import ModelError
 from semantiseg.models.encoders import BiomedCLIPText
-from semantiseg.models.registry import FULL, RECIPES, build, load, start_from
+from semantiseg.models.registry import FULL, build, load, start_from
 from semantiseg.models.text import encode_texts
+from semantiseg.recipes import RECIPES
 
 TEXTS = ("kidney", "mass in the right kidney", "liver")
 

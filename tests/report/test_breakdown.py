@@ -12,6 +12,7 @@ import pytest
 from semantiseg.errors import DataError
 from semantiseg.evaluation.sensitivity import join
 from semantiseg.paper import breakdown, gallery, style, table1
+from semantiseg.recipes import shown
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ class TestCollapseFigure:
         figure = breakdown.draw(metrics)
         for axes, part in zip(figure.axes, ("core", "matched"), strict=True):
             assert [line.get_label() for line in axes.containers] == [
-                style.MODEL_LABELS["token"], style.MODEL_LABELS["scalar"],
+                shown("token").label, shown("scalar").label,
             ]  # fmt: skip
             for container, model in zip(axes.containers, ("token", "scalar"), strict=True):
                 expected = [metrics["models"][model][part][f"l{level}"]["value"] for level in (1, 2, 3)]

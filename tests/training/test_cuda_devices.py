@@ -15,8 +15,9 @@ from torch.func import functional_call
 
 from semantiseg import params
 from semantiseg.models.prompts import PromptBatch
-from semantiseg.models.registry import RECIPES, build
+from semantiseg.models.registry import build
 from semantiseg.models.segmenter import Segmenter
+from semantiseg.recipes import RECIPES
 from semantiseg.training.step import Learner, ProgramWords
 
 WIDTHS = {"tiny": (384, 384), "paper_tiny": (48, 32)}
