@@ -92,6 +92,6 @@ RECIPES: Mapping[str, Recipe] = {
 """Name of a model -> its recipe, in the order of tables and figures."""
 
 
-def shown(model: str) -> Recipe:
+def recipe_of(model: str) -> Recipe:
     """How any model is shown: as its recipe says, else by its own name, grey and with dots."""
     return RECIPES.get(model) or Recipe(model, "grey", "o", "none")

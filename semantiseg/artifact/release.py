@@ -30,7 +30,7 @@ from semantiseg.files import check_file
 from semantiseg.paper import style
 from semantiseg.paper.table_text import interval, number, percent
 from semantiseg.params import read_yaml
-from semantiseg.recipes import shown
+from semantiseg.recipes import recipe_of
 
 TEMPLATE = Path("docs/model_card.md")
 MODEL = "token"
@@ -61,7 +61,7 @@ def _values(metrics: dict[str, Any], parameters: Any, *, model: str) -> dict[str
     return {
         "version": __version__,
         "model": model,
-        "label": shown(model).label,
+        "label": recipe_of(model).label,
         "origin": style.origin_name(bench["origins"]),
         "interval": metrics["interval"],
         "resamples": str(metrics["resamples"]),

@@ -30,7 +30,7 @@ from semantiseg.explorer import case
 from semantiseg.explorer.case import case_data
 from semantiseg.paper import style
 from semantiseg.paper.table1 import read_results
-from semantiseg.recipes import shown
+from semantiseg.recipes import recipe_of
 
 STEP = 4
 """Pixels of the slice along an edge of a pixel of the map: the gate's finest stage is no finer."""
@@ -159,7 +159,7 @@ def catalogue(
             | {"counts": [[*key, int(count)] for key, count in counts.items()]}  # type: ignore[misc]
         )
     return {
-        "models": [{"id": model, "label": shown(model).label} for model in answers],
+        "models": [{"id": model, "label": recipe_of(model).label} for model in answers],
         "gated": any(gates.values()),
         "origin": style.origin_name(sorted(prompts["origin"].unique())),
         "cases": cases,

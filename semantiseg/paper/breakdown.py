@@ -23,7 +23,7 @@ from semantiseg.data.split import few_patients
 from semantiseg.paper import style
 from semantiseg.paper.table1 import tested
 from semantiseg.paper.table_text import interval, number
-from semantiseg.recipes import shown
+from semantiseg.recipes import recipe_of
 
 BREAKDOWNS = {"modality": "Modality", "structure": "Structure", "kind": "Kind of prompt"}
 
@@ -48,7 +48,7 @@ def table(metrics: Mapping[str, Any]) -> pd.DataFrame:
 
 def _cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     models = list(dict.fromkeys(frame["model"]))
-    header = ["", "Prompts / patients", *(shown(model).label for model in models)]
+    header = ["", "Prompts / patients", *(recipe_of(model).label for model in models)]
     body = []
     for (breakdown, name), rows in frame.groupby(["breakdown", "name"], sort=False):
         by_model = rows.set_index("model")
@@ -127,7 +127,7 @@ def _line(axes, estimates: Mapping[str, Any], model: str, *, offset: float) -> N
     points = [(level, estimates[f"l{level}"]) for level in LEVELS if estimates[f"l{level}"]["value"] is not None]
     if not points:
         return
-    recipe = shown(model)
+    recipe = recipe_of(model)
     values = [point["value"] for _, point in points]
     # Rounding in metrics.json may put a bound past its value by the last digit.
     errors = [

@@ -23,7 +23,7 @@ from semantiseg.evaluation.bootstrap import Estimate, PatientBootstrap
 from semantiseg.evaluation.sensitivity import by_level, collapse_rate
 from semantiseg.paper import style
 from semantiseg.paper.table_text import NONE, interval, number, percent
-from semantiseg.recipes import shown
+from semantiseg.recipes import recipe_of
 
 SUITE_NAMES = {"core": "SemantiBench core, held-out words", "clinical": "clinical sentences"}
 VARIANT_NAMES = {
@@ -94,7 +94,7 @@ def markdown(frame: pd.DataFrame, caption: str) -> str:
 def _cells(row: Mapping[str, Any]) -> list[str]:
     return [
         SUITE_NAMES[row["suite"]],
-        shown(row["model"]).label,
+        recipe_of(row["model"]).label,
         VARIANT_NAMES[row["variant"]],
         *(interval(row, f"l{level}") for level in LEVELS),
         interval(row, "pss", lambda value: number(value, digits=3)),
@@ -174,7 +174,7 @@ def _suite_finding(name: str, rows: pd.DataFrame) -> str:
         read = "" if pd.isna(row["rightly_l3"]) else f" ({percent(row['rightly_l3'])} of the questions read rightly)"
         collapse = percent(row["collapse_rate"])
         parts.append(f"{VARIANT_NAMES[row['variant']]}, L3 Dice {number(row['l3'])} and collapse rate {collapse}{read}")
-    words = f"*{name}*, {shown(best).label}: {'; '.join(parts)}."
+    words = f"*{name}*, {recipe_of(best).label}: {'; '.join(parts)}."
     if own[-1]["variant"] != "stated":
         return words
     return words + (
@@ -216,8 +216,8 @@ def _draw(panel: Axes, rows: pd.DataFrame) -> None:
         heights = [variants.index(name) + _APART * place for name in points["variant"]]
         panel.errorbar(
             points["l3"], heights, xerr=[points["l3"] - points["l3_low"], points["l3_high"] - points["l3"]],
-            fmt=shown(model).marker, markersize=3.5, elinewidth=0.8, color=style.colour(model),
-            label=shown(model).label,
+            fmt=recipe_of(model).marker, markersize=3.5, elinewidth=0.8, color=style.colour(model),
+            label=recipe_of(model).label,
         )  # fmt: skip
     models = rows["model"].nunique()
     panel.set_yticks([number + _APART * (models - 1) / 2 for number in range(len(variants))])

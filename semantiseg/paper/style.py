@@ -11,7 +11,7 @@ from typing import TypeVar
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from semantiseg.recipes import RECIPES, shown
+from semantiseg.recipes import RECIPES, recipe_of
 
 # Okabe & Ito, "Color Universal Design" (2008). Luminance differs too, and line styles differ where lines meet.
 ORANGE = "#E69F00"
@@ -90,7 +90,7 @@ def origin_name(origins: list[str]) -> str:
 
 def colour(model: str) -> str:
     """The colour in which a model is drawn everywhere."""
-    return _PALETTE[shown(model).colour]
+    return _PALETTE[recipe_of(model).colour]
 
 
 def ordered(models: Mapping[str, _Value]) -> dict[str, _Value]:

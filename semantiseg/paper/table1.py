@@ -18,7 +18,7 @@ from semantiseg.evaluation.sensitivity import HEADLINE, join
 from semantiseg.evaluation.summary import bench_summary, model_summary
 from semantiseg.paper import style
 from semantiseg.paper.table_text import latex, markdown
-from semantiseg.recipes import shown
+from semantiseg.recipes import recipe_of
 
 ORACLE_BOX = "oracle box of the parent structure"
 _DIGITS = 6
@@ -176,9 +176,9 @@ def table(
     for model, summary in metrics["models"].items():
         row: dict[str, Any] = {
             "model": model,
-            "label": shown(model).label,
+            "label": recipe_of(model).label,
             "origin": f"trained here on {origin}",
-            "prompting": ORACLE_BOX if shown(model).needs_box else "text",
+            "prompting": ORACLE_BOX if recipe_of(model).needs_box else "text",
             "prompts": summary["prompts"],
             "patients": summary["patients"],
         }

@@ -23,7 +23,7 @@ from semantiseg.evaluation.sensitivity import HEADLINE, join
 from semantiseg.paper import gallery, style
 from semantiseg.paper.gallery import Tile, read_tiles
 from semantiseg.paper.table1 import read_results
-from semantiseg.recipes import RECIPES, shown
+from semantiseg.recipes import RECIPES, recipe_of
 
 if TYPE_CHECKING:
     from semantiseg.bench.measure.labelled_slice import LabelledSlice
@@ -176,7 +176,7 @@ def choose(prompts: pd.DataFrame, results: Mapping[str, pd.DataFrame]) -> Case:
     asked = core[(core["level"] == 3) & core["parent_differs"]]
     if not len(asked):
         return _without_level_3(core, plain, gated)
-    label = shown(plain).label
+    label = recipe_of(plain).label
     collapsed = asked[asked["collapsed"]]
     if len(collapsed):
         subset, words = collapsed, "collapsed"
@@ -208,7 +208,7 @@ def _without_level_3(core: pd.DataFrame, plain: str, gated: str) -> Case:
     chosen = asked.sort_values(["dice", "prompt_id"]).iloc[0]
     rule = (
         "no level-3 test prompt has a target that differs from its parent; shown is the lowest Dice by "
-        f"'{shown(plain).label}' of the {len(asked)} prompts of level {level}."
+        f"'{recipe_of(plain).label}' of the {len(asked)} prompts of level {level}."
     )
     by_level = {other: _companion(core, chosen, other) for other in LEVELS} | {level: str(chosen["prompt_id"])}
     return Case(str(chosen["prompt_id"]), plain, gated, by_level, False, rule, level)
@@ -261,9 +261,9 @@ def gather(data: Path, models: Sequence[str], *, threads: int) -> tuple[Case, Pa
     }
     panels = Panels(
         plain=plain.get(case.prompt_id),
-        plain_name=shown(case.plain).label,
+        plain_name=recipe_of(case.plain).label,
         by_level={level: gated[prompt_id] if prompt_id else None for level, prompt_id in case.by_level.items()},
-        gated_name=shown(case.gated).label,
+        gated_name=recipe_of(case.gated).label,
         origin=style.origin_name(sorted(asked["origin"].unique())),
         collapsed=case.collapsed,
         caption=caption(case, style.origin_name(sorted(asked["origin"].unique()))),
@@ -275,7 +275,7 @@ def caption(case: Case, origin: str) -> str:
     """The caption of Figure 1, with the rule that chose the case."""
     if not case.prompt_id:
         return f"Nothing to show: {case.rule}"
-    plain, gated = (shown(model).label for model in (case.plain, case.gated))
+    plain, gated = (recipe_of(model).label for model in (case.plain, case.gated))
     verdict = (
         "answers with something closer to the parent structure than to the target"
         if case.collapsed

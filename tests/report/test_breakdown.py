@@ -12,7 +12,7 @@ import pytest
 from semantiseg.errors import DataError
 from semantiseg.evaluation.sensitivity import join
 from semantiseg.paper import breakdown, gallery, style, table1
-from semantiseg.recipes import shown
+from semantiseg.recipes import recipe_of
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ class TestCollapseFigure:
         figure = breakdown.draw(metrics)
         for axes, part in zip(figure.axes, ("core", "matched"), strict=True):
             assert [line.get_label() for line in axes.containers] == [
-                shown("token").label, shown("scalar").label,
+                recipe_of("token").label, recipe_of("scalar").label,
             ]  # fmt: skip
             for container, model in zip(axes.containers, ("token", "scalar"), strict=True):
                 expected = [metrics["models"][model][part][f"l{level}"]["value"] for level in (1, 2, 3)]
