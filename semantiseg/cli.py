@@ -61,6 +61,7 @@ for verb in (
     artifact.manifest_,
     artifact.badge,
     artifact.release,
+    artifact.record,
 ):
     main.add_command(verb)
 

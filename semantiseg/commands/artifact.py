@@ -71,3 +71,23 @@ def release(output: Path) -> None:
     click.echo(
         f"{output}: {len(names)} files, {output.stat().st_size / 2**20:.1f} MiB, sha256 {files.fingerprint(output)}"
     )
+
+
+@click.command()
+@click.argument("workspace", type=click.Path(path_type=Path))
+@click.option("--source", required=True, help="Who published the images, as they ask to be named.")
+@click.option("--licence", required=True, help="Licence of the images.")
+@click.option("--command", "repeat", required=True, help="What repeats the run, for whoever has the images.")
+@click.option("--pictures", is_flag=True, help="The licence lets a picture of these patients be published.")
+def record(workspace: Path, source: str, licence: str, repeat: str, pictures: bool) -> None:
+    """Keep what WORKSPACE found on real images, for the table of patients (figures/patients.md)."""
+    from semantiseg.artifact.verify import commit
+    from semantiseg.paper import patients
+
+    found = patients.record(
+        workspace, source=source, licence=licence, command=repeat, code=commit(ROOT) or "without Git", pictures=pictures
+    )
+    click.echo(
+        f"{found.name}: recorded, {found.patients['test']} test patients, record {found.reads} of them. "
+        "Now run: dvc repro patients publish; semantiseg readme"
+    )

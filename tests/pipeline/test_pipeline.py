@@ -29,6 +29,7 @@ EXPECTED = [
     "teaser",
     "breakdown",
     "published",
+    "patients",
     "ablation",
     "claims",
     "publish",
