@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import tiny_project
+from papermill.translators import PythonTranslator
 
 from semantiseg.pipeline import notebook
 
@@ -37,6 +38,13 @@ def test_a_source_has_one_parameters_cell_with_the_staging_folder_and_a_comment_
     assert notebook.parameters(path)["staging"] == "."
     cell = next(cell for cell in notebook.read(path).cells if "parameters" in cell.metadata.get("tags", []))
     assert [line for line in cell.source.splitlines() if line and "#" not in line and not line[0].isspace()] == []
+
+
+@each_source
+def test_papermill_understands_every_parameter(path):
+    cell = next(cell for cell in notebook.read(path).cells if "parameters" in cell.metadata.get("tags", []))
+    understood = {parameter.name for parameter in PythonTranslator.inspect(cell)}
+    assert understood == set(notebook.parameters(path)), "a comment that Papermill cannot parse is warned about in logs"
 
 
 @each_source

@@ -19,7 +19,7 @@ def _place(function: Any) -> Any:
         click.option(
             "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a parameter, such as train.steps=50."
         ),
-        click.option("--data", type=click.Path(path_type=Path), help="Your images: a folder in Decathlon layout."),
+        click.option("--data", metavar="FOLDER", help="Your images: a folder with dataset.json, or several in quotes."),
         click.option("--profile", default="demo", show_default=True, help="demo, smoke, own or paper."),
     ):
         function = option(function)
@@ -28,7 +28,7 @@ def _place(function: Any) -> Any:
 
 @click.command()
 @_place
-def reproduce(profile: str, data: Path | None, settings: tuple[str, ...]) -> None:
+def reproduce(profile: str, data: str | None, settings: tuple[str, ...]) -> None:
     """Run the pipeline; print Table 1, where the results lie and what each stage cost.
 
     The demo runs here and renews the committed results. Anything else runs in a workspace of its own.
@@ -47,7 +47,7 @@ def reproduce(profile: str, data: Path | None, settings: tuple[str, ...]) -> Non
 @click.command("workspace")
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @_place
-def workspace_(folder: Path | None, profile: str, data: Path | None, settings: tuple[str, ...]) -> None:
+def workspace_(folder: Path | None, profile: str, data: str | None, settings: tuple[str, ...]) -> None:
     """Make FOLDER a place of its own in which `dvc repro` runs, committed results left alone."""
     from semantiseg.pipeline import runner
 

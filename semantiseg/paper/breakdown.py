@@ -120,6 +120,7 @@ def draw(metrics: Mapping[str, Any]) -> Figure:
         panels[0].set_ylabel(f"Dice, {style.origin_name(metrics['bench']['origins'])}")
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside right center")
+        style.say_few_patients(figure, tested(metrics))
     return figure
 
 

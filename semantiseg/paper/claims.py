@@ -20,11 +20,13 @@ from typing import Any, Literal, get_args
 import pandas as pd
 
 from semantiseg import document, markup
+from semantiseg.data.split import few_patients
 from semantiseg.errors import DataError
 from semantiseg.evaluation import ablation_record
 from semantiseg.paper import claim_evidence
 from semantiseg.paper.claim_evidence import NAMES, Finding, Metrics, statistic_of, untrained, words_of
 from semantiseg.paper.style import origin_name
+from semantiseg.paper.table1 import tested
 from semantiseg.paper.table_text import number
 
 
@@ -147,8 +149,6 @@ def reads_text(*, model: str, inputs: Sequence[str], metrics: Metrics) -> Findin
 
 
 def _origins(metrics: Metrics) -> str:
-    from semantiseg.paper.style import origin_name
-
     return origin_name(metrics["bench"]["origins"])
 
 
@@ -316,15 +316,16 @@ def tally(table: pd.DataFrame) -> str:
     return f"{len(table)} claims: " + ", ".join(f"{name} {count}" for name, count in counts.items()) + "."
 
 
-def markdown(table: pd.DataFrame) -> str:
-    """The claims as a Markdown table below their tally."""
+def markdown(table: pd.DataFrame, *, patients: int) -> str:
+    """The claims as a Markdown table below their tally, which says where they were tested on few patients."""
     head, rows = ("Claim", "Place", "Kind", "Printed", "Computed here", "Verdict"), []
     for row in table.to_dict("records"):
         computed = f"{row['computed']}. {row['note']}" if row["note"] else row["computed"]
         rows.append(
             (f"“{row['quotation']}”", row["place"], row["kind"], row["printed"], computed, f"**{row['verdict']}**")
         )
-    return "\n".join([tally(table), "", *markup.markdown_table(head, rows)]) + "\n"
+    tallied = f"{tally(table)} {few_patients(patients)}".rstrip()
+    return "\n".join([tallied, "", *markup.markdown_table(head, rows)]) + "\n"
 
 
 def write(claims_path: Path, metrics_path: Path, folder: Path) -> pd.DataFrame:
@@ -342,5 +343,5 @@ def write(claims_path: Path, metrics_path: Path, folder: Path) -> pd.DataFrame:
     table = check_claims(read_claims(claims_path), metrics)
     folder.mkdir(parents=True, exist_ok=True)
     table.to_csv(folder / "claims.csv", index=False, lineterminator="\n")
-    (folder / "claims.md").write_text(markdown(table), encoding="utf-8")
+    (folder / "claims.md").write_text(markdown(table, patients=tested(metrics)), encoding="utf-8")
     return table

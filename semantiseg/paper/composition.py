@@ -207,6 +207,7 @@ def draw(table: pd.DataFrame, *, images: str) -> Figure:
         panels.flat[-1].set(xlabel=f"L3 Dice, {images}", xlim=(0, 1))
         handles, labels = panels.flat[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=2)
+        style.say_few_patients(figure, int(table["patients"].max()))
     return figure
 
 

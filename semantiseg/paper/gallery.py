@@ -261,13 +261,14 @@ def gather(data: Path, model: str) -> tuple[pd.DataFrame, dict[tuple[int, str], 
     return chosen, {place: tiles[row["prompt_id"]] for place, row in chosen.iterrows()}
 
 
-def draw(tiles: Mapping[tuple[int, str], Tile], *, model: str, origin: str) -> Figure:
+def draw(tiles: Mapping[tuple[int, str], Tile], *, model: str, origin: str, patients: int) -> Figure:
     """Three columns a level (worst, median, best): what was asked for above, what was answered below.
 
     Args:
         tiles: from `gather`.
         model: its label.
         origin: words for the origin of the images.
+        patients: that were tested.
     """
     with style.applied():
         figure = Figure(figsize=(7.2, 5.7))
@@ -286,4 +287,5 @@ def draw(tiles: Mapping[tuple[int, str], Tile], *, model: str, origin: str) -> F
                     model=model,
                 )
         legend(figure, origin)
+        style.say_few_patients(figure, patients)
     return figure

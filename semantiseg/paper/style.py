@@ -3,6 +3,7 @@ equal bytes."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TypeVar
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from semantiseg.data.split import few_patients
 from semantiseg.recipes import RECIPES, recipe_of
 
 # Okabe & Ito, "Color Universal Design" (2008). Luminance differs too, and line styles differ where lines meet.
@@ -33,6 +35,9 @@ PARENT = ORANGE
 
 ORIGIN_NAMES = {"phantom": "phantoms", "user": "own images", "official": "official images"}
 """How the origin of the images is written wherever a number from them is shown."""
+
+_SMALL = 5.2
+"""Points, of words below a figure."""
 
 _Value = TypeVar("_Value")
 
@@ -81,6 +86,13 @@ def save(figure: Figure, stem: Path) -> list[Path]:
             figure.savefig(path, metadata=metadata)
             written.append(path)
     return written
+
+
+def say_few_patients(figure: Figure, patients: int) -> None:
+    """Write below a figure of test results that they are of few patients, where they are; see `split.few_patients`."""
+    letters = int(figure.get_figwidth() * 72 / (0.5 * _SMALL))  # a letter is half as wide as it is high
+    if words := few_patients(patients):
+        figure.supxlabel("\n".join(textwrap.wrap(words, letters)), x=0.005, ha="left", fontsize=_SMALL)
 
 
 def origin_name(origins: list[str]) -> str:

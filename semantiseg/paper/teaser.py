@@ -19,6 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from semantiseg.conventions import LEVELS, radiological
+from semantiseg.data.split import few_patients
 from semantiseg.evaluation.sensitivity import HEADLINE, join
 from semantiseg.paper import gallery, style
 from semantiseg.paper.gallery import Tile, read_tiles
@@ -266,13 +267,16 @@ def gather(data: Path, models: Sequence[str], *, threads: int) -> tuple[Case, Pa
         gated_name=recipe_of(case.gated).label,
         origin=style.origin_name(sorted(asked["origin"].unique())),
         collapsed=case.collapsed,
-        caption=caption(case, style.origin_name(sorted(asked["origin"].unique()))),
+        caption=caption(
+            case, style.origin_name(sorted(asked["origin"].unique())),
+            patients=max(found["patient_id"].nunique() for found in results.values()),
+        ),  # fmt: skip
     )
     return case, panels
 
 
-def caption(case: Case, origin: str) -> str:
-    """The caption of Figure 1, with the rule that chose the case."""
+def caption(case: Case, origin: str, *, patients: int) -> str:
+    """The caption of Figure 1, with the rule that chose the case and, where they are few, the patients tested."""
     if not case.prompt_id:
         return f"Nothing to show: {case.rule}"
     plain, gated = (recipe_of(model).label for model in (case.plain, case.gated))
@@ -289,4 +293,5 @@ def caption(case: Case, origin: str) -> str:
         f"stage). Chosen by rule, not by hand: {case.rule} Levels 1 and 2: core prompts of the same volume, the same "
         "slice and "
         f"structure first, then the largest target. Ties: smaller prompt id. Prompt {case.prompt_id}."
+        f" {few_patients(patients)}".rstrip()
     )

@@ -20,6 +20,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from semantiseg import document, files, measure
+from semantiseg.data.layouts.reader import collection_folders, named_folders
+from semantiseg.data.split import few_patients
 from semantiseg.errors import ParameterError, StageError
 from semantiseg.params import Parameters, check, load, profile_text
 from semantiseg.pipeline import mending
@@ -28,10 +30,11 @@ from semantiseg.pipeline.stage import read_log
 
 WORKSPACES = Path("workspaces")
 IMAGES = "images"
-"""Link, in a workspace, to the user's folder: rendered notebooks then show this name and no path of one machine."""
+"""In a workspace the link to the user's folder, or the folder of links to several: rendered notebooks then show this
+name and no path of one machine."""
 
-MAPPING = "mapping.yaml"
-"""Copy, in a workspace, of the file that names the user's labels."""
+COPIES = {"mapping": "mapping.yaml", "patient_table": "patients.csv"}
+"""Keys of `prepare` that name a user's file -> its copy in a workspace."""
 
 # All that `dvc init --no-scm` would leave, without starting it (seconds).
 DVC_CONFIG = """[core]
@@ -42,13 +45,14 @@ DVC_CONFIG = """[core]
 """
 
 
-def default_folder(profile: str, *, data: Path | None) -> Path:
-    """`workspaces/smoke`, or `workspaces/own-Task101_AbdomenSlices` with images of the user's."""
-    return WORKSPACES / (profile if data is None else f"{profile}-{data.resolve().name}")
+def default_folder(profile: str, *, data: str | Path | None) -> Path:
+    """`workspaces/smoke`, or with images of the user's `workspaces/own-Task04`; `own-A+B` with several folders."""
+    names = [] if data is None else ["+".join(Path(name).resolve().name for name in named_folders(os.fspath(data)))]
+    return WORKSPACES / "-".join([profile, *names])
 
 
 def create(
-    folder: Path, *, project: Path, profile: str, data: Path | None = None, settings: Sequence[str] = ()
+    folder: Path, *, project: Path, profile: str, data: str | Path | None = None, settings: Sequence[str] = ()
 ) -> Path:
     """Make `folder` a self-contained project in which `dvc repro` runs; an existing one keeps its cache.
 
@@ -56,30 +60,31 @@ def create(
         folder: where; created if absent.
         project: the checkout that sources, notebooks and dvc.yaml are copied from.
         profile: name of a shipped profile.
-        data: folder in Decathlon layout (it holds dataset.json) to use in place of the profile's source.
+        data: the user's images in place of the profile's source: a folder with dataset.json, a folder of such
+            folders, or several with blanks between.
         settings: changes such as `train.steps=50`, values in YAML.
 
     Raises:
         OutputError: `folder` holds other files, the checkout or the images.
-        ParameterError: an unknown profile or key, a wrong type, no images at `data`; nothing is written then.
+        ParameterError: an unknown profile or key, a wrong type, a file that is named and absent.
+        DataError: no images at `data`. Nothing is written then, either.
     """
-    parameters = _parameters(profile, data=data, settings=settings)
+    collections = [] if data is None else collection_folders(os.fspath(data))
+    parameters = _parameters(profile, collections=collections, settings=settings)
     if not (project / "dvc.yaml").is_file():
         raise ParameterError(
             f"expected the project's dvc.yaml in {project.resolve()}, got none. Run this in a checkout of SemantiSeg."
         )
-    reads = [project, *([data] if data is not None else [])]
-    files.claim(folder, verb="workspace", inputs=reads, own=("*",) if _is_earlier(folder) else ())
+    files.claim(folder, verb="workspace", inputs=[project, *collections], own=("*",) if _is_earlier(folder) else ())
     _copy_sources(project, folder)
-    mapping = parameters["prepare"]["mapping"]
-    if mapping:
-        shutil.copy2(mapping, folder / MAPPING)
-        parameters["prepare"]["mapping"] = MAPPING
-    files.write(folder / "params.yaml", document.text(parameters))
     pipeline = document.load(project / "dvc.yaml")
-    _link_images(folder, data=data, pipeline=pipeline)
-    if mapping:
-        pipeline["stages"]["prepare"]["deps"].append(MAPPING)
+    _link_images(folder, collections, pipeline=pipeline)
+    for key, copy in COPIES.items():
+        if parameters["prepare"][key]:
+            shutil.copy2(parameters["prepare"][key], folder / copy)
+            parameters["prepare"][key] = copy
+            pipeline["stages"]["prepare"]["deps"].append(copy)
+    files.write(folder / "params.yaml", document.text(parameters))
     files.write(folder / "dvc.yaml", document.text(pipeline))
     files.write(folder / ".dvc/config", DVC_CONFIG)
     return folder
@@ -103,24 +108,20 @@ def with_settings(profile: str, settings: Sequence[str]) -> Parameters:
     return check(parameters, origin=f"profile {profile} with {list(settings)}")
 
 
-def _parameters(profile: str, *, data: Path | None, settings: Sequence[str]) -> Any:
+def _parameters(profile: str, *, collections: Sequence[Path], settings: Sequence[str]) -> Any:
     parameters = document.parse(profile_text(profile))
     for setting in settings:
         _set(parameters, setting)
-    if data is not None:
-        if not (data / "dataset.json").is_file():
-            raise ParameterError(
-                f"data: expected a folder in Decathlon layout, got no dataset.json in {data}. "
-                f"Name the folder that holds dataset.json, imagesTr and labelsTr."
-            )
+    if collections:
         parameters["fetch"]["source"], parameters["fetch"]["folder"] = "folder", IMAGES
     elif parameters["fetch"]["source"] == "folder" and not parameters["fetch"]["folder"]:
         raise ParameterError(
-            f"profile {profile}: expected your images, got none. Give a folder in Decathlon layout (DATA=folder)."
+            f"profile {profile}: expected your images, got none. Give the folder that holds dataset.json (DATA=folder)."
         )
-    mapping = parameters["prepare"]["mapping"]
-    if mapping and not Path(mapping).is_file():
-        raise ParameterError(f"prepare.mapping: expected a YAML file, got none at {mapping}. Correct the path.")
+    for key in COPIES:
+        named = parameters["prepare"][key]
+        if named and not Path(named).is_file():
+            raise ParameterError(f"prepare.{key}: expected a file, got none at {named}. Correct the path.")
     check(parameters, origin=f"profile {profile} with {list(settings)}")
     return parameters
 
@@ -155,14 +156,14 @@ def _copy_sources(project: Path, folder: Path) -> None:
             shutil.copy2(project / name, folder)
 
 
-def _link_images(folder: Path, *, data: Path | None, pipeline: Any) -> None:
-    link = folder / IMAGES
-    if link.is_symlink():
-        link.unlink()
-    if data is not None:
-        os.symlink(data.resolve(), link, target_is_directory=True)
+def _link_images(folder: Path, collections: Sequence[Path], *, pipeline: Any) -> None:
+    links = [IMAGES] if len(collections) == 1 else [f"{IMAGES}/{collection.name}" for collection in collections]
+    files.remove(folder / IMAGES)
+    for link, collection in zip(links, collections, strict=True):
+        (folder / link).parent.mkdir(exist_ok=True)
+        os.symlink(collection, folder / link, target_is_directory=True)
         # DVC then sees it when the user's images change.
-        pipeline["stages"]["fetch"]["deps"].append(IMAGES)
+        pipeline["stages"]["fetch"]["deps"].append(link)
 
 
 SHARED, LANES = ("encode", "pretrain"), ("train", "evaluate")
@@ -255,6 +256,7 @@ def summary(record: dict[str, Any], *, root: Path) -> str:
     table = root / "figures" / "table1.md"
     lines = [table.read_text(encoding="utf-8").rstrip()] if table.is_file() else []
     lines += [
+        *_few_patients(root / "figures" / "metrics.json"),
         "",
         f"Figures and tables:   {_shown(root / 'figures')}",
         f"Rendered notebooks:   {_shown(root / 'notebooks/rendered')}",
@@ -266,6 +268,13 @@ def summary(record: dict[str, Any], *, root: Path) -> str:
         lines.append(f"  {entry['stage']:<{width}}  {cost:>12}")
     lines.append(f"  {'all':<{width}}  {clock(record['seconds']):>12}  {record['peak_gib'] * 1024:>6.0f} MiB")
     return "\n".join(lines)
+
+
+def _few_patients(metrics: Path) -> list[str]:
+    from semantiseg.paper.table1 import tested  # a second to import
+
+    words = few_patients(tested(json.loads(metrics.read_text(encoding="utf-8")))) if metrics.is_file() else ""
+    return ["", words] if words else []
 
 
 def _shown(path: Path) -> str:

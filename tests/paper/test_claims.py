@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
+from semantiseg.data.split import few_patients
 from semantiseg.errors import DataError
 from semantiseg.paper import claims, table1
 
@@ -145,6 +146,8 @@ def test_files_are_byte_stable(metrics: dict, tmp_path: Path) -> None:
         claims.write(ROOT / "claims.yaml", tmp_path / "metrics.json", tmp_path / folder)
     for name in ("claims.csv", "claims.md"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    few = few_patients(table1.tested(metrics))
+    assert few and few in (tmp_path / "one" / "claims.md").read_text().splitlines()[0]
     assert len(pd.read_csv(tmp_path / "one" / "claims.csv")) == len(claims.read_claims(ROOT / "claims.yaml"))
 
 
@@ -180,7 +183,7 @@ class TestWrongClaims:
                 "- {id: a, quotation: q, place: p, kind: count, check: needs, arguments: {x: 1}}",
                 r"arguments \['resources'\]",
             ),
-            ("- {id: [", "expected a list of claims in YAML"),
+            ("- {id: [", r"claims.yaml: expected YAML"),
         ],
     )
     def test_are_named(self, text: str, names: str, tmp_path: Path) -> None:

@@ -70,7 +70,9 @@ class TestChoice:
         scored.loc[scored["prompt_id"] == "v02-03", "dice"] = 0.6
         case = teaser.choose(cohort.prompts, {"scalar": scored, "token": results["truth"]})
         assert (case.prompt_id, case.collapsed) == ("v02-03", False)
-        assert "no level-3 test prompt collapsed" in case.rule and "worst answer" in teaser.caption(case, "phantoms")
+        assert "no level-3 test prompt collapsed" in case.rule
+        caption = teaser.caption(case, "phantoms", patients=4)
+        assert "worst answer" in caption and "Only 4 test patients" in caption
 
     def test_ties_do_not_depend_on_row_order(self, cohort, results) -> None:
         models = {"scalar": results["collapses"]}
@@ -92,13 +94,14 @@ class TestChoice:
         case = teaser.choose(first, {"token": kept})
         assert (case.prompt_id, case.level, case.collapsed) == (worst, 1, False)
         assert case.by_level == {1: worst, 2: None, 3: None}
-        assert "no level-3 test prompt" in case.rule and "Asked at level 1" in teaser.caption(case, "phantoms")
+        caption = teaser.caption(case, "phantoms", patients=30)
+        assert "no level-3 test prompt" in case.rule and "Asked at level 1" in caption and "Only" not in caption
 
     def test_without_a_test_patient_nothing_is_shown_and_said(self, cohort, results) -> None:
         nobody = cohort.prompts.assign(split="train")
         case = teaser.choose(nobody, {"token": results["truth"].iloc[:0]})
         assert (case.prompt_id, case.by_level) == ("", {1: None, 2: None, 3: None})
-        assert teaser.caption(case, "") == "Nothing to show: no core prompt was asked about a test patient."
+        assert teaser.caption(case, "", patients=0) == "Nothing to show: no core prompt was asked about a test patient."
 
 
 class TestDrawing:

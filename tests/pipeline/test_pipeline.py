@@ -201,6 +201,7 @@ def test_reproducing_reports_what_ran_and_what_was_cached(tiny):
     root = tiny()
     (root / "figures").mkdir()
     (root / "figures/table1.md").write_text("| Table 1 |\n")
+    (root / "figures/metrics.json").write_text('{"models": {"token": {"patients": 7}}}')
     first = runner.reproduce(root)
     assert (
         first["complete"]
@@ -210,6 +211,7 @@ def test_reproducing_reports_what_ran_and_what_was_cached(tiny):
     )
     text = runner.summary(first, root=root)
     assert text.startswith("| Table 1 |") and "notebooks/rendered" in text and re.search(r"make +\d+ s +\d+ MiB", text)
+    assert "Only 7 test patients" in text
     second = runner.reproduce(root)
     assert not second["complete"] and re.search(r"make +cached", runner.summary(second, root=root))
     assert json.loads((root / "logs/demo_run.json").read_text()) == second

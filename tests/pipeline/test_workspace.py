@@ -8,7 +8,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from semantiseg import params
-from semantiseg.errors import OutputError, ParameterError
+from semantiseg.data.layouts.reader import collection_folders
+from semantiseg.errors import DataError, OutputError, ParameterError
 from semantiseg.pipeline import runner
 
 STAGES = """
@@ -83,6 +84,7 @@ def test_a_second_time_sources_are_renewed_and_the_cache_is_kept(project, tmp_pa
         ({"settings": ["train.steps=[1"]}, "YAML value"),
         ({"settings": ["train=3"]}, "train"),
         ({"settings": ["prepare.mapping=absent.yaml"]}, "prepare.mapping.*absent.yaml"),
+        ({"settings": ["prepare.patient_table=absent.csv"]}, "prepare.patient_table.*absent.csv"),
         ({"profile": "own"}, "your images.*DATA"),
     ],
 )
@@ -113,16 +115,42 @@ def test_changed_images_make_fetch_stale_and_unchanged_ones_do_not(project, tmp_
     assert "images" in json.dumps(changed())
 
 
-def test_a_mapping_file_is_copied_and_a_dependency_of_prepare(project, tmp_path):
-    (tmp_path / "names.yaml").write_text("Leber: liver\n")
-    folder = create(project, tmp_path, settings=[f"prepare.mapping={tmp_path / 'names.yaml'}"])
-    assert (folder / "mapping.yaml").read_text() == "Leber: liver\n"
-    assert params.load(folder / "params.yaml").prepare.mapping == "mapping.yaml"
-    assert YAML(typ="safe").load((folder / "dvc.yaml").read_text())["stages"]["prepare"]["deps"][-1] == "mapping.yaml"
+@pytest.mark.parametrize(("key", "copy"), runner.COPIES.items())
+def test_a_named_file_is_copied_and_a_dependency_of_prepare(project, tmp_path, key, copy):
+    (tmp_path / "named").write_text("Leber: liver\n")
+    folder = create(project, tmp_path, settings=[f"prepare.{key}={tmp_path / 'named'}"])
+    assert (folder / copy).read_text() == "Leber: liver\n"
+    assert getattr(params.load(folder / "params.yaml").prepare, key) == copy
+    assert YAML(typ="safe").load((folder / "dvc.yaml").read_text())["stages"]["prepare"]["deps"][-1] == copy
+
+
+def test_several_folders_are_linked_by_their_names_and_each_is_a_dependency_of_fetch(project, tmp_path, images):
+    other = tmp_path / "Other Task"
+    other.mkdir()
+    (other / "dataset.json").write_text("{}")
+    folder = create(project, tmp_path, profile="own", data=f"{images} '{other}'")
+    assert collection_folders(str(folder / "images")) == sorted([images.resolve(), other.resolve()])
+    deps = YAML(typ="safe").load((folder / "dvc.yaml").read_text())["stages"]["fetch"]["deps"]
+    assert deps[-2:] == ["images/MyTask", "images/Other Task"]
+    assert runner.dvc("repro", "-q", "fetch", root=folder).returncode == 0
+    (other / "dataset.json").write_text('{"changed": true}')
+    assert "Other Task" in runner.dvc("status", "--json", "fetch", root=folder, capture=True).stdout
+
+
+def test_a_folder_of_collections_stands_for_all_of_them(project, tmp_path, images):
+    (tmp_path / "all").mkdir()
+    images.rename(tmp_path / "all/A")
+    (tmp_path / "all/B").mkdir()
+    (tmp_path / "all/B/dataset.json").write_text("{}")
+    folder = create(project, tmp_path, profile="own", data=tmp_path / "all")
+    assert sorted(path.name for path in (folder / "images").iterdir()) == ["A", "B"]
+    create(project, tmp_path, profile="own", data=tmp_path / "all/B")
+    assert (folder / "images").samefile(tmp_path / "all/B"), "links of an earlier run are kept"
+    assert (tmp_path / "all/A/dataset.json").exists(), "the user's own images were removed with the links"
 
 
 def test_a_folder_without_dataset_is_refused(project, tmp_path):
-    with pytest.raises(ParameterError, match=r"no dataset.json.*Name the folder"):
+    with pytest.raises(DataError, match=r"dataset.json in .*got none.*name the folder"):
         create(project, tmp_path, profile="own", data=tmp_path)
 
 
@@ -137,3 +165,4 @@ def test_a_folder_with_other_files_is_left_alone(project, tmp_path):
 def test_default_folders_are_named_for_profile_and_images(tmp_path):
     assert runner.default_folder("smoke", data=None).as_posix() == "workspaces/smoke"
     assert runner.default_folder("own", data=tmp_path / "MyTask").as_posix() == "workspaces/own-MyTask"
+    assert runner.default_folder("own", data="data/A b/C").as_posix() == "workspaces/own-A+C"

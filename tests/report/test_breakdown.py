@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from semantiseg.data.split import few_patients
 from semantiseg.errors import DataError
 from semantiseg.evaluation.sensitivity import join
 from semantiseg.paper import breakdown, gallery, style, table1
@@ -39,6 +40,13 @@ class TestCollapseFigure:
         for suffix in (".png", ".pdf", ".svg"):
             assert (tmp_path / f"one{suffix}").read_bytes() == (tmp_path / f"two{suffix}").read_bytes()
         assert "phantoms" in breakdown.draw(metrics).axes[0].get_ylabel()
+
+    @pytest.mark.parametrize("patients", [1, 19, 20])
+    def test_says_where_few_patients_were_tested(self, metrics, patients) -> None:
+        models = {name: summary | {"patients": patients} for name, summary in metrics["models"].items()}
+        figure = breakdown.draw(metrics | {"models": models})
+        assert ((said := figure.get_supxlabel()) == "") == (patients >= 20)
+        assert said.replace("\n", " ") == few_patients(patients)
 
     def test_a_level_without_prompts_has_no_point(self, metrics) -> None:
         none = {"value": None, "low": None, "high": None, "prompts": 0, "patients": 0}
@@ -86,7 +94,7 @@ class TestGallery:
         answers = join(cohort.prompts, results["truth"], origin="x")
         chosen = gallery.choose(answers[answers["suite"] != "core"])
         assert not len(chosen) and chosen.index.names == ["level", "rank"]
-        figure = gallery.draw({}, model="scalar", origin="phantoms")
+        figure = gallery.draw({}, model="scalar", origin="phantoms", patients=20)
         said = [text.get_text() for axes in figure.axes for text in axes.texts]
         assert said == ["no such prompt"] * 18
 
@@ -94,8 +102,11 @@ class TestGallery:
         cohort.write(tmp_path, {"scalar": "collapses"})
         chosen, tiles = gallery.gather(tmp_path / "data", "scalar")
         assert {place: tile.dice for place, tile in tiles.items()} == pytest.approx(dict(chosen["dice"]))
-        figure = gallery.draw(tiles, model="scalar", origin="phantoms")
+        figure = gallery.draw(tiles, model="scalar", origin="phantoms", patients=20)
         assert "Images: phantoms" in [text.get_text() for text in figure.texts]
+        assert "Only" not in figure.get_supxlabel()
+        few = gallery.draw(tiles, model="scalar", origin="phantoms", patients=4)
+        assert few.get_supxlabel().startswith("Only 4 test patients")
 
     def test_an_answer_that_is_not_stored_is_named(self, cohort, tmp_path: Path) -> None:
         cohort.write(tmp_path, {"scalar": "collapses"})

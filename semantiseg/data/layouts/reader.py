@@ -130,15 +130,21 @@ def collection_folders(text: str) -> list[Path]:
     """
     if not text.strip():
         raise DataError("fetch.folder: expected a folder of images, got an empty name; set it in params.yaml")
-    names = [text] if os.path.isdir(text) else _split(text)
-    folders = [folder for name in names for folder in _below(name)]
+    folders = [folder for name in named_folders(text) for folder in _below(name)]
     twice = sorted({folder.name for folder in folders if [other.name for other in folders].count(folder.name) > 1})
     if twice:
         raise DataError(f"fetch.folder: expected collections of different names, got {twice} twice; rename one folder")
     return folders
 
 
-def _split(text: str) -> list[str]:
+def named_folders(text: str) -> list[str]:
+    """The names in `text`: one, which may have blanks where there is such a folder, or several.
+
+    Raises:
+        DataError: a quote is not closed.
+    """
+    if os.path.isdir(text):
+        return [text]
     try:
         return shlex.split(text)
     except ValueError as error:
