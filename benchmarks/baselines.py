@@ -19,7 +19,7 @@ import numpy as np
 import own_process
 import torch
 
-from semantiseg.baselines.ask_picture import BY_FORMULA
+from semantiseg.baselines.ask_picture import by_formula
 
 SIZE = 1024
 """Rows and columns of the picture."""
@@ -51,7 +51,7 @@ def cost(root: Path) -> Iterator[dict[str, Any]]:
 def measure(name: str) -> dict[str, float]:
     """Processor seconds of encoding, of one prompt, of nine."""
     torch.set_num_threads(1)
-    model = BY_FORMULA[name]()
+    model = by_formula(name)
     picture = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
     texts = biomedparse.PROMPTS if "text" in model.card.reads else None
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +21,8 @@ import torch
 from PIL import Image, PngImagePlugin
 from torch import Tensor, nn
 
-from semantiseg.baselines import biomedparse, catalogue, imis, sam, sam_med2d
+from semantiseg.baselines import catalogue
 from semantiseg.baselines.baseline import Baseline, read_picture
-from semantiseg.baselines.biomedparse.biomedparse import build as build_biomedparse
 from semantiseg.errors import ParameterError
 from semantiseg.files import check_folder, mark
 
@@ -56,15 +55,16 @@ def fill(network: nn.Module, *, seed: int) -> nn.Module:
 Box = tuple[float, float, float, float]
 """(top, left, bottom, right) in pixel edges of the picture."""
 
-BY_FORMULA: Mapping[str, Callable[[], Baseline]] = {
-    "biomedparse": lambda: biomedparse.BiomedParse(fill(build_biomedparse(), seed=0)),
-    "biomedparse_joint": lambda: biomedparse.JointBiomedParse(fill(build_biomedparse(), seed=0)),
-    "sam_med2d": lambda: sam_med2d.SamMed2d(fill(sam_med2d.build(), seed=0)),
-    "medsam": lambda: sam.MedSam(fill(sam.build(), seed=0)),
-    "sam": lambda: sam.Sam(fill(sam.build(), seed=0)),
-    "imis_net": lambda: imis.ImisNet(fill(imis.ImisNetwork(imis.ImisSizes()), seed=0)),
-}
-"""Baselines at their official size without any file."""
+def by_formula(name: str) -> Baseline:
+    """A baseline at its official size without any file.
+
+    Raises:
+        ParameterError: no such baseline.
+    """
+    model = catalogue.entry(name).make()
+    fill(model.network, seed=0)
+    return model
+
 
 VERB = "baselines ask"
 
@@ -102,7 +102,7 @@ def ask_picture(
         raise ParameterError(f"{name}: expected sentences or boxes, got {len(texts)} and {len(boxes)}. Give one kind.")
     check_folder(output, verb=VERB, inputs=[picture, weights])
     pixels = read_picture(picture)
-    model = BY_FORMULA[name]() if formula else catalogue.open_baseline(name, weights)
+    model = by_formula(name) if formula else catalogue.open_baseline(name, weights)
     found = model.ask(pixels, texts=list(texts) or None, boxes=np.float32(boxes) if boxes else None) > 0.5
     labels = list(texts) or [f"box {' '.join(f'{edge:g}' for edge in box)}" for box in boxes]
     mark(output, verb=VERB)

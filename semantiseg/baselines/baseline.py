@@ -98,6 +98,7 @@ class Baseline(ABC):
     """A segmenter with official weights."""
 
     card: ClassVar[ModelCard]
+    network: Any
     together: ClassVar[int] = 16
     """Prompts that are decoded at once; more would only cost memory, as long as they do not see one another."""
     by_box = False

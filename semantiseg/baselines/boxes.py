@@ -11,15 +11,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from semantiseg.baselines.contamination import ORACLE_PARENT, ORACLE_TARGET, grounded_by
 from semantiseg.conventions import Mask, Slice
 from semantiseg.errors import ModelError
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.gate import box_of
 from semantiseg.models.protocol import PromptedSegmenter
 
+ORACLE_TARGET = "oracle_target"
+ORACLE_PARENT = "oracle_parent"
+GROUNDED = "grounder_"
+"""Names of protocols; the last is followed by the name of the model that draws."""
+
 THRESHOLD = 0.5
 """A pixel belongs to a grounder's mask where its probability exceeds this."""
+
+
+def grounded_by(grounder: str) -> str:
+    """Name of the protocol whose boxes a text-reading model draws."""
+    return f"{GROUNDED}{grounder}"
 
 
 @dataclass(frozen=True)

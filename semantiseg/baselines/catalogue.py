@@ -1,4 +1,4 @@
-"""The baselines by name: which files each needs, where they come from, what is there.
+"""The baselines, one entry each: which files it needs and where they come from, how it is built, what it has seen.
 
 What `semantiseg baselines` prints.
 """
@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+from semantiseg.baselines import sam, sam_med2d
+from semantiseg.baselines.baseline import Baseline
 from semantiseg.baselines.biomedparse import BiomedParse, JointBiomedParse
 from semantiseg.baselines.biomedparse.biomedparse import FILE as BIOMEDPARSE_FILE
-from semantiseg.baselines.contamination import OFFICIAL
-from semantiseg.baselines.imis import ImisNet
+from semantiseg.baselines.biomedparse.biomedparse import build as build_biomedparse
+from semantiseg.baselines.imis import ImisNet, ImisNetwork, ImisSizes
 from semantiseg.baselines.sam import HUB_FILES, MedSam, Sam
 from semantiseg.baselines.sam_med2d import FILE as SAM_MED2D_FILE
 from semantiseg.baselines.sam_med2d import SamMed2d
@@ -30,9 +34,43 @@ SAM_SHA256 = "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912"
 """Of sam_vit_b_01ec64.pth, as several public repositories give it; the file's name has the beginning of its MD5."""
 
 
+Seen = Literal["clean", "training", "unknown"]
+"""What is known of a case: not among a model's training cases, among them, or neither."""
+
+KITS23_HELD_OUT = range(491, 589)
+"""KiTS23 cases of BiomedParse's test split: case_00491 to case_00588, 98, contiguous."""
+
+ACDC_HELD_OUT = range(101, 151)
+"""ACDC patients of BiomedParse's test split: the official test set."""
+
+def _number(case_id: str) -> int | None:
+    digits = re.search(r"(\d+)$", re.sub(r"_frame.*$", "", case_id))
+    return int(digits[1]) if digits else None
+
+
+def _biomedparse(collection: str, case_id: str) -> Seen:
+    """From file names in the per-image results that its repository ships (its test split; the other labelled cases of
+    those collections were most likely training data, inferred), its data page, and its papers' titles."""
+    number = _number(case_id)
+    for name, held_out in (("kits", KITS23_HELD_OUT), ("acdc", ACDC_HELD_OUT)):
+        if collection.lower().startswith(name):
+            return "unknown" if number is None else "clean" if number in held_out else "training"
+    return "unknown"
+
+
+def _unlisted(collection: str, case_id: str) -> Seen:
+    """Of a model whose training cases nobody listed."""
+    return "unknown"
+
+
+def _natural(collection: str, case_id: str) -> Seen:
+    """Of a model that was trained on natural images alone (SA-1B)."""
+    return "clean"
+
+
 @dataclass(frozen=True)
 class Entry:
-    """One baseline: what it is, its files, how it is opened."""
+    """One baseline: what it is, its files, how it is opened, and what it saw in training."""
 
     card: ModelCard
     folder: str
@@ -46,37 +84,56 @@ class Entry:
     sha256: str
     """Known checksum of the first of `files`; empty where none is known."""
     open: Callable[[Path], PromptedSegmenter]
+    make: Callable[[], Baseline]
+    """The model at its official size, before any weights are read."""
+    cases: str
+    """What is known of its training cases, in words."""
+    seen: Callable[[str, str], Seen] = _unlisted
+    """Whether it was trained on a case, given collection and case."""
+    closed_vocabulary: bool = False
+    """Trained on a fixed list of names: any sentence is another use of it."""
 
+
+_BIOMEDPARSE = (
+    "its test cases are known for KiTS23 and ACDC; in AMOS22, MSD, LIDC and others they are not all named; BraTS2023 "
+    "(which later years share cases with), TotalSegmentator and AbdomenCT-1K were training data"
+)
 
 CATALOGUE: Mapping[str, Entry] = {
     "biomedparse": Entry(
         BiomedParse.card, "biomedparse", (BIOMEDPARSE_FILE,), "Hugging Face, microsoft/BiomedParse (accept its terms)",
         ("microsoft/BiomedParse", (BIOMEDPARSE_FILE,)), "", BiomedParse.from_folder,
+        lambda: BiomedParse(build_biomedparse()), _BIOMEDPARSE, seen=_biomedparse,
     ),
     "biomedparse_joint": Entry(
         JointBiomedParse.card, "biomedparse", (BIOMEDPARSE_FILE,),
         "Hugging Face, microsoft/BiomedParse (accept its terms)", ("microsoft/BiomedParse", (BIOMEDPARSE_FILE,)), "",
-        JointBiomedParse.from_folder,
+        JointBiomedParse.from_folder, lambda: JointBiomedParse(build_biomedparse()), _BIOMEDPARSE, seen=_biomedparse,
     ),
     "sam_med2d": Entry(
         SamMed2d.card, "sam_med2d", (SAM_MED2D_FILE,),
         "link in the README of GitHub OpenGVLab/SAM-Med2D (Google Drive, Baidu)", None, "", SamMed2d.from_folder,
+        lambda: SamMed2d(sam_med2d.build()),
+        "SA-Med2D-20M; AMOS22 and TotalSegmentator inferred, no list of cases",
     ),
     "medsam": Entry(
         MedSam.card, "medsam", (MedSam.original, *HUB_FILES),
         "Hugging Face, flaviagiammarino/medsam-vit-base, or medsam_vit_b.pth linked in GitHub bowang-lab/MedSAM (not "
         "wanglab/medsam-vit-base: most likely an older model)",
-        ("flaviagiammarino/medsam-vit-base", HUB_FILES), "", MedSam.from_folder,
+        ("flaviagiammarino/medsam-vit-base", HUB_FILES), "", MedSam.from_folder, lambda: MedSam(sam.build()),
+        "no list of cases known",
     ),
     "sam": Entry(
         Sam.card, "sam", (Sam.original, *HUB_FILES),
         "Hugging Face, facebook/sam-vit-base, or sam_vit_b_01ec64.pth linked in GitHub "
         "facebookresearch/segment-anything",
-        ("facebook/sam-vit-base", HUB_FILES), SAM_SHA256, Sam.from_folder,
+        ("facebook/sam-vit-base", HUB_FILES), SAM_SHA256, Sam.from_folder, lambda: Sam(sam.build()),
+        "natural images only", seen=_natural,
     ),
     "imis_net": Entry(
         ImisNet.card, "imis_net", (ImisNet.file,), "link in the README of GitHub uni-medical/IMIS-Bench (Baidu only)",
-        None, "", ImisNet.from_folder,
+        None, "", ImisNet.from_folder, lambda: ImisNet(ImisNetwork(ImisSizes())),
+        "IMed-361M; no list of cases known", closed_vocabulary=True,
     ),
 }  # fmt: skip
 
@@ -209,7 +266,7 @@ def _one(status: Status) -> list[str]:
         f"  checksum   {_checksum(status)}",
         f"  reads      {', '.join(card.reads)}; input {card.input_size}: {card.normalisation}",
         f"  trained on {', '.join(card.training_data) or 'not known'}",
-        f"  cases      {OFFICIAL[status.name]}",
+        f"  cases      {found.cases}",
         *([f"  remark     {card.remark}"] if card.remark else []),
     ]
 

@@ -2,46 +2,23 @@
 
 Which test cases a baseline is known to have seen in training, and the cases on which a comparison is clean.
 
-Facts: file names in the per-image results that BiomedParse's repository ships (its test split; the other labelled
-cases of those collections were most likely training data, inferred), its data page, and the papers' titles of
-collections. Where a collection was trained on but the held-out cases are not known, a case is "unknown", which is
-never counted as clean.
+What each has seen stands in its entry of `catalogue.py`. Where a collection was trained on but the held-out cases are
+not known, a case is "unknown", which is never counted as clean.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-from typing import Literal
+from collections.abc import Iterable
 
 import pandas as pd
 
+from semantiseg.baselines.boxes import GROUNDED, ORACLE_PARENT, ORACLE_TARGET
+from semantiseg.baselines.catalogue import CATALOGUE, Seen
 from semantiseg.errors import ParameterError
 from semantiseg.recipes import RECIPES
 
-BASELINES: Mapping[str, str] = {
-    "biomedparse": "BiomedParse v1",
-    "biomedparse_joint": "BiomedParse v1, prompts jointly",
-    "sam_med2d": "SAM-Med2D",
-    "medsam": "MedSAM",
-    "sam": "SAM ViT-B",
-    "imis_net": "IMIS-Net",
-}
-"""Name of a baseline -> its label in tables."""
-
-_CLOSED_VOCABULARY = ("imis_net",)
-"""Trained on a fixed list of names; any sentence is another use of it."""
-
-ORACLE_TARGET = "oracle_target"
-ORACLE_PARENT = "oracle_parent"
-_GROUNDED = "grounder_"
 _COMPOSED = "+composed"
 _DEFAULT_READER = "strict"
-
-
-def grounded_by(grounder: str) -> str:
-    """Name of the protocol whose boxes a text-reading model draws."""
-    return f"{_GROUNDED}{grounder}"
 
 
 def row_name(model: str, protocol: str | None, *, reader: str | None = None) -> str:
@@ -63,15 +40,15 @@ def prompting(row: str) -> str:
     if composed:
         return f"{prompting(model)}, composed: its sentences' nouns{reader.replace('_', ', reader ')}"
     if not at:
-        return "text, passed around its closed vocabulary" if model in _CLOSED_VOCABULARY else "text"
+        return "text, passed around its closed vocabulary" if _closed(model) else "text"
     if protocol == ORACLE_TARGET:
         return "oracle box of the target"
     if protocol == ORACLE_PARENT:
         return "oracle box of the parent structure"
-    if protocol.startswith(_GROUNDED) and protocol != _GROUNDED:
-        return f"box from text, drawn by {protocol.removeprefix(_GROUNDED)}"
+    if protocol.startswith(GROUNDED) and protocol != GROUNDED:
+        return f"box from text, drawn by {protocol.removeprefix(GROUNDED)}"
     raise ParameterError(
-        f"row {row!r}: expected a protocol {ORACLE_TARGET}, {ORACLE_PARENT} or {_GROUNDED}MODEL, got {protocol!r}."
+        f"row {row!r}: expected a protocol {ORACLE_TARGET}, {ORACLE_PARENT} or {GROUNDED}MODEL, got {protocol!r}."
     )
 
 
@@ -79,42 +56,23 @@ def members(row: str) -> tuple[str, ...]:
     """The models behind a row: the one it is named for, and the one that drew its boxes, if one did."""
     model, _, protocol = row.partition("@")
     model = model.partition(_COMPOSED)[0]
-    return (model, protocol.removeprefix(_GROUNDED)) if protocol.startswith(_GROUNDED) else (model,)
+    return (model, protocol.removeprefix(GROUNDED)) if protocol.startswith(GROUNDED) else (model,)
 
 
 def label(row: str) -> str | None:
     """A baseline's label; None for a row of another model."""
-    return BASELINES.get(members(row)[0])
+    name = members(row)[0]
+    return CATALOGUE[name].card.label if name in CATALOGUE else None
 
 
-Seen = Literal["clean", "training", "unknown"]
+def _closed(model: str) -> bool:
+    return model in CATALOGUE and CATALOGUE[model].closed_vocabulary
 
-KITS23_HELD_OUT = range(491, 589)
-"""KiTS23 cases of BiomedParse's test split: case_00491 to case_00588, 98, contiguous."""
-
-ACDC_HELD_OUT = range(101, 151)
-"""ACDC patients of BiomedParse's test split: the official test set."""
 
 _WORST_FIRST: tuple[Seen, ...] = ("training", "unknown", "clean")
 
-_NO_MEDICAL = ("sam",)
-"""Trained on natural images alone (SA-1B)."""
-
 _MADE_HERE = ("phantom",)
 """Origins that no official model can have seen: made by this project."""
-
-
-def _number(case_id: str) -> int | None:
-    digits = re.search(r"(\d+)$", re.sub(r"_frame.*$", "", case_id))
-    return int(digits[1]) if digits else None
-
-
-def _biomedparse(collection: str, case_id: str) -> Seen:
-    number = _number(case_id)
-    for name, held_out in (("kits", KITS23_HELD_OUT), ("acdc", ACDC_HELD_OUT)):
-        if collection.lower().startswith(name):
-            return "unknown" if number is None else "clean" if number in held_out else "training"
-    return "unknown"
 
 
 def seen(model: str, *, collection: str, case_id: str, origin: str) -> Seen:
@@ -130,27 +88,9 @@ def seen(model: str, *, collection: str, case_id: str, origin: str) -> Seen:
 
 
 def _seen(model: str, *, collection: str, case_id: str, origin: str) -> Seen:
-    if origin in _MADE_HERE or model in _NO_MEDICAL:
+    if origin in _MADE_HERE or model in RECIPES:
         return "clean"
-    if model in ("biomedparse", "biomedparse_joint"):
-        return _biomedparse(collection, case_id)
-    return "clean" if model in RECIPES else "unknown"
-
-
-_BIOMEDPARSE = (
-    "its test cases are known for KiTS23 and ACDC; in AMOS22, MSD, LIDC and others they are not all named; BraTS2023 "
-    "(which later years share cases with), TotalSegmentator and AbdomenCT-1K were training data"
-)
-
-OFFICIAL: Mapping[str, str] = {
-    "biomedparse": _BIOMEDPARSE,
-    "biomedparse_joint": _BIOMEDPARSE,
-    "sam_med2d": "SA-Med2D-20M; AMOS22 and TotalSegmentator inferred, no list of cases",
-    "medsam": "no list of cases known",
-    "sam": "natural images only",
-    "imis_net": "IMed-361M; no list of cases known",
-}
-"""Models with official weights, and what is known of their training cases."""
+    return CATALOGUE[model].seen(collection, case_id) if model in CATALOGUE else "unknown"
 
 
 def flag(prompts: pd.DataFrame, model: str) -> pd.Series:

@@ -12,7 +12,8 @@ import pandas as pd
 
 from semantiseg.baselines import boxes, catalogue, contamination
 from semantiseg.baselines.baseline import Baseline
-from semantiseg.baselines.contamination import ORACLE_PARENT, ORACLE_TARGET, grounded_by, prompting, row_name
+from semantiseg.baselines.boxes import ORACLE_PARENT, ORACLE_TARGET, grounded_by
+from semantiseg.baselines.contamination import prompting, row_name
 from semantiseg.composition.composed import Composed, Tally, compose
 from semantiseg.composition.readers import open_reader
 from semantiseg.data.store import VolumeStore

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from semantiseg.baselines.contamination import grounded_by, label, members, prompting, row_name
+from semantiseg.baselines.boxes import grounded_by
+from semantiseg.baselines.contamination import label, members, prompting, row_name
 from semantiseg.errors import ParameterError
 
 
