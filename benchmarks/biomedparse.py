@@ -18,9 +18,9 @@ import numpy as np
 import own_process
 import torch
 
-from semantiseg.baselines.ask_picture import fill
+from semantiseg.baselines.ask_picture import fill_by_formula
 from semantiseg.baselines.biomedparse import BiomedParse, JointBiomedParse
-from semantiseg.baselines.biomedparse.biomedparse import FILE, SIZE, build
+from semantiseg.baselines.biomedparse.biomedparse import FILE, SIZE, build_biomedparse
 
 PEAK_GIB = 6
 NINE_VS_ONE = 1.3
@@ -50,7 +50,7 @@ def cost(_: Path) -> Iterator[dict[str, Any]]:
 
 def write_weights(path: Path) -> None:
     """A file of all official weights by formula, and of what the official file holds besides."""
-    network = fill(build(), seed=0)
+    network = fill_by_formula(build_biomedparse(), seed=0)
     torch.save(network.state_dict() | {UNREAD: torch.zeros(109_000_000)}, path)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from semantiseg.errors import StageError
-from semantiseg.explorer.build import build
+from semantiseg.explorer.build import write_explorer
 
 SECONDS, KIB = 2.0, 1024
 REPEATS = 5
@@ -32,7 +32,7 @@ def first_view(root: Path) -> Iterator[dict[str, Any]]:
         raise StageError("benchmark explorer_view: expected Debian's chromium, got none. Install it: apt-get install.")
     seconds: list[float] = []
     with tempfile.TemporaryDirectory() as scratch, sync_playwright() as play:
-        page_path = build(root, Path(scratch) / "explorer")
+        page_path = write_explorer(root, Path(scratch) / "explorer")
         browser = play.chromium.launch(executable_path=browser_path, args=list(ARGUMENTS))
         for _ in range(1 + REPEATS):
             read: set[Path] = set()

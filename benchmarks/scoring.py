@@ -78,7 +78,7 @@ def _timed(work: Callable[[], tuple[float, ...]]) -> tuple[tuple[float, ...], fl
 
 
 def _ours(answer: Mask, target: Mask) -> tuple[float, ...]:
-    found = metrics.score(answer, target, spacing_mm=1.0, nsd_tolerance_mm=TOLERANCE_MM)
+    found = metrics.score_masks(answer, target, spacing_mm=1.0, nsd_tolerance_mm=TOLERANCE_MM)
     return found.dice, found.nsd, found.hd95_mm
 
 

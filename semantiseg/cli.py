@@ -11,7 +11,7 @@ from semantiseg.commands import artifact, collections, models, project, scoring
 from semantiseg.errors import SemantiSegError, system_message
 
 
-class Program(click.Group):
+class CommandLine(click.Group):
     """Prints the project's own errors as one message, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -25,7 +25,7 @@ class Program(click.Group):
             raise click.ClickException(system_message(error)) from None
 
 
-@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=CommandLine, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="semantiseg")
 def main() -> None:
     """SemantiSeg: text-prompted medical segmentation, and what happens to it when the prompt gets harder.
@@ -35,32 +35,32 @@ def main() -> None:
 
 
 for verb in (
-    project.reproduce,
-    project.workspace_,
+    project.reproduce_command,
+    project.workspace_command,
     project.profile,
     project.stage,
     project.notebooks,
     project.fresh,
     project.compare_table,
-    project.publish,
+    project.publish_command,
     project.readme,
     project.info,
-    collections.fetch,
-    collections.check_,
-    collections.plan,
+    collections.fetch_command,
+    collections.check_command,
+    collections.plan_command,
     collections.bench,
-    models.train,
+    models.train_command,
     models.ablation,
     models.segment,
-    models.read,
+    models.read_command,
     models.baselines,
-    scoring.score,
+    scoring.score_command,
     scoring.leaderboard,
     artifact.site,
-    artifact.verify_,
-    artifact.manifest_,
+    artifact.verify_command,
+    artifact.manifest_command,
     artifact.badge,
-    artifact.release,
+    artifact.release_command,
     artifact.record,
 ):
     main.add_command(verb)

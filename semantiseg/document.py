@@ -20,12 +20,12 @@ NODES = 1_000_000
 _CONFLICT = ("<<<<<<< ", ">>>>>>> ")
 
 
-def parse(text: str) -> Any:
+def parse_document(text: str) -> Any:
     """A YAML 1.2 document with its comments."""
     return YAML().load(text)
 
 
-def load(path: Path) -> Any:
+def read_document(path: Path) -> Any:
     """The document in a file, its comments kept.
 
     Raises:
@@ -93,7 +93,7 @@ def _size(value: Any, known: dict[int, int]) -> int:
     return known[id(value)]
 
 
-def text(document: Any) -> str:
+def document_text(document: Any) -> str:
     """The document as text, lines not wrapped, lists indented as dvc.yaml has them."""
     yaml, stream = YAML(), io.StringIO()
     yaml.width = 4096

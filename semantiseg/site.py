@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 from semantiseg import files
 from semantiseg.errors import DataError
-from semantiseg.explorer import build as explorer
+from semantiseg.explorer.build import missing_inputs, write_explorer
 from semantiseg.pipeline import notebook
 
 
@@ -47,14 +47,14 @@ class _Page(HTMLParser):
             self.loads.append(values["src"])
 
 
-def read(path: Path) -> _Page:
+def read_page(path: Path) -> _Page:
     """Parse one page."""
     page = _Page()
     page.feed(path.read_text(encoding="utf-8"))
     return page
 
 
-def broken(site: Path, *, skip: tuple[str, ...] = ()) -> list[str]:
+def broken_links(site: Path, *, skip: tuple[str, ...] = ()) -> list[str]:
     """What leads nowhere, as `page: link`; and what a page would load from another host.
 
     Args:
@@ -63,7 +63,9 @@ def broken(site: Path, *, skip: tuple[str, ...] = ()) -> list[str]:
 
     Links to other hosts are allowed and not followed; loading from them is not, as pages must open without a network.
     """
-    pages = {path: read(path) for path in sorted(site.rglob("*.html")) if path.relative_to(site).parts[0] not in skip}
+    pages = {
+        path: read_page(path) for path in sorted(site.rglob("*.html")) if path.relative_to(site).parts[0] not in skip
+    }
     found = []
     for path, page in pages.items():
         name = path.relative_to(site).as_posix()
@@ -90,7 +92,7 @@ def _leads(path: Path, link: str, site: Path, pages: dict[Path, _Page]) -> bool:
         return False
     if not parts.fragment or target.suffix != ".html":
         return True
-    page = pages.get(target) or pages.get(site / target.relative_to(site.resolve())) or read(target)
+    page = pages.get(target) or pages.get(site / target.relative_to(site.resolve())) or read_page(target)
     return unquote(parts.fragment) in page.places or parts.fragment.startswith("__")
 
 
@@ -113,7 +115,7 @@ PACKAGES = {
 _TITLE = re.compile(r"^# +(.+)$", re.MULTILINE)
 
 
-def gather(root: Path, folder: Path) -> list[str]:
+def write_sources(root: Path, folder: Path) -> list[str]:
     """Write the sources of every page into `folder`.
 
     Args:
@@ -147,7 +149,7 @@ def _notebook_list(folder: Path, notebooks: list[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def modules(root: Path, package: str) -> list[str]:
+def package_modules(root: Path, package: str) -> list[str]:
     """Dotted names of a package's modules, sorted; folders of static files have none."""
     paths = sorted((root / "semantiseg" / package).rglob("*.py"))
     names = [path.relative_to(root).with_suffix("").as_posix().replace("/", ".") for path in paths]
@@ -161,7 +163,7 @@ def _references(root: Path, folder: Path) -> None:
     for package, words in PACKAGES.items():
         index.append(f"- [`semantiseg.{package}`]({package}.md): {words}")
         body = [f"# semantiseg.{package}", "", words + ".", ""]
-        body += [f"::: {name}\n" for name in modules(root, package)]
+        body += [f"::: {name}\n" for name in package_modules(root, package)]
         (folder / f"{package}.md").write_text("\n".join(body), encoding="utf-8")
     (folder / "index.md").write_text("\n".join(index) + "\n", encoding="utf-8")
 
@@ -169,7 +171,7 @@ def _references(root: Path, folder: Path) -> None:
 EXPLORER = "explorer"
 
 
-def build(root: Path, folder: Path) -> list[str]:
+def build_site(root: Path, folder: Path) -> list[str]:
     """Write the site into `folder`, which it replaces if it made it.
 
     Args:
@@ -187,8 +189,8 @@ def build(root: Path, folder: Path) -> list[str]:
     with tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch) / "source"
         source.mkdir()
-        notebooks = gather(root, source)
-        missing = explorer.absent(root)
+        notebooks = write_sources(root, source)
+        missing = missing_inputs(root)
         (source / "cases.md").write_text(_cases(missing), encoding="utf-8")
         files.renew(folder, verb="site", inputs=[root])
         _mkdocs(root, source, folder, notebooks)
@@ -198,8 +200,8 @@ def build(root: Path, folder: Path) -> list[str]:
     if missing:
         said.append(f"no case explorer: {', '.join(missing)} not here (`dvc pull` or `make reproduce` brings them)")
     else:
-        said.append(str(explorer.build(root, folder / EXPLORER)))
-    if found := broken(folder, skip=(EXPLORER,)):
+        said.append(str(write_explorer(root, folder / EXPLORER)))
+    if found := broken_links(folder, skip=(EXPLORER,)):
         raise DataError(f"{folder}: expected links that lead somewhere, got {len(found)} that do not: {found[:10]}.")
     return said
 
@@ -220,7 +222,7 @@ def _cases(missing: list[str]) -> str:
 
 def _mkdocs(root: Path, source: Path, folder: Path, notebooks: list[str]) -> None:
     """Run MkDocs on the sources with the settings of `mkdocs.yml`."""
-    from mkdocs.commands.build import build as run
+    from mkdocs.commands.build import build
     from mkdocs.config import load_config
     from mkdocs.exceptions import MkDocsException
 
@@ -229,7 +231,7 @@ def _mkdocs(root: Path, source: Path, folder: Path, notebooks: list[str]) -> Non
         config = load_config(
             str(root / "mkdocs.yml"), docs_dir=str(source), site_dir=str(folder.resolve()), nav=_nav(source, notebooks)
         )
-        run(config)
+        build(config)
     except MkDocsException as error:
         raise DataError(f"the site: expected pages that build, got: {error}. Correct the page or mkdocs.yml.") from None
 

@@ -45,12 +45,12 @@ def tracked(root: Path) -> list[Path]:
 def sam_med2d(monkeypatch: pytest.MonkeyPatch) -> SamMed2d:
     """SAM-Med2D as a small network of formula weights, in the catalogue's place."""
     from semantiseg.baselines import catalogue
-    from semantiseg.baselines.ask_picture import fill
+    from semantiseg.baselines.ask_picture import fill_by_formula
     from semantiseg.baselines.sam_med2d import SamMed2d
     from semantiseg.baselines.sam_network import SamNetwork, SamSizes
 
     sizes = SamSizes(image_size=256, patch=64, width=12, depth=1, heads=2, window=3, decoder_hidden=16)
-    model = SamMed2d(fill(SamNetwork(sizes, adapter=True), seed=0))
+    model = SamMed2d(fill_by_formula(SamNetwork(sizes, adapter=True), seed=0))
     entry = replace(catalogue.CATALOGUE["sam_med2d"], open=lambda folder: model)
     monkeypatch.setitem(catalogue.CATALOGUE, "sam_med2d", entry)
     return model

@@ -49,4 +49,4 @@ def test_the_whole_paper_pipeline_runs_with_full_size_networks_of_random_weights
     assert {name.split(".")[2] for name in moved} == {"9", "10", "11"}
     results = pd.read_parquet(folder / "data/results/token/results.parquet")
     assert len(results) > 50 and np.isfinite(results["dice"]).all()
-    print(runner.summary(record, root=folder))
+    print(runner.run_summary(record, root=folder))

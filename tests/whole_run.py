@@ -63,7 +63,7 @@ def _stages(root: Path) -> Iterator[stage.Stage]:
 
 
 def _run(declared: stage.Stage, *, root: Path) -> str:
-    values = stage.arguments(declared, defaults=notebook.parameters(root / declared.source))
+    values = stage.notebook_arguments(declared, defaults=notebook.parameters(root / declared.source))
     staging = root / stage.STAGING / declared.name
     for out in declared.outs:
         (staging / out).parent.mkdir(parents=True, exist_ok=True)

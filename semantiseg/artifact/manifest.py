@@ -36,7 +36,7 @@ def anchors(text: str) -> set[str]:
     return found
 
 
-def broken(root: Path) -> list[str]:
+def broken_references(root: Path) -> list[str]:
     """Links of the documents that lead to no file, or to no heading of it. Other hosts are not asked."""
     found = []
     for path in sorted(path for pattern in DOCUMENTS for path in root.glob(pattern)):
@@ -68,7 +68,7 @@ def versions(root: Path) -> dict[str, str]:
 
 def check_references(root: Path) -> tuple[bool, str, list[str], Any]:
     """Do all links lead somewhere, and is one version named?"""
-    problems, named = broken(root), versions(root)
+    problems, named = broken_references(root), versions(root)
     if len(set(named.values())) > 1:
         problems.append("versions: " + ", ".join(f"{version} in {name}" for name, version in named.items()))
     if problems:
@@ -107,12 +107,12 @@ def elsewhere(path: Path) -> bool:
     return any(path.is_relative_to(other) for other in (*ELSEWHERE, *published.MADE))
 
 
-def text(root: Path) -> str:
+def manifest_text(root: Path) -> str:
     """The manifest as it should be now."""
     return "".join(f"{files.fingerprint(root / path)}  {path.as_posix()}\n" for path in listed(root))
 
 
-def read(root: Path) -> tuple[dict[Path, str], list[str]]:
+def read_checksums(root: Path) -> tuple[dict[Path, str], list[str]]:
     """Listed file -> SHA-256, and the lines that are no such entries or name a file again.
 
     Raises:
@@ -141,7 +141,7 @@ def problem(root: Path, path: Path, wanted: str) -> str | None:
 
 def check_manifest(root: Path) -> tuple[bool, str, list[str], Any]:
     """Is every listed file the one that was listed, and, under Git, is every tracked file listed?"""
-    wanted, problems = read(root)
+    wanted, problems = read_checksums(root)
     problems += filter(None, (problem(root, path, checksum) for path, checksum in wanted.items()))
     if (root / ".git").exists():
         problems += [f"{path}: tracked by Git, but not listed" for path in listed(root) if path not in wanted]

@@ -62,7 +62,7 @@ BLOCKS: dict[str, Callable[[Path], str]] = {
 """Block name -> what fills it, given the repository root."""
 
 
-def fill(text: str, root: Path) -> str:
+def fill_blocks(text: str, root: Path) -> str:
     """The README text with every block filled from the files under `root`.
 
     Raises:

@@ -69,7 +69,7 @@ def outputs(root: Path) -> dict[Path, Output]:
         ) from None
 
 
-def checksum(path: Path) -> str | None:
+def dvc_checksum(path: Path) -> str | None:
     """MD5 of a file, or of a folder as DVC has it (that of the sorted list of its files' MD5s, and ".dir"); or None."""
     if path.is_file():
         with path.open("rb") as stream:
@@ -77,7 +77,7 @@ def checksum(path: Path) -> str | None:
     if not path.is_dir():
         return None
     entries = [
-        {"md5": checksum(item), "relpath": item.relative_to(path).as_posix()}
+        {"md5": dvc_checksum(item), "relpath": item.relative_to(path).as_posix()}
         for item in sorted(path.rglob("*"), key=lambda item: item.relative_to(path).as_posix())
         if item.is_file() and not _NO_CONTENT & set(item.parts) and item.suffix != ".pyc"
     ]
@@ -109,7 +109,7 @@ if __name__ == "__main__":
     publish(root=Path.cwd())
 
 
-def expected(recorded: Mapping[Path, Output]) -> dict[Path, Output]:
+def recorded_outputs(recorded: Mapping[Path, Output]) -> dict[Path, Output]:
     """Published file -> the recorded output that it is a copy of. A folder's recorded files stand one by one."""
     return {
         target / path.relative_to(source): output
@@ -119,12 +119,12 @@ def expected(recorded: Mapping[Path, Output]) -> dict[Path, Output]:
     }
 
 
-def published(root: Path) -> tuple[bool, str, list[str], Any]:
+def check_published(root: Path) -> tuple[bool, str, list[str], Any]:
     """Compare every published file with its maker's record, and each folder with what `publish` recorded."""
     recorded, problems, rows = outputs(root), [], []
-    wanted = expected(recorded)
+    wanted = recorded_outputs(recorded)
     for path, output in sorted(wanted.items()):
-        found = checksum(root / path)
+        found = dvc_checksum(root / path)
         rows.append({"file": path.as_posix(), "stage": output.stage, "md5": output.md5, "found": found})
         if found is None:
             problems.append(f"{path}: absent; stage {output.stage} made it")
@@ -134,7 +134,7 @@ def published(root: Path) -> tuple[bool, str, list[str], Any]:
         here = {item.relative_to(root) for item in (root / folder).rglob("*") if item.is_file()}
         problems += [f"{path}: no stage makes it" for path in sorted(here - set(wanted))]
         record = recorded.get(folder)
-        if record is None or record.md5 != checksum(root / folder):
+        if record is None or record.md5 != dvc_checksum(root / folder):
             problems.append(f"{folder}: not the folder that stage publish recorded")
     if not wanted:
         problems.append("dvc.lock: records nothing that is published")
@@ -148,7 +148,7 @@ MADE = (LOCK, *PUBLISHED.values())
 """What a run replaces among the tracked files."""
 
 
-def shown(root: Path, path: Path) -> bytes | None:
+def committed_content(root: Path, path: Path) -> bytes | None:
     """A file as Git's HEAD has it; None without Git or where HEAD has no such file."""
     answer = subprocess.run(["git", "show", f"HEAD:./{path.as_posix()}"], cwd=root, capture_output=True, check=False)
     return None if answer.returncode else answer.stdout
@@ -160,7 +160,7 @@ def is_rerun(root: Path) -> bool:
     Commands, parameters and sources of every stage are those that HEAD's dvc.lock records, and its outputs are not. An
     author who changed code and ran it has made new results instead; those are to be committed, and are judged as such.
     """
-    before, here = shown(root, LOCK), root / LOCK
+    before, here = committed_content(root, LOCK), root / LOCK
     if before is None or not here.is_file() or before == here.read_bytes():
         return False
     return _asked(before) == _asked(here.read_bytes())
@@ -189,7 +189,7 @@ def _made(path: str, made: set[str]) -> bool:
 
 
 @contextmanager
-def tree(root: Path) -> Iterator[Path]:
+def committed_tree(root: Path) -> Iterator[Path]:
     """The project as it is committed: `root` itself, or, after a rerun there, a view with HEAD's results in it.
 
     Whatever no run makes is the same file as in `root`, so that a change to it is seen either way.

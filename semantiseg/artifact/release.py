@@ -37,7 +37,7 @@ MODEL = "token"
 """The default model: the one that dvc.yaml registers under `artifacts`."""
 
 
-def card(root: Path, *, model: str = MODEL) -> str:
+def model_card(root: Path, *, model: str = MODEL) -> str:
     """The card of one trained model, from the template docs/model_card.md.
 
     Raises:
@@ -132,7 +132,7 @@ WITHOUT_GIT = "[core]\n    no_scm = true\n"
 """An unpacked archive has no Git; with this DVC and `semantiseg verify` work in it."""
 
 
-def release(root: Path, output: Path) -> list[str]:
+def write_archive(root: Path, output: Path) -> list[str]:
     """Write the archive; return the names in it.
 
     Args:
@@ -153,7 +153,7 @@ def release(root: Path, output: Path) -> list[str]:
     content = dict(_committed(root))
     content |= dict(_data(root))
     content[".dvc/config.local"] = WITHOUT_GIT.encode()
-    content["MODEL_CARD.md"] = card(root).encode()
+    content["MODEL_CARD.md"] = model_card(root).encode()
     about = {"name": "semantiseg", "version": __version__, "commit": commit, "model": MODEL}
     content["release.json"] = (json.dumps(about, indent=1) + "\n").encode()
     manifest = [f"{hashlib.sha256(content[name]).hexdigest()}  {name}\n" for name in sorted(content)]
@@ -186,7 +186,7 @@ def _committed(root: Path) -> Iterator[tuple[str, bytes]]:
 def _data(root: Path) -> Iterator[tuple[str, bytes]]:
     recorded = published.outputs(root)
     for path in DATA:
-        found, wanted = published.checksum(root / path), recorded[path].md5 if path in recorded else None
+        found, wanted = published.dvc_checksum(root / path), recorded[path].md5 if path in recorded else None
         if found is None or found != wanted:
             raise DataError(
                 f"{path}: expected MD5 {wanted} as dvc.lock records it, got {found}. Run `dvc pull {path}`."

@@ -74,7 +74,7 @@ def agreement(root: Path, *, against: Sequence[Path] = ()) -> tuple[bool | None,
     folders = reruns(root, against=against)
     if not folders:
         return None, "no re-run here; make one with `make reproduce`, or name one with --against FOLDER", [], []
-    spreads = spread.measured(root)
+    spreads = spread.measured_spread(root)
     rows, lines = [], []
     for folder in folders:
         found, problems = _folder(root, folder, spreads)
@@ -90,22 +90,22 @@ def agreement(root: Path, *, against: Sequence[Path] = ()) -> tuple[bool | None,
 
 
 def _folder(root: Path, folder: Path, spreads: Mapping[str, Spread]) -> tuple[list[Agreement], list[str]]:
-    old, problems = table(root, TABLE), []
-    exact = same_machine(root, folder)
-    found, words = quantities(old, spread.table(folder / TABLE), {} if exact else spreads)
+    old, problems = committed_table(root, TABLE), []
+    exact = rerun_on_same_machine(root, folder)
+    found, words = quantities(old, spread.read_table1(folder / TABLE), {} if exact else spreads)
     problems += words
     if (folder / VERDICTS).is_file():
-        problems += flipped(table(root, VERDICTS, key="id"), pd.read_csv(folder / VERDICTS).set_index("id"))
+        problems += flipped(committed_table(root, VERDICTS, key="id"), pd.read_csv(folder / VERDICTS).set_index("id"))
     if folder == root and published.is_rerun(root):
         # What was made here is what its own lock records: a digit changed after the run is seen.
-        passed, _, details, _ = published.published(root)
+        passed, _, details, _ = published.check_published(root)
         problems += [] if passed else details
     return found, problems
 
 
-def table(root: Path, path: Path, *, key: str = "model") -> pd.DataFrame:
+def committed_table(root: Path, path: Path, *, key: str = "model") -> pd.DataFrame:
     """A table as Git's HEAD has it, as a re-run in this folder has replaced the file; without Git, the file itself."""
-    content = published.shown(root, path)
+    content = published.committed_content(root, path)
     return pd.read_csv(root / path if content is None else io.BytesIO(content)).set_index(key)
 
 
@@ -165,7 +165,7 @@ def _tally(found: Sequence[Agreement], problems: Sequence[str]) -> str:
     return f"{words}, {len(problems)} other differences" if problems else words
 
 
-def same_machine(root: Path, folder: Path) -> bool:
+def rerun_on_same_machine(root: Path, folder: Path) -> bool:
     """Was the run in `folder` made on the machine, and with the versions, of the committed one?"""
     record = folder / RUN_RECORD
     if not record.is_file():

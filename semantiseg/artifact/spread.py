@@ -45,7 +45,7 @@ class Spread:
         return max(TIMES * self.rms, ROOM * self.largest, width / 2)
 
 
-def table(path: Path) -> pd.DataFrame:
+def read_table1(path: Path) -> pd.DataFrame:
     """A Table 1, one row a model.
 
     Raises:
@@ -57,7 +57,7 @@ def table(path: Path) -> pd.DataFrame:
         raise DataError(f"{path}: expected a Table 1, got {error}. Run `semantiseg reproduce` there.") from None
 
 
-def measured(root: Path) -> dict[str, Spread]:
+def measured_spread(root: Path) -> dict[str, Spread]:
     """Column of Table 1 -> its spread over machines and, where the ablation has it, seeds.
 
     Raises:
@@ -67,7 +67,7 @@ def measured(root: Path) -> dict[str, Spread]:
     if len(paths) < 2:
         raise DataError(f"{root / RERUNS}: expected Table 1 of two machines or more, got {len(paths)}. Restore them.")
     apart: dict[str, list[float]] = {}
-    for one, other in combinations(map(table, paths), 2):
+    for one, other in combinations(map(read_table1, paths), 2):
         for column in one.select_dtypes("float").columns.intersection(other.columns):
             apart.setdefault(column, []).extend((one[column] - other[column]).dropna())
     for theirs, column in SEEDS.items():

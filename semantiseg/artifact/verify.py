@@ -87,14 +87,14 @@ def verify(root: Path, *, against: Sequence[Path] = ()) -> list[Check]:
         root: a clone, a workspace or an unpacked release.
         against: folders of other runs to compare with.
     """
-    with published.tree(root) as tree:
+    with published.committed_tree(root) as tree:
         return [answered(name, question, look) for name, question, look in _questions(root, tree, against)]
 
 
 def _questions(root: Path, tree: Path, against: Sequence[Path]) -> list[tuple[str, str, Look]]:
     return [
         ("fresh", "Are the committed results up to date with code and parameters?", lambda: _fresh(root)),
-        ("published", "Are the published files those that the stages made?", lambda: published.published(tree)),
+        ("published", "Are the published files those that the stages made?", lambda: published.check_published(tree)),
         ("tables", "Do the tables follow from metrics.json?", lambda: numbers.tables(tree)),
         ("readme", "Does every number on the start page trace to a file?", lambda: numbers.start_page(tree)),
         ("claims", "Which claims hold, computed now?", lambda: numbers.verdicts(tree)),
@@ -119,7 +119,7 @@ def passed(checks: Sequence[Check]) -> bool:
     return all(check.passed is not False for check in checks)
 
 
-def record(checks: Sequence[Check], root: Path) -> dict[str, Any]:
+def as_record(checks: Sequence[Check], root: Path) -> dict[str, Any]:
     """The whole check as JSON can hold it."""
     return {
         "semantiseg": __version__,

@@ -46,7 +46,7 @@ def formula_state(expected: Mapping[str, Tensor], *, seed: int) -> dict[str, Ten
     return {name: formula_tensor(name, value, seed=seed) for name, value in expected.items()}
 
 
-def fill(network: nn.Module, *, seed: int) -> nn.Module:
+def fill_by_formula(network: nn.Module, *, seed: int) -> nn.Module:
     """Fill a network by formula, ready to be asked."""
     network.load_state_dict(formula_state(network.state_dict(), seed=seed))
     return network.eval().requires_grad_(False)
@@ -55,6 +55,7 @@ def fill(network: nn.Module, *, seed: int) -> nn.Module:
 Box = tuple[float, float, float, float]
 """(top, left, bottom, right) in pixel edges of the picture."""
 
+
 def by_formula(name: str) -> Baseline:
     """A baseline at its official size without any file.
 
@@ -62,7 +63,7 @@ def by_formula(name: str) -> Baseline:
         ParameterError: no such baseline.
     """
     model = catalogue.entry(name).make()
-    fill(model.network, seed=0)
+    fill_by_formula(model.network, seed=0)
     return model
 
 

@@ -64,7 +64,7 @@ def read_picture(path: Path) -> Picture:
     Raises:
         DataError: no file, none that Pillow can read whole, or one larger than `limits.PIXELS`.
     """
-    with image_file.opened(path, formats=("PNG", "JPEG")) as image:
+    with image_file.opened_picture(path, formats=("PNG", "JPEG")) as image:
         if image.mode.startswith("I"):  # 16-bit greys; some decoders hand them over in 32 bits
             return as_picture(np.asarray(image).astype(np.uint16))
         return as_picture(np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")))

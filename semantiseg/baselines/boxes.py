@@ -32,7 +32,7 @@ def grounded_by(grounder: str) -> str:
 
 
 @dataclass(frozen=True)
-class Asked:
+class LabelledPrompts:
     """P prompts about one slice, with what the label map says of them."""
 
     image: Slice
@@ -50,7 +50,7 @@ class BoxProtocol:
 
     name: str
     """As in row names (`row.py`)."""
-    draw: Callable[[Asked], NDArray[np.float32]]
+    draw: Callable[[LabelledPrompts], NDArray[np.float32]]
 
 
 def _around(masks: Sequence[Mask]) -> NDArray[np.float32]:
@@ -77,7 +77,7 @@ def grounder(segmenter: PromptedSegmenter, *, name: str) -> BoxProtocol:
     if segmenter.needs_box:
         raise ModelError(f"grounder: expected a model that reads text, got {name}, which needs a box. Choose another.")
 
-    def draw(asked: Asked) -> NDArray[np.float32]:
+    def draw(asked: LabelledPrompts) -> NDArray[np.float32]:
         answer = segmenter.segment(asked.image, asked.texts, features=asked.features)
         return _around(list(answer.probabilities > THRESHOLD))
 

@@ -17,7 +17,7 @@ from semantiseg.baselines import sam, sam_med2d
 from semantiseg.baselines.baseline import Baseline
 from semantiseg.baselines.biomedparse import BiomedParse, JointBiomedParse
 from semantiseg.baselines.biomedparse.biomedparse import FILE as BIOMEDPARSE_FILE
-from semantiseg.baselines.biomedparse.biomedparse import build as build_biomedparse
+from semantiseg.baselines.biomedparse.biomedparse import build_biomedparse
 from semantiseg.baselines.imis import ImisNet, ImisNetwork, ImisSizes
 from semantiseg.baselines.sam import HUB_FILES, MedSam, Sam
 from semantiseg.baselines.sam_med2d import FILE as SAM_MED2D_FILE
@@ -42,6 +42,7 @@ KITS23_HELD_OUT = range(491, 589)
 
 ACDC_HELD_OUT = range(101, 151)
 """ACDC patients of BiomedParse's test split: the official test set."""
+
 
 def _number(case_id: str) -> int | None:
     digits = re.search(r"(\d+)$", re.sub(r"_frame.*$", "", case_id))
@@ -113,21 +114,21 @@ CATALOGUE: Mapping[str, Entry] = {
     "sam_med2d": Entry(
         SamMed2d.card, "sam_med2d", (SAM_MED2D_FILE,),
         "link in the README of GitHub OpenGVLab/SAM-Med2D (Google Drive, Baidu)", None, "", SamMed2d.from_folder,
-        lambda: SamMed2d(sam_med2d.build()),
+        lambda: SamMed2d(sam_med2d.build_sam_med2d()),
         "SA-Med2D-20M; AMOS22 and TotalSegmentator inferred, no list of cases",
     ),
     "medsam": Entry(
         MedSam.card, "medsam", (MedSam.original, *HUB_FILES),
         "Hugging Face, flaviagiammarino/medsam-vit-base, or medsam_vit_b.pth linked in GitHub bowang-lab/MedSAM (not "
         "wanglab/medsam-vit-base: most likely an older model)",
-        ("flaviagiammarino/medsam-vit-base", HUB_FILES), "", MedSam.from_folder, lambda: MedSam(sam.build()),
+        ("flaviagiammarino/medsam-vit-base", HUB_FILES), "", MedSam.from_folder, lambda: MedSam(sam.build_sam()),
         "no list of cases known",
     ),
     "sam": Entry(
         Sam.card, "sam", (Sam.original, *HUB_FILES),
         "Hugging Face, facebook/sam-vit-base, or sam_vit_b_01ec64.pth linked in GitHub "
         "facebookresearch/segment-anything",
-        ("facebook/sam-vit-base", HUB_FILES), SAM_SHA256, Sam.from_folder, lambda: Sam(sam.build()),
+        ("facebook/sam-vit-base", HUB_FILES), SAM_SHA256, Sam.from_folder, lambda: Sam(sam.build_sam()),
         "natural images only", seen=_natural,
     ),
     "imis_net": Entry(
@@ -214,7 +215,7 @@ def open_baseline(name: str, root: Path) -> PromptedSegmenter:
     return found.open(root / found.folder)
 
 
-def download(name: str, root: Path) -> Path:
+def download_weights(name: str, root: Path) -> Path:
     """Fetch a baseline's weights from the hub into `root/FOLDER`; only ever on the user's request.
 
     Raises:

@@ -60,7 +60,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     return dict(content)
 
 
-def recognise(names: Sequence[str]) -> str | None:
+def recognise_names(names: Sequence[str]) -> str | None:
     """Whose weights these names are; None if unknown."""
     return next((owner for sign, owner in _SIGNS if any(sign in f".{name}" for name in names)), None)
 
@@ -71,7 +71,7 @@ def refuse_others(state: Mapping[str, Tensor], *, owner: str, origin: str) -> No
     Raises:
         ModelError: names whose they are.
     """
-    found = recognise(list(state))
+    found = recognise_names(list(state))
     if found is not None and found != owner:
         raise ModelError(f"{origin}: expected the weights of {owner}, got those of {found}. Give each model its file.")
 
@@ -84,7 +84,7 @@ def load_official(
     Args:
         network: with the official names; it may be on the "meta" device, so that no random weights are ever drawn.
         state: name -> tensor.
-        owner: whose weights are expected, in the words of `recognise`.
+        owner: whose weights are expected, in the words of `recognise_names`.
         origin: the file, for messages.
         ignored: patterns of names that may be there and are never read.
 

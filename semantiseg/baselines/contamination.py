@@ -59,7 +59,7 @@ def members(row: str) -> tuple[str, ...]:
     return (model, protocol.removeprefix(GROUNDED)) if protocol.startswith(GROUNDED) else (model,)
 
 
-def label(row: str) -> str | None:
+def contamination_label(row: str) -> str | None:
     """A baseline's label; None for a row of another model."""
     name = members(row)[0]
     return CATALOGUE[name].card.label if name in CATALOGUE else None

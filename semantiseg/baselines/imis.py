@@ -150,7 +150,7 @@ IGNORED = ("text_model.text_model.embeddings.position_ids",)
 """Counted 0, 1, 2, ...: older transformers wrote it into the file."""
 
 OWNER = "IMIS-Net"
-"""In the words of `checkpoint.recognise`."""
+"""In the words of `recognise_names`."""
 
 TEMPLATE = "A segmentation area of a {}."
 

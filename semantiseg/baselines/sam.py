@@ -24,7 +24,7 @@ from torch import Tensor
 from transformers import SamConfig, SamModel
 
 from semantiseg.baselines.baseline import Baseline, EncodedPicture, Picture
-from semantiseg.baselines.checkpoint import read_checkpoint, recognise
+from semantiseg.baselines.checkpoint import read_checkpoint, recognise_names
 from semantiseg.errors import ModelError
 from semantiseg.models.protocol import ModelCard
 from semantiseg.models.weights import load_checked
@@ -114,7 +114,7 @@ class _SamBase(Baseline):
             ModelError: no file, an unreadable one, or weights of another model (all differences listed).
         """
         found = [folder / name for name in (cls.original, *HUB_FILES) if (folder / name).is_file()]
-        network = build()
+        network = build_sam()
         load_sam(network, found[0] if found else folder / cls.original)
         return cls(network)
 
@@ -124,7 +124,7 @@ class _SamBase(Baseline):
         return answer.pred_masks[0, :, 0]
 
 
-def build() -> SamModel:
+def build_sam() -> SamModel:
     """The network of ViT-B without weights."""
     return SamModel(SamConfig(mask_decoder_config={"layer_norm_eps": DECODER_EPSILON}))
 
@@ -136,7 +136,7 @@ def load_sam(network: SamModel, path: Path) -> None:
         ModelError: see `checkpoint.read_checkpoint`; another model's weights; or any difference, all listed.
     """
     state = read_checkpoint(path)
-    owner = recognise(list(state))
+    owner = recognise_names(list(state))
     if owner is not None and not owner.startswith("SAM or MedSAM"):
         raise ModelError(f"{path}: expected the weights of SAM or MedSAM, got those of {owner}. Give each its file.")
     load_checked(network, to_transformers(state), origin=str(path))

@@ -95,7 +95,7 @@ class SamMed2d(Baseline):
             ModelError: see `checkpoint.read_checkpoint` and `checkpoint.load_official`.
         """
         with torch.device("meta"):
-            network = build()
+            network = build_sam_med2d()
         load_official(network, read_checkpoint(folder / FILE), owner="SAM-Med2D", origin=str(folder / FILE))
         return cls(network, path=path)
 
@@ -117,6 +117,6 @@ class SamMed2d(Baseline):
         return torch.sigmoid(frame.leave(best)).numpy()
 
 
-def build() -> SamNetwork:
+def build_sam_med2d() -> SamNetwork:
     """The network without weights."""
     return SamNetwork(SamSizes(image_size=SIZE), adapter=True)

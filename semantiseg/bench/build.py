@@ -12,7 +12,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from semantiseg.bench.ask.candidates import COLUMNS as PLANNED_COLUMNS
-from semantiseg.bench.ask.candidates import Plan, plan_volume
+from semantiseg.bench.ask.candidates import VolumePlan, plan_volume
 from semantiseg.bench.ask.draw import draw_volumes
 from semantiseg.bench.ask.scene import scenes_of
 from semantiseg.bench.ask.training import training_rows
@@ -148,7 +148,7 @@ def verify_candidates(volumes: Path, candidates: Path, out: Path, *, seed: int, 
 def _plan_case(
     volumes: Path, case_id: str, *, drawn: list[str], minimum_pixels: int, slices_per_volume: int,
     texts_per_question: int, seed: int,
-) -> list[tuple[Plan, list[dict[str, Any]]]]:  # fmt: skip
+) -> list[tuple[VolumePlan, list[dict[str, Any]]]]:  # fmt: skip
     if not drawn:
         return []
     with VolumeStore(volumes) as store:

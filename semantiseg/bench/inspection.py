@@ -113,7 +113,7 @@ def examples(prompts: pd.DataFrame, *, by: str, count: int = 1) -> pd.DataFrame:
     return prompts.sort_values("prompt_id").groupby(by, sort=True).head(count).sort_values([by, "prompt_id"])
 
 
-def gallery(store: VolumeStore, prompts: pd.DataFrame, *, columns: int = 4) -> Figure:
+def prompt_gallery(store: VolumeStore, prompts: pd.DataFrame, *, columns: int = 4) -> Figure:
     """Draw prompts in radiological convention (anterior up, the patient's right on the left).
 
     The target is outlined solid yellow, its parent dashed vermilion; an absent target has no outline. Phantoms are

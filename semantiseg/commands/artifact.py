@@ -14,9 +14,9 @@ from semantiseg.commands.root import ROOT
 @click.option("--output", type=click.Path(path_type=Path), default=Path("site"), show_default=True, help="A folder.")
 def site(output: Path) -> None:
     """Write the site into OUTPUT: start page, notebooks, guides, reference, case explorer; it opens from disk."""
-    from semantiseg.site import build
+    from semantiseg.site import build_site
 
-    for line in build(ROOT, output):
+    for line in build_site(ROOT, output):
         click.echo(line)
 
 
@@ -25,24 +25,24 @@ def site(output: Path) -> None:
 @click.option(
     "--against", multiple=True, type=click.Path(path_type=Path), help="Folder of another run to compare with."
 )
-def verify_(as_json: bool, against: tuple[Path, ...]) -> None:
+def verify_command(as_json: bool, against: tuple[Path, ...]) -> None:
     """Check what is committed, as a reviewer would, on one page; exit 1 if anything fails. Needs no data."""
     import json
 
     from semantiseg.artifact import verify
 
     checks = verify.verify(ROOT, against=against)
-    click.echo(json.dumps(verify.record(checks, ROOT), indent=1) if as_json else verify.page(checks, ROOT))
+    click.echo(json.dumps(verify.as_record(checks, ROOT), indent=1) if as_json else verify.page(checks, ROOT))
     sys.exit(0 if verify.passed(checks) else 1)
 
 
 @click.command("manifest")
-def manifest_() -> None:
+def manifest_command() -> None:
     """Write manifest.sha256, the checksums of every tracked file that no stage makes; `verify` compares them."""
     from semantiseg import files
     from semantiseg.artifact import manifest
 
-    content = manifest.text(ROOT)
+    content = manifest.manifest_text(ROOT)
     files.write(ROOT / manifest.MANIFEST, content)
     click.echo(f"{manifest.MANIFEST}: {len(content.splitlines())} files")
 
@@ -52,22 +52,21 @@ def manifest_() -> None:
 def badge(output: Path) -> None:
     """Write the artifact appendix: ACM, NeurIPS, MICCAI and CLAIM items, and a command for every claim."""
     from semantiseg import files
-    from semantiseg import files as place
     from semantiseg.artifact import appendix, verify
 
-    place.check_file(output, inputs=[], opening=appendix.TITLE.encode())
+    files.check_file(output, inputs=[], opening=appendix.TITLE.encode())
     files.write(output, appendix.appendix(ROOT, verify.verify(ROOT)))
     click.echo(f"{output}: written")
 
 
-@click.command()
+@click.command("release")
 @click.argument("output", type=click.Path(path_type=Path))
-def release(output: Path) -> None:
+def release_command(output: Path) -> None:
     """Pack code, results, prompts and the default model with checksums into the archive OUTPUT (.tar.gz)."""
     from semantiseg import files
-    from semantiseg.artifact.release import release as pack
+    from semantiseg.artifact.release import write_archive
 
-    names = pack(ROOT, output)
+    names = write_archive(ROOT, output)
     click.echo(
         f"{output}: {len(names)} files, {output.stat().st_size / 2**20:.1f} MiB, sha256 {files.fingerprint(output)}"
     )

@@ -12,23 +12,23 @@ from semantiseg.commands.root import ROOT
 from semantiseg.errors import ParameterError
 
 
-@click.command()
+@click.command("fetch")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.argument("collections", nargs=-1, metavar="[COLLECTION]...")
 @click.option("--limit", type=click.IntRange(min=1), help="Cases of each Decathlon task and of KiTS23; default: all.")
 @click.option("--jobs", type=click.IntRange(min=1), default=4, show_default=True, help="Transfers at a time.")
 @click.option("--from", "by_hand", type=click.Path(path_type=Path), help="List what you downloaded by hand into here.")
 @click.option("--verify", is_flag=True, help="Fetch nothing; read every fetched file and compare its checksum.")
-def fetch(
+def fetch_command(
     folder: Path, collections: tuple[str, ...], limit: int | None, jobs: int, by_hand: Path | None, verify: bool
 ) -> None:
     """Fetch official COLLECTIONs (none: list them) into FOLDER; run it again to go on after a cut.
 
     BraTS needs your Synapse token in SYNAPSE_AUTH_TOKEN. The demo never fetches anything.
     """
-    from semantiseg.data.official import fetch as door
+    from semantiseg.data.official.fetch import carry_out
 
-    for line in door.run(folder, collections, limit=limit, jobs=jobs, by_hand=by_hand, verify=verify):
+    for line in carry_out(folder, collections, limit=limit, jobs=jobs, by_hand=by_hand, verify=verify):
         click.echo(line)
 
 
@@ -37,7 +37,7 @@ def fetch(
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="As for `reproduce`.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: cases, patients, problems, warnings, collections.")
 @click.option("--picture", type=click.Path(path_type=Path), help="A page of slices with their labels, PNG or PDF.")
-def check_(folders: tuple[str, ...], settings: tuple[str, ...], as_json: bool, picture: Path | None) -> None:
+def check_command(folders: tuple[str, ...], settings: tuple[str, ...], as_json: bool, picture: Path | None) -> None:
     """Say what the pipeline understands of the images in FOLDERS; train and write nothing. Exit 1 with problems."""
     import json
     import shlex
@@ -46,20 +46,20 @@ def check_(folders: tuple[str, ...], settings: tuple[str, ...], as_json: bool, p
     from semantiseg.pipeline.runner import with_settings
 
     choices = understanding.choices_of(with_settings("own", settings))
-    found = understanding.understand(shlex.join(folders), choices)
-    click.echo(json.dumps(understanding.summary(found), indent=1) if as_json else understanding.text(found))
+    found = understanding.understand_folders(shlex.join(folders), choices)
+    click.echo(json.dumps(understanding.summary(found), indent=1) if as_json else understanding.report_text(found))
     if picture is not None:
-        from semantiseg.data.understanding import draw
+        from semantiseg.data.understanding import draw_slices
 
-        draw([one.collection for one in found], picture)
+        draw_slices([one.collection for one in found], picture)
     sys.exit(1 if any(one.collection.problems for one in found) else 0)
 
 
-@click.command()
+@click.command("plan")
 @click.option("--profile", "name", default="paper", show_default=True, help="Size of the benchmark.")
 @click.option("--volumes", type=click.IntRange(min=1), help="Volumes in place of the profile's.")
 @click.option("--cases", multiple=True, metavar="COLLECTION=N", help="Labelled cases in place of the published count.")
-def plan(name: str, volumes: int | None, cases: tuple[str, ...]) -> None:
+def plan_command(name: str, volumes: int | None, cases: tuple[str, ...]) -> None:
     """Print what SemantiBench can be made of, from the collections' published numbers; needs no data."""
     from semantiseg.bench.ask import planning
 
@@ -93,20 +93,20 @@ def bench() -> None:
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), default=Path("rewritten"), show_default=True)
 @click.option("--second-opinion", is_flag=True, help="Have the server judge what the verifier accepted, too.")
-def rewrite(
+def rewrite_command(
     output: Path, limit: int | None, texts: int, attempts: int, second_opinion: bool, **options: Any
 ) -> None:  # fmt: skip
     """Have the core test prompts worded anew; write rewritten.parquet, what was refused and all answers to OUTPUT.
 
     Answers are kept: after a failure, a kill or an exhausted budget, the same command goes on without paying twice.
     """
-    from semantiseg import files as place
+    from semantiseg import files
     from semantiseg.llm.asking import asker_of
     from semantiseg.llm.rewriting import rewrite_bench
 
     if second_opinion and options["backend"] != "server":
         raise ParameterError("--second-opinion: expected --backend server, got another. The others have no opinions.")
-    place.claim(output, verb="bench rewrite", inputs=[ROOT], own=("answers", "rewritten*.parquet"))
+    files.claim(output, verb="bench rewrite", inputs=[ROOT], own=("answers", "rewritten*.parquet"))
     asker = asker_of(output / "answers", **options)
     made, refused = rewrite_bench(
         ROOT / "data/volumes", ROOT / "data/bench", output, asker,
@@ -120,10 +120,10 @@ def rewrite(
 @click.option("--date", default="", help="Date of publication, YYYY-MM-DD.")
 def release_bench(output: Path, date: str) -> None:
     """Write the bench as a dataset to OUTPUT: Parquet, Croissant, card, licences; no voxels."""
-    from semantiseg.bench.release.publication import release as publish_bench
+    from semantiseg.bench.release.publication import write_release
 
     data = ROOT / "data"
-    rows = publish_bench(data / "raw", data / "volumes", data / "bench", output, published=date)
+    rows = write_release(data / "raw", data / "volumes", data / "bench", output, published=date)
     for name, count in rows.items():
         click.echo(f"{output}/{name}.parquet: {count:,} rows")
 
@@ -133,11 +133,11 @@ def release_bench(output: Path, date: str) -> None:
 @click.argument("images", type=click.Path(path_type=Path))
 @click.argument("output", type=click.Path(path_type=Path))
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True)
-def attach(release: Path, images: Path, output: Path, workers: int) -> None:
+def attach_command(release: Path, images: Path, output: Path, workers: int) -> None:
     """Find the files that RELEASE speaks of below IMAGES, prepare them in OUTPUT, and check every prompt's target."""
-    from semantiseg.bench.release.attach import attach as join
+    from semantiseg.bench.release.attach import attach
 
-    found = join(release, images, output, workers=workers)
+    found = attach(release, images, output, workers=workers)
     click.echo(f"{found.cases} cases prepared in {output}, {len(found.missing)} volumes not found")
     for volume_id in found.missing[:10]:
         click.echo(f"not found: {volume_id}")

@@ -45,12 +45,12 @@ _OPTIONS = (
 )  # fmt: skip
 
 
-@click.command()
+@click.command("read")
 @click.argument("sentences", nargs=-1, metavar="[SENTENCE]...")
 @click.option("--file", "path", type=click.Path(path_type=Path), help="Text file with one sentence a line.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a sentence.")
 @click.option("--modality", type=click.Choice(["CT", "MR"]), default="CT", show_default=True, help='What "dark" means.')
-def read(sentences: tuple[str, ...], path: Path | None, as_json: bool, modality: Any) -> None:
+def read_command(sentences: tuple[str, ...], path: Path | None, as_json: bool, modality: Any) -> None:
     """Read each SENTENCE: its program, the confidence in it, and the words that were not understood."""
     from semantiseg.language.reader.structured import understand
 
@@ -111,7 +111,7 @@ def reader_options(switch: str) -> Callable[[Callable[..., None]], Callable[...,
     return add
 
 
-@click.command()
+@click.command("train")
 @click.argument("model")
 @click.option("--accelerator", type=click.Choice(["cpu", "cuda"]), default="cuda", show_default=True)
 @click.option("--devices", type=click.IntRange(min=1), default=1, show_default=True, help="GPUs of each machine.")
@@ -123,7 +123,7 @@ def reader_options(switch: str) -> Callable[[Callable[..., None]], Callable[...,
 @click.option("--workers", type=click.IntRange(min=0), default=4, show_default=True, help="Loaders of each GPU.")
 @click.option("--every", type=click.IntRange(min=1), default=500, show_default=True, help="Steps between checkpoints.")
 @click.option("--tensorboard", is_flag=True, help="Also write the curve for TensorBoard, below logs/.")
-def train(model: str, **hardware: Any) -> None:
+def train_command(model: str, **hardware: Any) -> None:
     """Train MODEL on this hardware, as params.yaml says; start it again after a cut and it goes on.
 
     Under torchrun or SLURM for several GPUs: docs/train_on_gpus.md. Writes data/models/MODEL.
@@ -143,10 +143,10 @@ def ablation(output: Path, seeds: tuple[int, ...], names: tuple[str, ...], steps
     """Train and score the default with one thing changed at a time (hours); goes on where it was cut off."""
     import pandas as pd
 
-    from semantiseg.evaluation.ablation import run
+    from semantiseg.evaluation.ablation import run_ablation
     from semantiseg.paper.ablation import report
 
-    table = run(ROOT, output, seeds=seeds, names=names, steps=steps, lanes=lanes)
+    table = run_ablation(ROOT, output, seeds=seeds, names=names, steps=steps, lanes=lanes)
     click.echo(report(table, pd.read_csv(output / "curves.csv")))
 
 
@@ -200,7 +200,9 @@ def get_baseline(weights: Path | None, name: str) -> None:
     """Download the weights of baseline NAME from the Hugging Face hub; read their licence first."""
     from semantiseg.baselines import catalogue
 
-    click.echo(f"{catalogue.download(name, catalogue.weights_root(weights))}: licence as `semantiseg baselines` says")
+    click.echo(
+        f"{catalogue.download_weights(name, catalogue.weights_root(weights))}: licence as `semantiseg baselines` says"
+    )
 
 
 @baselines.command("ask")
@@ -253,6 +255,6 @@ def run_baseline(weights: Path | None, name: str, **options: Any) -> None:
 def baseline_table(weights: Path | None, output: Path, clean: bool, private: tuple[str, ...]) -> None:
     """Write Table 1 with the baselines' rows, and rows for absent ones that say so, into OUTPUT."""
     from semantiseg.baselines.catalogue import weights_root
-    from semantiseg.paper.baseline_rows import write_table
+    from semantiseg.paper.baseline_rows import write_baseline_table
 
-    click.echo(write_table(ROOT, output, weights=weights_root(weights), clean=clean, private=private))
+    click.echo(write_baseline_table(ROOT, output, weights=weights_root(weights), clean=clean, private=private))

@@ -26,9 +26,9 @@ def _place(function: Any) -> Any:
     return function
 
 
-@click.command()
+@click.command("reproduce")
 @_place
-def reproduce(profile: str, data: str | None, settings: tuple[str, ...]) -> None:
+def reproduce_command(profile: str, data: str | None, settings: tuple[str, ...]) -> None:
     """Run the pipeline; print Table 1, where the results lie and what each stage cost.
 
     The demo runs here and renews the committed results. Anything else runs in a workspace of its own.
@@ -41,13 +41,13 @@ def reproduce(profile: str, data: str | None, settings: tuple[str, ...]) -> None
         root = runner.create(folder, project=ROOT, profile=profile, data=data, settings=settings)
     elif not (root / "dvc.yaml").is_file():
         raise ParameterError(f"expected dvc.yaml in {root.resolve()}, got none. Run this in the project's folder.")
-    click.echo(runner.summary(runner.reproduce(root), root=root))
+    click.echo(runner.run_summary(runner.reproduce(root), root=root))
 
 
 @click.command("workspace")
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @_place
-def workspace_(folder: Path | None, profile: str, data: str | None, settings: tuple[str, ...]) -> None:
+def workspace_command(folder: Path | None, profile: str, data: str | None, settings: tuple[str, ...]) -> None:
     """Make FOLDER a place of its own in which `dvc repro` runs, committed results left alone."""
     from semantiseg.pipeline import runner
 
@@ -71,9 +71,9 @@ def profile(name: str) -> None:
 @click.argument("name")
 def stage(name: str) -> None:
     """Run stage NAME alone, as DVC does (`python -m semantiseg.pipeline.stage NAME`)."""
-    from semantiseg.pipeline.stage import main as run_stage
+    from semantiseg.pipeline.stage import main
 
-    sys.exit(run_stage([name]))
+    sys.exit(main([name]))
 
 
 @click.group()
@@ -84,7 +84,7 @@ def notebooks() -> None:
 @notebooks.command("strip")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--check", is_flag=True, help="Change nothing; fail if a notebook is not stripped.")
-def strip(paths: tuple[Path, ...], check: bool) -> None:
+def strip_command(paths: tuple[Path, ...], check: bool) -> None:
     """Remove outputs, counts and editor metadata from PATHS (default: notebooks/*.ipynb)."""
     from semantiseg import files
     from semantiseg.pipeline import notebook
@@ -153,12 +153,12 @@ def compare_table(old: Path, new: Path, tolerance: float, exact_on: Path | None,
     sys.exit(1 if found else 0)
 
 
-@click.command()
-def publish() -> None:
+@click.command("publish")
+def publish_command() -> None:
     """Copy reports and rendered notebooks to figures/ and notebooks/rendered/."""
-    from semantiseg.artifact.published import publish as copy
+    from semantiseg.artifact.published import publish
 
-    copy(root=ROOT)
+    publish(root=ROOT)
 
 
 @click.command()
@@ -166,11 +166,11 @@ def publish() -> None:
 def readme(check: bool) -> None:
     """Fill README.md's tables from figures/ and benchmarks/."""
     from semantiseg import files
-    from semantiseg.artifact.numbers import fill
+    from semantiseg.artifact.numbers import fill_blocks
 
     path = ROOT / "README.md"
     before = path.read_text(encoding="utf-8")
-    after = fill(before, ROOT)
+    after = fill_blocks(before, ROOT)
     if after != before and not check:
         files.write(path, after)
     click.echo("README.md: " + ("up to date" if after == before else "stale" if check else "filled"))

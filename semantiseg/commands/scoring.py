@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 
-@click.command()
+@click.command("score")
 @click.argument("predictions", type=click.Path(path_type=Path))
 @click.option("--bench", type=click.Path(path_type=Path), required=True, help="Holds bench/ and volumes/: data.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write [default: scores/NAME].")
@@ -22,11 +22,11 @@ import click
               help="Prompts without an answer: stop, or count as the worst answer possible.")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on where a run was stopped, and keep what is done if this one fails.")
 @click.option("--workers", type=int, default=1, show_default=True, help="Processes.")
-def score(predictions: Path, bench: Path, out: Path | None, name: str | None, **options: Any) -> None:
+def score_command(predictions: Path, bench: Path, out: Path | None, name: str | None, **options: Any) -> None:
     """Score PREDICTIONS: a folder of masks named PROMPT_ID.png or .nii.gz, or a Parquet file of run lengths."""
     from semantiseg.scoring import scorecard
 
-    entry = scorecard.Entry(name or predictions.name.split(".")[0], options.pop("prompting"), options.pop("link"))
+    entry = scorecard.Entrant(name or predictions.name.split(".")[0], options.pop("prompting"), options.pop("link"))
     place = out or Path("scores") / entry.model
     options["nsd_tolerance_mm"] = options.pop("tolerance")
     card = scorecard.score(predictions, bench=bench, out=place, entry=entry, **options)
@@ -38,6 +38,6 @@ def score(predictions: Path, bench: Path, out: Path | None, name: str | None, **
 @click.argument("folder", type=click.Path(path_type=Path), default=Path("results"))
 def leaderboard(folder: Path) -> None:
     """Check every submission (*.json) in FOLDER and print the leaderboard."""
-    from semantiseg.scoring import leaderboard as board
+    from semantiseg.scoring.leaderboard import markdown, read_all
 
-    click.echo(board.markdown(board.read_all(folder)), nl=False)
+    click.echo(markdown(read_all(folder)), nl=False)

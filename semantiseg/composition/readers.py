@@ -100,14 +100,14 @@ class LearnedReader:
         return self._told[text]
 
 
-def save(classifier: ProgramClassifier, folder: Path) -> None:
+def save_reader(classifier: ProgramClassifier, folder: Path) -> None:
     """Write `model.safetensors` and `config.json`."""
     told = {"programs": classifier.programs, "text_encoder": classifier.text_encoder, **classifier.widths}
     write_trained(folder, classifier, told)
 
 
-def load(folder: Path) -> ProgramClassifier:
-    """Read what `save` wrote.
+def load_reader(folder: Path) -> ProgramClassifier:
+    """Read what `save_reader` wrote.
 
     Raises:
         ModelError: a file is absent or broken, or the weights do not fit.
@@ -148,7 +148,7 @@ def open_reader(
     if name in READERS:
         return READERS[name]
     if name == LEARNED:
-        return LearnedReader(load(weights))
+        return LearnedReader(load_reader(weights))
     if name not in ASKED:
         raise ParameterError(f"reader: expected one of {list(NAMES)}, got {name!r}. Choose one of these.")
     return AskedReader(asker_of(answers, backend=name, purpose="reading", **asking), keys=keys)

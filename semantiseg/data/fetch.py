@@ -105,7 +105,7 @@ def copy_folder(root: Path, folder: str, *, workers: int | None = None) -> list[
             for path in _files(collection):
                 _copy(path, root / collection.name / path.relative_to(collection.folder))
                 progress.update()
-    records = [record(collection) for collection in found]
+    records = [source_record(collection) for collection in found]
     (root / "sources.json").write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
     return records
 
@@ -123,7 +123,7 @@ def require_usable(collections: list[Collection]) -> None:
         raise DataError(count + "\n".join(map(str, problems[:_SHOWN])) + more)
 
 
-def record(collection: Collection) -> dict[str, object]:
+def source_record(collection: Collection) -> dict[str, object]:
     """What `sources.json` says about a user's collection."""
     return {
         "collection": collection.name,

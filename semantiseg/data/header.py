@@ -191,7 +191,7 @@ def _geometry(fields: Any, shape: tuple[int, ...], *, path: Path) -> Geometry:
     if unit:
         notes.append(f"lengths are in {unit} (xyzt_units) and were converted to mm")
     scaled = np.diag([factor, factor, factor, 1.0]) @ _thick(affine, shape)
-    require_usable(scaled, shape, path=path)
+    require_usable_grid(scaled, shape, path=path)
     return Geometry(scaled, source, sides_known, notes=(*notes, *_zoom_notes(fields, affine, source)))
 
 
@@ -265,7 +265,7 @@ def _axes(affine: Affine) -> str:
     return "".join(letter or "-" for letter in nib.aff2axcodes(affine)) if np.linalg.det(affine[:3, :3]) else "flat"
 
 
-def require_usable(affine: Affine, shape: tuple[int, ...], *, path: Path) -> None:
+def require_usable_grid(affine: Affine, shape: tuple[int, ...], *, path: Path) -> None:
     """Stop unless a grid's axes are square to each other and its voxels of a size that a patient's image has.
 
     Raises:

@@ -24,7 +24,7 @@ from PIL import Image, UnidentifiedImageError
 from semantiseg import limits
 from semantiseg.data import nifti
 from semantiseg.data.case import FileRefused
-from semantiseg.data.header import Affine, Geometry, require_bounded, require_usable
+from semantiseg.data.header import Affine, Geometry, require_bounded, require_usable_grid
 from semantiseg.errors import DataError
 
 _UNREADABLE = (
@@ -35,7 +35,7 @@ _UNREADABLE = (
 
 
 @contextmanager
-def opened(path: Path, *, formats: Sequence[str]) -> Iterator[Image.Image]:
+def opened_picture(path: Path, *, formats: Sequence[str]) -> Iterator[Image.Image]:
     """A picture, decoded whole.
 
     Args:
@@ -120,7 +120,7 @@ def grid_of(path: Path) -> tuple[tuple[int, ...], Affine] | None:
 def _read_picture(path: Path) -> tuple[NDArray, Geometry]:
     """A picture in radiological view: rows run to posterior, columns to the patient's left, as far as is known."""
     try:
-        with opened(path, formats=("PNG", "TIFF", "BMP", "JPEG")) as picture:
+        with opened_picture(path, formats=("PNG", "TIFF", "BMP", "JPEG")) as picture:
             # A palette's numbers are its colours' places: label maps are stored so.
             values = np.asarray(picture)
     except DataError as error:
@@ -156,7 +156,7 @@ def _read_itk(path: Path, load: Any) -> tuple[NDArray, Geometry]:
     if not values.size:
         raise FileRefused(path, f"expected voxels, got shape {values.shape}", _AGAIN)
     affine = _affine(image)
-    require_usable(affine, values.shape[:3], path=path)
+    require_usable_grid(affine, values.shape[:3], path=path)
     return values, Geometry(affine)
 
 

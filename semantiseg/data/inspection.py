@@ -48,7 +48,7 @@ BRATS_NAMES = {
 
 
 @dataclass(frozen=True)
-class Entry:
+class ShownCase:
     """One case to show: its channels, label file and label names."""
 
     collection: str
@@ -59,9 +59,9 @@ class Entry:
     names: dict[int, str]
 
 
-def entries(root: Path) -> list[Entry]:
+def entries(root: Path) -> list[ShownCase]:
     """All cases below `root` in the order of `sources.json`, by file name alone: no ontology is needed to look."""
-    readers: dict[str, Callable[[Path, str], list[Entry]]] = {"kits23": kits23_entries}
+    readers: dict[str, Callable[[Path, str], list[ShownCase]]] = {"kits23": kits23_entries}
     readers |= {layout: described_entries for layout in LAYOUTS}
     readers |= {layout: partial(brats_entries, layout=layout) for layout in NAMING}
     sources = json.loads((root / "sources.json").read_text(encoding="utf-8"))
@@ -72,7 +72,7 @@ def entries(root: Path) -> list[Entry]:
     ]
 
 
-def described_entries(folder: Path, origin: str) -> list[Entry]:
+def described_entries(folder: Path, origin: str) -> list[ShownCase]:
     """Cases of a folder that `dataset.json` describes.
 
     Raises:
@@ -82,15 +82,16 @@ def described_entries(folder: Path, origin: str) -> list[Entry]:
     if found.problems:
         raise DataError("\n".join(map(str, found.problems)))
     return [
-        Entry(found.name, origin, case.case_id, case.channels, case.label, dict(found.labels)) for case in found.cases
+        ShownCase(found.name, origin, case.case_id, case.channels, case.label, dict(found.labels))
+        for case in found.cases
     ]
 
 
-def kits23_entries(folder: Path, origin: str) -> list[Entry]:
+def kits23_entries(folder: Path, origin: str) -> list[ShownCase]:
     """Case folders of KiTS23."""
     names = {1: "kidney", 2: "tumor", 3: "cyst"}
     return [
-        Entry(
+        ShownCase(
             folder.name,
             origin,
             case.name,
@@ -102,11 +103,11 @@ def kits23_entries(folder: Path, origin: str) -> list[Entry]:
     ]
 
 
-def brats_entries(folder: Path, origin: str, *, layout: str) -> list[Entry]:
+def brats_entries(folder: Path, origin: str, *, layout: str) -> list[ShownCase]:
     """Scan folders of BraTS 2024."""
     naming, challenge = NAMING[layout], layout.removeprefix("brats2024-").upper()
     return [
-        Entry(
+        ShownCase(
             folder.name,
             origin,
             case.name,
@@ -129,7 +130,7 @@ def axial(channel: Channel) -> tuple[NDArray, tuple[float, float]]:
     return grid.to_canonical(nifti.image_values(values, channel), geometry.affine)[0], (anterior, right)
 
 
-def axial_labels(entry: Entry) -> NDArray:
+def axial_labels(entry: ShownCase) -> NDArray:
     """The label map as `[D, H, W]`.
 
     Raises:
@@ -158,7 +159,7 @@ def window(image: NDArray, collection: str) -> tuple[float, float]:
     return float(low), float(max(high, low + 1))
 
 
-def draw_slice(axes: Axes, entry: Entry, channel: int, *, caption: str) -> None:
+def draw_slice(axes: Axes, entry: ShownCase, channel: int, *, caption: str) -> None:
     """Draw one channel of a case in radiological convention with the contours of its labels."""
     shown = entry.channels[channel]
     image, (tall, wide) = axial(shown)
@@ -185,7 +186,7 @@ def page_of_cases(root: Path, *, columns: int = 6, case: int = 0) -> Figure:
     """
     import matplotlib.pyplot as plt
 
-    by_collection: dict[str, list[Entry]] = {}
+    by_collection: dict[str, list[ShownCase]] = {}
     for entry in entries(root):
         by_collection.setdefault(entry.collection, []).append(entry)
     chosen = [found[min(case, len(found) - 1)] for found in by_collection.values()]
@@ -202,7 +203,7 @@ def page_of_cases(root: Path, *, columns: int = 6, case: int = 0) -> Figure:
     return figure
 
 
-def _labelled(entry: Entry) -> bool:
+def _labelled(entry: ShownCase) -> bool:
     return entry.label.exists()
 
 
@@ -243,7 +244,7 @@ def check_volumes(store: VolumeStore) -> pd.DataFrame:
     large = manifest.groupby("collection").agg(patients=("patient_id", "nunique"), splits=("split", "nunique"))
     large = large[large.patients >= len(SPLITS)]
     outside = [_outside_unit_interval(store, volume_id) for volume_id in manifest.index]
-    own_side = [found == side for _, side, found in leaf_sides(store)]
+    own_side = [found == side for _, side, found in volume_sides(store)]
     rows = [
         ("every intensity lies in [0, 1]", len(outside), sum(outside)),
         ("every voxel edge is the spacing asked for", len(manifest), int(manifest.spacing_mm.nunique() != 1)),
@@ -256,7 +257,7 @@ def check_volumes(store: VolumeStore) -> pd.DataFrame:
     return table
 
 
-def leaf_sides(store: VolumeStore) -> Iterator[tuple[str, Side, Side]]:
+def volume_sides(store: VolumeStore) -> Iterator[tuple[str, Side, Side]]:
     """Volume, side a leaf belongs to, and side its centroid lies on, once a case, where sides may be asked at all."""
     for volume_id, row in store.manifest[store.manifest.lateral].drop_duplicates("case_id").iterrows():
         if set(row.leaves) & set(sides.ORGANS):
@@ -294,7 +295,7 @@ def representatives(store: VolumeStore, *, panels: int) -> list[tuple[str, int]]
     return chosen
 
 
-def gallery(store: VolumeStore, *, columns: int = 5) -> Figure:
+def volume_gallery(store: VolumeStore, *, columns: int = 5) -> Figure:
     """Draw `representatives` in radiological convention (anterior up, the patient's right on the left).
 
     The dotted line is the midline. Phantoms are called so.

@@ -19,7 +19,7 @@ import numpy as np
 from semantiseg.conventions import SPLITS
 from semantiseg.data import grid, image_file, nifti
 from semantiseg.data.case import FileRefused, Origin, Problem
-from semantiseg.data.inspection import Entry, draw_slice
+from semantiseg.data.inspection import ShownCase, draw_slice
 from semantiseg.data.intensity import Intensity, Stated, recognise
 from semantiseg.data.labels import DECATHLON, decathlon_structures, named_structures, read_mapping
 from semantiseg.data.layouts.collection_folder import CaseFiles, Collection
@@ -32,14 +32,14 @@ from semantiseg.params import Parameters
 _CASES, _COLUMNS = 4, 4
 
 
-def draw(collections: Sequence[Collection], path: Path) -> None:
+def draw_slices(collections: Sequence[Collection], path: Path) -> None:
     """Write the telling slices of up to four cases a collection, every channel; faulty files are said in their place.
 
     Raises:
         DataError: the picture cannot be written.
     """
     shown = [
-        (Entry(one.name, "user", case.case_id, case.channels, case.label, dict(one.labels)), channel)
+        (ShownCase(one.name, "user", case.case_id, case.channels, case.label, dict(one.labels)), channel)
         for one in collections
         for case in one.cases[:: max(1, -(-len(one.cases) // _CASES))]
         for channel in range(len(case.channels))
@@ -155,14 +155,14 @@ def summary(found: list[Understood]) -> dict[str, Any]:
     }
 
 
-def text(found: list[Understood]) -> str:
+def report_text(found: list[Understood]) -> str:
     """All collections as lines to read, and how many problems there are."""
     problems = sum(len(one.collection.problems) for one in found)
     end = f"{problems} problems to mend" if problems else "no problem: `semantiseg reproduce --profile own` can run"
     return "\n\n".join(["\n".join(one.lines()) for one in found] + [end])
 
 
-def understand(folders: str, choices: Choices) -> list[Understood]:
+def understand_folders(folders: str, choices: Choices) -> list[Understood]:
     """Every collection that `folders` names (see `reader.collection_folders`), understood one by one.
 
     Raises:

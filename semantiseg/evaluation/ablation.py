@@ -40,7 +40,7 @@ INPUTS = ("volumes", "bench/prompts.parquet", "bench/training.parquet", "text/fe
 """Below `data/`: what a run reads."""
 
 
-def run(
+def run_ablation(
     root: Path,
     out: Path,
     *,

@@ -54,7 +54,7 @@ def score_answer(
             f"{pixels}. "
             "Volumes and prompts belong to different runs: run the stages 'prompts' and 'verify' again."
         )
-    score = metrics.score(answer, target, spacing_mm=shown.spacing_mm, nsd_tolerance_mm=nsd_tolerance_mm)
+    score = metrics.score_masks(answer, target, spacing_mm=shown.spacing_mm, nsd_tolerance_mm=nsd_tolerance_mm)
     parent_dice = metrics.dice(answer, parent)
     differs = bool((parent != target).any())
     return {

@@ -28,7 +28,7 @@ comparisons."""
 
 
 @dataclass(frozen=True)
-class Part:
+class PartialMean:
     """A mean over some answers: column `value` where suite and level fit (core: in the headline's phrasing)."""
 
     suite: str
@@ -47,18 +47,18 @@ class Measure:
     """A statistic of means, elementwise."""
 
     statistic: Callable[..., Numbers]
-    parts: tuple[Part, ...]
+    parts: tuple[PartialMean, ...]
 
 
 MEASURES = {
-    "l1": Measure(identity, (Part("core", 1),)),
-    "l2": Measure(identity, (Part("core", 2),)),
-    "l3": Measure(identity, (Part("core", 3),)),
-    "pss": Measure(prompt_sensitivity, (Part("core", 1), Part("core", 3))),
-    "matched_l1": Measure(identity, (Part("triple", 1),)),
-    "matched_l3": Measure(identity, (Part("triple", 3),)),
-    "matched_pss": Measure(prompt_sensitivity, (Part("triple", 1), Part("triple", 3))),
-    "collapse_rate": Measure(identity, (Part("core", 3, "collapsed"),)),
+    "l1": Measure(identity, (PartialMean("core", 1),)),
+    "l2": Measure(identity, (PartialMean("core", 2),)),
+    "l3": Measure(identity, (PartialMean("core", 3),)),
+    "pss": Measure(prompt_sensitivity, (PartialMean("core", 1), PartialMean("core", 3))),
+    "matched_l1": Measure(identity, (PartialMean("triple", 1),)),
+    "matched_l3": Measure(identity, (PartialMean("triple", 3),)),
+    "matched_pss": Measure(prompt_sensitivity, (PartialMean("triple", 1), PartialMean("triple", 3))),
+    "collapse_rate": Measure(identity, (PartialMean("core", 3, "collapsed"),)),
 }
 
 

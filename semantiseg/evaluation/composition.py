@@ -32,7 +32,7 @@ from semantiseg.recipes import RECIPES
 from semantiseg.training.reader import train_reader, training_phrases
 
 
-def read_prompts(
+def put_to_readers(
     prompts: pd.DataFrame, store: VolumeStore, *, readers: Mapping[str, Read] | None = None
 ) -> pd.DataFrame:
     """Put every prompt's text to every reader.
@@ -98,11 +98,11 @@ def learn_to_read(data: Path, *, seed: int, threads: int) -> ProgramClassifier:
 
 
 def reading(asked: pd.DataFrame, classifier: ProgramClassifier, *, data: Path) -> pd.DataFrame:
-    """How the readers of words and the learned one read `questions`; columns of `read_prompts` and `suite`,
+    """How the readers of words and the learned one read `questions`; columns of `put_to_readers` and `suite`,
     `level`."""
     readers: dict[str, Read] = {**READERS, LEARNED: LearnedReader(classifier)}
     with VolumeStore(data / "volumes") as store:
-        found = read_prompts(asked, store, readers=readers)
+        found = put_to_readers(asked, store, readers=readers)
     return found.merge(asked[["prompt_id", "suite", "level"]], on="prompt_id")
 
 

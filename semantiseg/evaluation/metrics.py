@@ -49,7 +49,7 @@ class Score:
     hd95_mm: float
 
 
-def check(answer: NDArray, target: NDArray) -> None:
+def check_masks(answer: NDArray, target: NDArray) -> None:
     """Refuse what is no pair of boolean masks of one shape.
 
     Raises:
@@ -81,7 +81,7 @@ def _spacing(spacing_mm: float | Sequence[float], axes: int) -> Spacing:
 
 def dice(answer: Mask, target: Mask) -> float:
     """Dice coefficient 2|A n T| / (|A| + |T|) of two masks of one shape; 1 if both are empty."""
-    check(answer, target)
+    check_masks(answer, target)
     total = int(np.count_nonzero(answer)) + int(np.count_nonzero(target))
     if total == 0:
         return 1.0
@@ -90,7 +90,7 @@ def dice(answer: Mask, target: Mask) -> float:
 
 def iou(answer: Mask, target: Mask) -> float:
     """Intersection over union of two masks of one shape; 1 if both are empty."""
-    check(answer, target)
+    check_masks(answer, target)
     union = int(np.count_nonzero(answer | target))
     if union == 0:
         return 1.0
@@ -134,7 +134,7 @@ def nsd(answer: Mask, target: Mask, *, spacing_mm: float | Sequence[float], tole
     """Normalised surface Dice of two masks of one shape: the share of both surfaces, by length (area), that lies within
     `tolerance_mm` of the other (Nikolov et al. 2018, arXiv:1809.04430). Both empty 1, one empty 0.
     """
-    check(answer, target)
+    check_masks(answer, target)
     spacing = _spacing(spacing_mm, answer.ndim)
     if not answer.any() or not target.any():
         return float(answer.any() == target.any())
@@ -145,7 +145,7 @@ def hd95(answer: Mask, target: Mask, *, spacing_mm: float | Sequence[float]) -> 
     """95th percentile Hausdorff distance in mm of two masks of one shape: the larger of the two directed percentiles
     over edge pixels, linearly interpolated (MONAI's definition). Both empty 0; one empty the grid's diagonal.
     """
-    check(answer, target)
+    check_masks(answer, target)
     spacing = _spacing(spacing_mm, answer.ndim)
     if not answer.any() or not target.any():
         return 0.0 if answer.any() == target.any() else _diagonal(answer.shape, spacing)
@@ -156,7 +156,7 @@ def _diagonal(shape: tuple[int, ...], spacing: Spacing) -> float:
     return float(np.linalg.norm(np.multiply(shape, spacing)))
 
 
-def score(answer: Mask, target: Mask, *, spacing_mm: float | Sequence[float], nsd_tolerance_mm: float) -> Score:
+def score_masks(answer: Mask, target: Mask, *, spacing_mm: float | Sequence[float], nsd_tolerance_mm: float) -> Score:
     """All scores of one answer against its target, `[H, W]` or `[D, H, W]`; conventions for empty masks stand in the
     module's table.
 
@@ -167,7 +167,7 @@ def score(answer: Mask, target: Mask, *, spacing_mm: float | Sequence[float], ns
     Raises:
         DataError: a mask is not boolean with two or three axes, the shapes differ, or the spacing does not fit.
     """
-    check(answer, target)
+    check_masks(answer, target)
     spacing = _spacing(spacing_mm, answer.ndim)
     if not answer.any() or not target.any():
         alike = bool(answer.any() == target.any())
@@ -227,7 +227,7 @@ def lesionwise(answer: Mask, target: Mask, *, spacing_mm: float | tuple[float, .
     Raises:
         DataError: a mask is not boolean, or the shapes differ.
     """
-    check(answer, target)
+    check_masks(answer, target)
     marks, _ = ndimage.label(answer, structure=np.ones((3,) * answer.ndim))
     reach = ndimage.generate_binary_structure(target.ndim, 2)
     grown, lesions = ndimage.label(_grow(target, reach, rules.dilation), structure=np.ones((3,) * target.ndim))

@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from semantiseg.baselines.boxes import PARENT, Asked, BoxProtocol
+from semantiseg.baselines.boxes import PARENT, BoxProtocol, LabelledPrompts
 from semantiseg.bench.measure.labelled_slice import LabelledSlice, read_slice
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
@@ -40,7 +40,7 @@ def ask(
     known = {"midline": shown.midline} if getattr(segmenter, "reads_midline", False) else {}
     if not segmenter.needs_box:
         return segmenter.segment(shown.image, texts, features=features, **known)
-    asked = Asked(
+    asked = LabelledPrompts(
         shown.image,
         texts,
         targets=lambda: [shown.mask(program) for program in prompts["program"]],

@@ -93,19 +93,19 @@ def _parts(edge: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 NEEDED = ("data/volumes/manifest.parquet", "data/bench/prompts.parquet", "data/results")
 
 
-def absent(root: Path) -> list[str]:
+def missing_inputs(root: Path) -> list[str]:
     """What the explorer needs and `root` does not hold."""
     return [name for name in NEEDED if not (root / name).exists()]
 
 
-def build(root: Path, folder: Path) -> Path:
+def write_explorer(root: Path, folder: Path) -> Path:
     """Write the explorer of the test split into `folder`; return its page.
 
     Raises:
         OutputError: the folder holds anything but an earlier explorer.
         DataError: the data are absent, no model was evaluated, or results and prompts belong to different runs.
     """
-    if missing := absent(root):
+    if missing := missing_inputs(root):
         raise DataError(
             f"{root}: expected {', '.join(missing)}, got none. Run `dvc pull`, or `semantiseg reproduce` to make them."
         )

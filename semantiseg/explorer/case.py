@@ -118,9 +118,9 @@ def case_data(
     }
 
 
-def tree(program: Program) -> dict[str, Any]:
+def program_tree(program: Program) -> dict[str, Any]:
     """A program as nested JSON: operation, words and children in their order."""
-    arguments = [tree(item) if isinstance(item, Program) else item for item in program.arguments]
+    arguments = [program_tree(item) if isinstance(item, Program) else item for item in program.arguments]
     return {"operation": program.operation, "atom": program.is_atom, "arguments": arguments}
 
 
@@ -137,7 +137,7 @@ def _prompt(
     return {
         **{name: row[name] for name in copied},
         "spans": [list(span) for span in spans(row["text"], program, said)],
-        "program": tree(program),
+        "program": program_tree(program),
         "parent_program": str(parent),
         "clauses": [[item.attribute, item.value] for item in said],
         "evidence": json.loads(row["evidence"]),

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from semantiseg.errors import ParameterError
 from semantiseg.llm.backends import KEY_VARIABLE, Backend, BackendError, BudgetError, Reply, TransientError
-from semantiseg.llm.request import Question
+from semantiseg.llm.request import ModelQuestion
 
 
 class AnswerCache:
@@ -36,7 +36,7 @@ class AnswerCache:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def key(self, identity: dict[str, Any], request: Question) -> str:
+    def key(self, identity: dict[str, Any], request: ModelQuestion) -> str:
         """SHA-256 of the asked one's identity and the request."""
         content = json.dumps({"identity": identity, "request": request.facts()}, sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
@@ -50,7 +50,7 @@ class AnswerCache:
         path = self._path(key)
         return _read(path) if path.exists() else None
 
-    def put(self, key: str, identity: dict[str, Any], request: Question, reply: Reply) -> None:
+    def put(self, key: str, identity: dict[str, Any], request: ModelQuestion, reply: Reply) -> None:
         """Keep a reply."""
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -153,7 +153,7 @@ class Asker:
         self.budget.begin(*cache.spent())
         self._failure: Exception | None = None
 
-    def ask_all(self, requests: Sequence[Question]) -> list[Reply]:
+    def ask_all(self, requests: Sequence[ModelQuestion]) -> list[Reply]:
         """Replies in the order of the requests; equal requests are asked once. Every reply is kept when it comes.
 
         Raises:
@@ -171,7 +171,7 @@ class Asker:
         replies |= {key: future.result() for key, future in futures.items()}
         return [replies[key] for key in keys]  # type: ignore[misc]
 
-    def _ask(self, key: str, request: Question) -> Reply | None:
+    def _ask(self, key: str, request: ModelQuestion) -> Reply | None:
         """The reply, or None once anything has failed: the first failure is kept, and nothing is asked after it."""
         if self._failure is not None:
             return None
@@ -190,7 +190,7 @@ class Asker:
             return None
         return reply
 
-    def _patiently(self, request: Question) -> Reply:
+    def _patiently(self, request: ModelQuestion) -> Reply:
         for attempt in range(self.retries + 1):
             try:
                 return self.backend.answer(request)

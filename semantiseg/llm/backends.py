@@ -30,8 +30,8 @@ from semantiseg.errors import ParameterError, PromptError, SemantiSegError
 from semantiseg.language.clause import from_json
 from semantiseg.language.grammar.surface import texts
 from semantiseg.language.program import parse
-from semantiseg.llm.exchange import LARGEST_ANSWER, Answer, TooLarge, post
-from semantiseg.llm.request import ByExample, Question, Request, write_answer
+from semantiseg.llm.exchange import LARGEST_ANSWER, HttpAnswer, TooLarge, post
+from semantiseg.llm.request import ByExample, ModelQuestion, Request, write_answer
 from semantiseg.randomness import stream
 from semantiseg.secret import from_environment
 
@@ -165,12 +165,12 @@ class ServerBackend:
             "backend": "server", "base_url": base_url, "structured": structured, **self._settings,
         }  # fmt: skip
 
-    def most_tokens(self, request: Question) -> int:
+    def most_tokens(self, request: ModelQuestion) -> int:
         """Bytes of the question (a token is at least one) and the longest answer."""
         asked = sum(len(message["content"].encode()) + 16 for message in request.messages())
         return asked + int(self._settings["max_tokens"])
 
-    def answer(self, request: Question) -> Reply:
+    def answer(self, request: ModelQuestion) -> Reply:
         """One call; retries are the caller's.
 
         Raises:
@@ -200,7 +200,7 @@ class ServerBackend:
         tokens = made.usage.total_tokens if made.usage else self.most_tokens(request)
         return Reply(text, tokens=tokens, finished=choice.finish_reason != "length")
 
-    def _ask(self, request: Question) -> Answer:
+    def _ask(self, request: ModelQuestion) -> HttpAnswer:
         settings = self._settings | {"seed": self._settings["seed"] + request.attempt}
         asked = {"messages": request.messages(), **settings, **self._format(request.schema)}
         headers = {"Authorization": f"Bearer {self._key.value}"} if self._key else {}
@@ -231,7 +231,7 @@ class ServerBackend:
         named = {"name": "answer", "schema": schema, "strict": True}
         return {"response_format": {"type": "json_schema", "json_schema": named}}
 
-    def _refusal(self, answer: Answer) -> BackendError:
+    def _refusal(self, answer: HttpAnswer) -> BackendError:
         said, code = _complaint(answer.body)
         said = self._key.masked(said)[:300]
         if 300 <= answer.status < 400:

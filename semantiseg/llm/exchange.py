@@ -24,7 +24,7 @@ class TooLarge(Exception):
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpAnswer:
     """What came back.
 
     Attributes:
@@ -38,7 +38,9 @@ class Answer:
     body: bytes = field(repr=False)
 
 
-def post(url: str, body: bytes, *, headers: dict[str, str], timeout_s: float, largest: int = LARGEST_ANSWER) -> Answer:
+def post(
+    url: str, body: bytes, *, headers: dict[str, str], timeout_s: float, largest: int = LARGEST_ANSWER
+) -> HttpAnswer:
     """`POST` a body of JSON; the environment's proxies are used.
 
     Args:
@@ -64,7 +66,7 @@ def post(url: str, body: bytes, *, headers: dict[str, str], timeout_s: float, la
             if response.length:
                 raise http.client.IncompleteRead(b"", response.length)
             named = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status, named, b"".join(pieces))
+            return HttpAnswer(response.status, named, b"".join(pieces))
     except urllib.error.URLError as error:
         raise error.reason if isinstance(error.reason, OSError) else OSError("no connection") from None
 

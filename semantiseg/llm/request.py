@@ -37,7 +37,7 @@ RULES = (
 )
 
 
-class Question(Protocol):
+class ModelQuestion(Protocol):
     """Anything that a language model can be asked."""
 
     attempt: int
@@ -53,7 +53,7 @@ class Question(Protocol):
         """The question as a chat."""
 
 
-class ByExample(Question, Protocol):
+class ByExample(ModelQuestion, Protocol):
     """A question that a model too small for rules and JSON can be asked: it is shown examples and answers in lines."""
 
     count: int

@@ -24,7 +24,7 @@ from transformers import BertConfig, BertModel
 
 from semantiseg.errors import DataError, ModelError
 from semantiseg.models.features import TextFeatures, check_lengths, check_texts
-from semantiseg.models.weights import load_checked, published
+from semantiseg.models.weights import load_checked, published_path
 
 ENCODERS = ("minilm", "biomedclip")
 """Frozen text encoders by name."""
@@ -150,7 +150,7 @@ def open_encoder(name: str, *, weights: str | Path | None = None) -> TextEncoder
     """
     if name not in ENCODERS:
         raise ModelError(f"text_encoder: expected one of {list(ENCODERS)}, got {name!r}. Choose one of these.")
-    return MiniLM() if name == MiniLM.name else _biomedclip(weights or published("biomedclip"))
+    return MiniLM() if name == MiniLM.name else _biomedclip(weights or published_path("biomedclip"))
 
 
 @torch.inference_mode()

@@ -18,7 +18,7 @@ VARIABLE, DEFAULT = "SEMANTISEG_WEIGHTS", "weights"
 """Environment variable that names the folder of all published weights, and the folder meant without it."""
 
 
-def published(name: str) -> Path:
+def published_path(name: str) -> Path:
     """Where published weights lie: a file or folder `name` below the folder of all weights; it need not exist."""
     return Path(os.environ.get(VARIABLE) or DEFAULT) / name
 

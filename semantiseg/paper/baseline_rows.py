@@ -9,7 +9,7 @@ import pandas as pd
 
 from semantiseg.baselines import catalogue
 from semantiseg.baselines.contamination import clean as clean_prompts
-from semantiseg.baselines.contamination import label, members, prompting
+from semantiseg.baselines.contamination import contamination_label, members, prompting
 from semantiseg.errors import DataError
 from semantiseg.evaluation.baseline import read_prompts
 from semantiseg.files import check_folder, mark
@@ -47,7 +47,7 @@ def absent_rows(weights: Path, *, asked: Iterable[str] = ()) -> list[dict[str, s
     ]
 
 
-def description(row: str, results: pd.DataFrame, *, origins: Collection[str]) -> dict[str, str]:
+def describe_row(row: str, results: pd.DataFrame, *, origins: Collection[str]) -> dict[str, str]:
     """What Table 1 says of a row of a model that was not trained here.
 
     Args:
@@ -57,9 +57,9 @@ def description(row: str, results: pd.DataFrame, *, origins: Collection[str]) ->
     """
     shares = results["contamination"].value_counts(normalize=True)
     seen = [f"{shares[flag]:.0%} {words}" for flag, words in _SEEN.items() if flag in shares]
-    weights = "installed model" if label(row) is None else "official weights"
+    weights = "installed model" if contamination_label(row) is None else "official weights"
     return {
-        "label": label(row) or members(row)[0],
+        "label": contamination_label(row) or members(row)[0],
         "origin": "; ".join([f"{weights}, asked about {style.origin_name(sorted(origins))}", *seen]),
         "prompting": prompting(row),
     }
@@ -76,8 +76,8 @@ def on_clean_cases(
     kept = clean_prompts(prompts, results, private=private)
     if not (kept["split"] == "test").any():
         raise DataError(
-            f"clean cases: expected some that none of {[name for name in results if label(name)]} was or may have been "
-            "trained on, got none. Leave one out, or name collections that were never published."
+            f"clean cases: expected some that none of {[name for name in results if contamination_label(name)]} was or "
+            "may have been trained on, got none. Leave one out, or name collections that were never published."
         )
     return kept, {name: rows[rows["prompt_id"].isin(kept["prompt_id"])] for name, rows in results.items()}
 
@@ -87,7 +87,7 @@ def read_rows(folder: Path) -> dict[str, pd.DataFrame]:
     return table1.read_results(folder, sorted(path.parent.name for path in folder.glob("*/results.parquet")))
 
 
-def write_table(root: Path, output: Path, *, weights: Path, clean: bool, private: Iterable[str] = ()) -> str:
+def write_baseline_table(root: Path, output: Path, *, weights: Path, clean: bool, private: Iterable[str] = ()) -> str:
     """Write `table1.{md,csv,tex}` and `metrics.json` of all that was asked here, trained models and baselines.
 
     Args:
@@ -127,7 +127,7 @@ def write_table(root: Path, output: Path, *, weights: Path, clean: bool, private
     table1.write(
         table1.summarise(prompts, results, resamples=RESAMPLES, seed=0, profile="baselines"),
         output,
-        described={name: description(name, results[name], origins=origins) for name in asked},
+        described={name: describe_row(name, results[name], origins=origins) for name in asked},
         absent=absent_rows(weights, asked=results),
         note=note,
     )

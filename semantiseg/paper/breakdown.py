@@ -167,7 +167,7 @@ def _leaves(value: Any, place: str) -> Iterator[tuple[str, float | int]]:
         yield place, value
 
 
-def text(place: str, value: float | int) -> str:
+def as_quoted(place: str, value: float | int) -> str:
     """A number as it is quoted: counts whole with thousands, shares in per cent, PSS with three digits, p values
     with four, others two."""
     if isinstance(value, int):
@@ -195,7 +195,7 @@ def variables(metrics: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             raise ValueError(
                 f"expected one place for \\{name}, got {found[name]['place']} and {place}. Rename a model."
             )
-        found[name] = {"value": value, "text": text(place, value), "place": place}
+        found[name] = {"value": value, "text": as_quoted(place, value), "place": place}
     return dict(sorted(found.items()))
 
 

@@ -98,12 +98,12 @@ def needs_beside_published(*, resources: str, model: str, targets: Sequence[str]
 
     `targets` is a collection and a target of `published_dice.csv`, or empty for all of them.
     """
-    table = published.read()
+    table = published.read_published()
     if targets:
         row = published.target(table, *targets)
         words = f"{row['target']}: mean {row[f'{model}_mean']:.2f}, median {row[f'{model}_median']:.2f}"
     else:
-        found = published.expected(table, model)
+        found = published.expected_dice(table, model)
         median = "" if found.median is None else f", by medians {found.median:.2f}"
         words = f"{len(table)} targets of MSD and KiTS23: mean {found.mean:.2f}{median}"
     return Finding(None, "as quoted", f"{resources}; published by others: {published.NAMES[model]}, {words}")

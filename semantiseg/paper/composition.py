@@ -105,7 +105,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def caption(asked: pd.DataFrame, *, patients: int, resamples: int) -> str:
+def composition_caption(asked: pd.DataFrame, *, patients: int, resamples: int) -> str:
     """What the numbers are.
 
     Args:
@@ -139,7 +139,7 @@ def write(
     frame.to_csv(folder / "composition.csv", index=False, lineterminator="\n")
     text = f"{nothing(asked)}\n"
     if len(frame):
-        text = markdown(frame, caption(asked, patients=int(frame["patients"].max()), resamples=resamples))
+        text = markdown(frame, composition_caption(asked, patients=int(frame["patients"].max()), resamples=resamples))
     (folder / "composition.md").write_text(text, encoding="utf-8")
     return frame
 

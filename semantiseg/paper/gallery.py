@@ -54,7 +54,7 @@ class Tile:
     gate: NDArray[np.floating] | None
 
 
-def window_of(tiles: Sequence[Tile]) -> tuple[slice, slice]:
+def crop_of(tiles: Sequence[Tile]) -> tuple[slice, slice]:
     """Rows and columns that hold every mask drawn, with a border; square where the picture allows."""
     drawn = np.logical_or.reduce([mask for tile in tiles for mask in (tile.truth, tile.parent, tile.answer)])
     if not drawn.any():
@@ -114,7 +114,7 @@ def masks(axes: Axes, tile: Tile, window: tuple[slice, slice], *, answer: bool, 
     outline(axes, truth, style.TRUTH, "solid", 1.1)
 
 
-def words(axes: Axes, text: str, *, level: int) -> None:
+def write_prompt(axes: Axes, text: str, *, level: int) -> None:
     """The prompt above a picture, wrapped."""
     wrapped = "\n".join(textwrap.wrap(f"L{level}: “{text}”", 27))
     axes.set_title(wrapped, fontsize=5.8, pad=3, linespacing=1.1)
@@ -140,7 +140,7 @@ def pair(above: Axes, below: Axes, tile: Tile | None, window: tuple[slice, slice
         for axes in (above, below):
             missing(axes, "no such prompt")
         return
-    words(above, tile.text, level=tile.level)
+    write_prompt(above, tile.text, level=tile.level)
     picture(above, tile.image, window)
     masks(above, tile, window, answer=False, parent=True)
     corner(above, "asked for")
@@ -225,7 +225,7 @@ RULE = (
 )
 
 
-def choose(answers: pd.DataFrame) -> pd.DataFrame:
+def choose_answers(answers: pd.DataFrame) -> pd.DataFrame:
     """The answers to show.
 
     Args:
@@ -247,7 +247,7 @@ def choose(answers: pd.DataFrame) -> pd.DataFrame:
     return chosen
 
 
-def gather(data: Path, model: str) -> tuple[pd.DataFrame, dict[tuple[int, str], Tile]]:
+def gather_tiles(data: Path, model: str) -> tuple[pd.DataFrame, dict[tuple[int, str], Tile]]:
     """The chosen answers of a model and their pictures' content, by level and rank.
 
     Args:
@@ -256,7 +256,7 @@ def gather(data: Path, model: str) -> tuple[pd.DataFrame, dict[tuple[int, str], 
     """
     prompts = pd.read_parquet(data / "bench" / "prompts.parquet")
     results = pd.read_parquet(data / "results" / model / "results.parquet")
-    chosen = choose(join(prompts, results, origin=f"results of {model}"))
+    chosen = choose_answers(join(prompts, results, origin=f"results of {model}"))
     tiles = read_tiles(data, chosen.drop_duplicates("prompt_id"), model=model)
     return chosen, {place: tiles[row["prompt_id"]] for place, row in chosen.iterrows()}
 
@@ -265,7 +265,7 @@ def draw(tiles: Mapping[tuple[int, str], Tile], *, model: str, origin: str, pati
     """Three columns a level (worst, median, best): what was asked for above, what was answered below.
 
     Args:
-        tiles: from `gather`.
+        tiles: from `gather_tiles`.
         model: its label.
         origin: words for the origin of the images.
         patients: that were tested.
@@ -283,7 +283,7 @@ def draw(tiles: Mapping[tuple[int, str], Tile], *, model: str, origin: str, pati
                     above,
                     below,
                     tile,
-                    window_of([tile]) if tile else (slice(None), slice(None)),
+                    crop_of([tile]) if tile else (slice(None), slice(None)),
                     model=model,
                 )
         legend(figure, origin)

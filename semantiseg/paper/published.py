@@ -58,7 +58,7 @@ class Expected:
     highest: tuple[float, str]
 
 
-def read(path: Path = TABLE) -> pd.DataFrame:
+def read_published(path: Path = TABLE) -> pd.DataFrame:
     """The published figures, one row a target of a collection.
 
     Raises:
@@ -79,12 +79,12 @@ def read(path: Path = TABLE) -> pd.DataFrame:
     return frame[~second].reset_index(drop=True)
 
 
-def label(row: pd.Series) -> str:
+def target_label(row: pd.Series) -> str:
     """A target with its collection, in a few words."""
     return f"{row['target']} ({row['collection'].partition('_')[2] or row['collection']})"
 
 
-def expected(frame: pd.DataFrame, model: str) -> Expected:
+def expected_dice(frame: pd.DataFrame, model: str) -> Expected:
     """What a model would be expected to score on targets such as these, from its mean and median on each."""
     means, slices = frame[f"{model}_mean"], frame["slices"]
     median = frame[f"{model}_median"].mean() if f"{model}_median" in frame else None
@@ -93,16 +93,16 @@ def expected(frame: pd.DataFrame, model: str) -> Expected:
         mean=float(means.mean()),
         median=None if median is None else float(median),
         slice_mean=math.fsum(means * slices) / math.fsum(slices),
-        lowest=(float(means.min()), label(low)),
-        highest=(float(means.max()), label(high)),
+        lowest=(float(means.min()), target_label(low)),
+        highest=(float(means.max()), target_label(high)),
     )
 
 
 def expectations(frame: pd.DataFrame, models: Sequence[str] = tuple(NAMES)) -> pd.DataFrame:
-    """`expected` of several models as a table, one row a model, named for the reader."""
+    """`expected_dice` of several models as a table, one row a model, named for the reader."""
     rows = {}
     for model in models:
-        found = expected(frame, model)
+        found = expected_dice(frame, model)
         rows[NAMES[model]] = {
             "mean of targets": found.mean,
             "median of slices, mean of targets": found.median,
@@ -160,7 +160,7 @@ def draw(frame: pd.DataFrame, *, printed: float) -> Figure:
     """One line a target, ordered by BiomedParse's mean; the paper's printed L1 Dice as a vertical line.
 
     Args:
-        frame: from `published.read`.
+        frame: from `read_published`.
         printed: Dice in [0, 1] that the paper prints for simple prompts.
     """
     ordered = frame.sort_values("biomedparse_mean", kind="stable").reset_index(drop=True)
@@ -178,7 +178,7 @@ def draw(frame: pd.DataFrame, *, printed: float) -> Figure:
             medians, ordered.index, "o", markerfacecolor="none", color=style.BLUE, markersize=4,
             label=f"{NAMES['biomedparse']}, median",
         )  # fmt: skip
-        axes.set_yticks(ordered.index, [label(row) for _, row in ordered.iterrows()])
+        axes.set_yticks(ordered.index, [target_label(row) for _, row in ordered.iterrows()])
         axes.set_xlim(-0.02, 1.0)
         axes.set_xlabel("Dice over the slices that hold the target (published by the authors of BiomedParse)")
         axes.grid(axis="y", linewidth=0.3, color="0.85")

@@ -2,7 +2,7 @@
 
 Figure 1: which case is shown, and why. `paper/teaser.py` draws it.
 
-The case is chosen from results by the rule that `choose` states, never by hand.
+The case is chosen from results by the rule that `choose_case` states, never by hand.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def draw(panels: Panels) -> Figure:
         grid = [[figure.add_axes((left, bottom, 0.18, 0.288)) for left in columns] for bottom in (0.5, 0.185)]
         tiles = [panels.by_level.get(level) for level in LEVELS]
         shown = [tile for tile in (panels.plain, *tiles) if tile is not None]
-        window = gallery.window_of(shown) if shown else (slice(None), slice(None))
+        window = gallery.crop_of(shown) if shown else (slice(None), slice(None))
         gallery.pair(grid[0][0], grid[1][0], panels.plain, window, model=panels.plain_name)
         for position, tile in enumerate(tiles, start=1):
             gallery.pair(grid[0][position], grid[1][position], tile, window, model=panels.gated_name)
@@ -115,7 +115,7 @@ GATED_MODELS = sorted(RECIPES, key=lambda model: RECIPES[model].gated)
 
 
 @dataclass(frozen=True)
-class Case:
+class TeaserCase:
     """The case that Figure 1 shows.
 
     Attributes:
@@ -161,7 +161,7 @@ def _companion(core: pd.DataFrame, chosen: pd.Series, level: int) -> str | None:
     return str(rows.sort_values(["other_slice", "other_structure", "smaller", "prompt_id"]).iloc[0]["prompt_id"])
 
 
-def choose(prompts: pd.DataFrame, results: Mapping[str, pd.DataFrame]) -> Case:
+def choose_case(prompts: pd.DataFrame, results: Mapping[str, pd.DataFrame]) -> TeaserCase:
     """Choose the case of Figure 1 by a fixed rule.
 
     Among the core level-3 prompts of the test split whose parent differs from the target, and whose answer by the
@@ -197,13 +197,15 @@ def choose(prompts: pd.DataFrame, results: Mapping[str, pd.DataFrame]) -> Case:
         chosen = asked.sort_values(["dice", "prompt_id"]).iloc[0]
         rule = f"no level-3 test prompt collapsed by '{label}' ({len(asked)} asked); shown is its lowest Dice."
     by_level = {level: _companion(core, chosen, level) for level in LEVELS} | {3: str(chosen["prompt_id"])}
-    return Case(str(chosen["prompt_id"]), plain, gated, by_level, bool(len(collapsed)), rule)
+    return TeaserCase(str(chosen["prompt_id"]), plain, gated, by_level, bool(len(collapsed)), rule)
 
 
-def _without_level_3(core: pd.DataFrame, plain: str, gated: str) -> Case:
+def _without_level_3(core: pd.DataFrame, plain: str, gated: str) -> TeaserCase:
     """What is shown of images about which nothing of level 3 was asked."""
     if not len(core):
-        return Case("", plain, gated, dict.fromkeys(LEVELS), False, "no core prompt was asked about a test patient.")
+        return TeaserCase(
+            "", plain, gated, dict.fromkeys(LEVELS), False, "no core prompt was asked about a test patient."
+        )
     level = int(core["level"].max())
     asked = core[core["level"] == level]
     chosen = asked.sort_values(["dice", "prompt_id"]).iloc[0]
@@ -212,7 +214,7 @@ def _without_level_3(core: pd.DataFrame, plain: str, gated: str) -> Case:
         f"'{recipe_of(plain).label}' of the {len(asked)} prompts of level {level}."
     )
     by_level = {other: _companion(core, chosen, other) for other in LEVELS} | {level: str(chosen["prompt_id"])}
-    return Case(str(chosen["prompt_id"]), plain, gated, by_level, False, rule, level)
+    return TeaserCase(str(chosen["prompt_id"]), plain, gated, by_level, False, rule, level)
 
 
 def _gates(
@@ -231,7 +233,7 @@ def _gates(
     return maps
 
 
-def gather(data: Path, models: Sequence[str], *, threads: int) -> tuple[Case, Panels]:
+def gather_panels(data: Path, models: Sequence[str], *, threads: int) -> tuple[TeaserCase, Panels]:
     """Choose the case and collect what Figure 1 shows of it.
 
     Args:
@@ -249,7 +251,7 @@ def gather(data: Path, models: Sequence[str], *, threads: int) -> tuple[Case, Pa
 
     torch.set_num_threads(threads)
     prompts, results = pd.read_parquet(data / "bench" / "prompts.parquet"), read_results(data / "results", models)
-    case = choose(prompts, results)
+    case = choose_case(prompts, results)
     shown = sorted({prompt_id for prompt_id in case.by_level.values() if prompt_id})
     asked = prompts[prompts["prompt_id"].isin(shown)].set_index("prompt_id", drop=False).sort_index()
     with VolumeStore(data / "volumes") as store:
@@ -267,15 +269,16 @@ def gather(data: Path, models: Sequence[str], *, threads: int) -> tuple[Case, Pa
         gated_name=recipe_of(case.gated).label,
         origin=style.origin_name(sorted(asked["origin"].unique())),
         collapsed=case.collapsed,
-        caption=caption(
-            case, style.origin_name(sorted(asked["origin"].unique())),
+        caption=teaser_caption(
+            case,
+            style.origin_name(sorted(asked["origin"].unique())),
             patients=max(found["patient_id"].nunique() for found in results.values()),
         ),  # fmt: skip
     )
     return case, panels
 
 
-def caption(case: Case, origin: str, *, patients: int) -> str:
+def teaser_caption(case: TeaserCase, origin: str, *, patients: int) -> str:
     """The caption of Figure 1, with the rule that chose the case and, where they are few, the patients tested."""
     if not case.prompt_id:
         return f"Nothing to show: {case.rule}"

@@ -61,7 +61,7 @@ def execute(
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    with surroundings(root), Progress(title, expected_seconds=expected_seconds) as progress:
+    with kernel_environment(root), ProgressLine(title, expected_seconds=expected_seconds) as progress:
         try:
             papermill.execute_notebook(
                 str(source), str(executed), parameters=dict(arguments), kernel_name=KERNEL, cwd=str(root),
@@ -69,7 +69,7 @@ def execute(
                 on_notebook_start=progress.started, on_cell_start=progress.cell_started,
             )  # fmt: skip
         except PapermillExecutionError as error:
-            raise StageError(describe(error, source=source.relative_to(root))) from None
+            raise StageError(describe_failure(error, source=source.relative_to(root))) from None
         except DeadKernelError:
             raise StageError(
                 f"{source.relative_to(root)}: expected the kernel to live to the end, got its death; most "
@@ -77,7 +77,7 @@ def execute(
             ) from None
 
 
-def describe(error: PapermillExecutionError, *, source: Path) -> str:
+def describe_failure(error: PapermillExecutionError, *, source: Path) -> str:
     """Where in which cell a notebook failed, with the line of code and the error as the user should read it."""
     trace = _ANSI.sub("", "\n".join(error.traceback))
     number = _CELL_LINE.search(trace)
@@ -88,7 +88,7 @@ def describe(error: PapermillExecutionError, *, source: Path) -> str:
 
 
 @contextmanager
-def surroundings(root: Path) -> Iterator[None]:
+def kernel_environment(root: Path) -> Iterator[None]:
     """Variables under which kernels start: the running interpreter, the package found in `root`, no user settings."""
     with tempfile.TemporaryDirectory(prefix="semantiseg-") as folder:
         _write_kernel(Path(folder) / "kernels" / KERNEL)
@@ -146,7 +146,7 @@ def _matplotlib_defaults() -> Path | None:
     return Path(spec.origin).parent / "mpl-data" / "matplotlibrc" if spec and spec.origin else None
 
 
-class Progress:
+class ProgressLine:
     """One line on a terminal, refreshed every second: cell k of n, time so far, time last time. Silent elsewhere."""
 
     def __init__(self, title: str, *, expected_seconds: float | None = None) -> None:
@@ -156,7 +156,7 @@ class Progress:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._refresh, daemon=True)
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> ProgressLine:
         self._started = time.perf_counter()
         if sys.stderr.isatty():
             self._thread.start()

@@ -31,7 +31,6 @@ from semantiseg.errors import NotebookError  # noqa: E402
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 
-
 PARAMETERS_TAG = "parameters"
 INJECTED_TAG = "injected-parameters"
 METADATA = {
@@ -265,16 +264,13 @@ def _files(names: set[str], *, root: Path) -> set[Path]:
 
 def with_dependencies(root: Path) -> tuple[str, list[str]]:
     """dvc.yaml with exactly the modules that each notebook runs as its `deps`, and what that changes."""
-    pipeline = document.load(root / "dvc.yaml")
+    pipeline = document.read_document(root / "dvc.yaml")
     changed = []
     for name, stage in pipeline["stages"].items():
         notebooks = [Path(dep) for dep in stage["deps"] if dep.endswith(".ipynb")]
         if not notebooks or not (root / notebooks[0]).is_file():
             continue
-        needed = [
-            path.as_posix()
-            for path in dependencies(notebook_source(root / notebooks[0]), root=root)
-        ]
+        needed = [path.as_posix() for path in dependencies(notebook_source(root / notebooks[0]), root=root)]
         # Data that a module reads beside it (.csv, .yaml) is listed by hand, as no import names it.
         listed = [dep for dep in stage["deps"] if dep.startswith("semantiseg/") and Path(dep).suffix in ("", ".py")]
         if sorted(listed) != needed:
@@ -283,4 +279,4 @@ def with_dependencies(root: Path) -> tuple[str, list[str]]:
             )
             others = [dep for dep in stage["deps"] if dep not in listed and not dep.endswith(".ipynb")]
             stage["deps"] = [notebooks[0].as_posix(), *needed, *others]
-    return document.text(pipeline), changed
+    return document.document_text(pipeline), changed

@@ -77,15 +77,15 @@ def create(
         )
     files.claim(folder, verb="workspace", inputs=[project, *collections], own=("*",) if _is_earlier(folder) else ())
     _copy_sources(project, folder)
-    pipeline = document.load(project / "dvc.yaml")
+    pipeline = document.read_document(project / "dvc.yaml")
     _link_images(folder, collections, pipeline=pipeline)
     for key, copy in COPIES.items():
         if parameters["prepare"][key]:
             shutil.copy2(parameters["prepare"][key], folder / copy)
             parameters["prepare"][key] = copy
             pipeline["stages"]["prepare"]["deps"].append(copy)
-    files.write(folder / "params.yaml", document.text(parameters))
-    files.write(folder / "dvc.yaml", document.text(pipeline))
+    files.write(folder / "params.yaml", document.document_text(parameters))
+    files.write(folder / "dvc.yaml", document.document_text(pipeline))
     files.write(folder / ".dvc/config", DVC_CONFIG)
     return folder
 
@@ -102,14 +102,14 @@ def with_settings(profile: str, settings: Sequence[str]) -> Parameters:
     Raises:
         ParameterError: an unknown profile or key, or a wrong type.
     """
-    parameters = document.parse(profile_text(profile))
+    parameters = document.parse_document(profile_text(profile))
     for setting in settings:
         _set(parameters, setting)
     return check(parameters, origin=f"profile {profile} with {list(settings)}")
 
 
 def _parameters(profile: str, *, collections: Sequence[Path], settings: Sequence[str]) -> Any:
-    parameters = document.parse(profile_text(profile))
+    parameters = document.parse_document(profile_text(profile))
     for setting in settings:
         _set(parameters, setting)
     if collections:
@@ -251,7 +251,7 @@ def _side_by_side(root: Path) -> int:
     return next(filter(None, codes), 0)
 
 
-def summary(record: dict[str, Any], *, root: Path) -> str:
+def run_summary(record: dict[str, Any], *, root: Path) -> str:
     """What `semantiseg reproduce` ends with: Table 1, where to look, what it cost."""
     table = root / "figures" / "table1.md"
     lines = [table.read_text(encoding="utf-8").rstrip()] if table.is_file() else []
@@ -313,13 +313,13 @@ def prune(root: Path) -> list[str]:
     for leftover in leftovers:
         files.remove(root / leftover)
     lock = root / "dvc.lock"
-    entries = document.load(lock) if lock.is_file() else {"stages": {}}
+    entries = document.read_document(lock) if lock.is_file() else {"stages": {}}
     dead = sorted(set(entries["stages"]) - set(known))
     if dead:
         mending.forget(root)
         for name in dead:
             del entries["stages"][name]
-        files.write(lock, document.text(entries))
+        files.write(lock, document.document_text(entries))
     return [path.as_posix() for path in leftovers] + dead
 
 

@@ -48,7 +48,7 @@ class Stage:
     listed: Mapping[str, Any]
 
 
-def load(name: str, *, root: Path) -> Stage:
+def load_stage(name: str, *, root: Path) -> Stage:
     """Read a stage through DVC.
 
     Raises:
@@ -96,7 +96,7 @@ def _item(name: str, *, matrix: Mapping[str, Any]) -> dict[str, str]:
     return {key: name.partition("@")[2] for key in matrix}
 
 
-def arguments(stage: Stage, *, defaults: Mapping[str, Any]) -> dict[str, Any]:
+def notebook_arguments(stage: Stage, *, defaults: Mapping[str, Any]) -> dict[str, Any]:
     """What is injected into the notebook: the stage's parameters, flattened, and its matrix item and staging folder.
 
     Raises:
@@ -143,8 +143,8 @@ def run(name: str, *, root: Path) -> None:
     Raises:
         SemantiSegError: the stage could not start, failed, or did not keep to its declaration.
     """
-    stage = load(name, root=root)
-    values = arguments(stage, defaults=notebook.parameters(root / stage.source))
+    stage = load_stage(name, root=root)
+    values = notebook_arguments(stage, defaults=notebook.parameters(root / stage.source))
     before = _inputs(stage, root=root)
     mending.keep(root)
     staging, failed = root / STAGING / name, root / FAILED / f"{name}.ipynb"

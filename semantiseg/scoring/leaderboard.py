@@ -107,7 +107,7 @@ def _levels(estimates: Mapping[str, Any]) -> dict[str, Any]:
     return {name: estimates[name] for name in Levels.model_fields}
 
 
-def measured(summary: Mapping[str, Any]) -> dict[str, Any]:
+def submitted_numbers(summary: Mapping[str, Any]) -> dict[str, Any]:
     """The numbers of a submission, from one model's part of `metrics.json`."""
     return {
         "core": _levels(summary["core"]),

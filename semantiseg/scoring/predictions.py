@@ -80,7 +80,7 @@ def binary(values: NDArray, name: str) -> Mask:
 
 
 def _png(path: Path) -> NDArray:
-    with image_file.opened(path, formats=("PNG",)) as image:
+    with image_file.opened_picture(path, formats=("PNG",)) as image:
         mode = image.mode
         # As booleans, Pillow's one-bit pixels hold 255 where NumPy expects 1.
         values = np.asarray(image.convert("L") if mode == "1" else image)
@@ -171,7 +171,7 @@ def open_predictions(path: Path, benchmark: Benchmark) -> Predictions:
     path = Path(path)
     if not path.exists():
         raise DataError(f"{path}: expected a folder of masks or a Parquet file, got nothing. Give its path.")
-    found: Predictions = Folder(path, benchmark) if path.is_dir() else Table(path, benchmark)
+    found: Predictions = Folder(path, benchmark) if path.is_dir() else MaskTable(path, benchmark)
     if not found.ids:
         raise DataError(
             f"{path}: expected masks named PROMPT_ID{'|'.join(SUFFIXES)}, got none. Write one a test prompt."
@@ -250,7 +250,7 @@ class Folder:
         yield from _split([(prompt_id, self._files[prompt_id]) for prompt_id in chosen])
 
 
-class Table:
+class MaskTable:
     """A Parquet file with the columns `prompt_id`, `height`, `width`, `runs` (see `evaluation/runs.py`), as the
     pipeline writes them."""
 

@@ -24,7 +24,7 @@ from semantiseg.scoring.predictions import Item, mask, open_predictions
 _STATE = "state.json"
 
 
-class Progress:
+class ScoredBatches:
     """A folder of batches scored so far, for one benchmark version and one set of settings.
 
     Args:
@@ -112,7 +112,7 @@ def score_predictions(
         )
     stamps = given.stamps() | dict.fromkeys(absent, _ABSENT)
     settings = {"benchmark": benchmark.version, "nsd_tolerance_mm": nsd_tolerance_mm}
-    kept = Progress(progress, settings, resume=resume)
+    kept = ScoredBatches(progress, settings, resume=resume)
     open_ids = set(stamps) - set(kept.done(stamps)["prompt_id"])
     with tqdm(total=len(stamps), initial=len(stamps) - len(open_ids), unit="mask", disable=None) as bar:
         for records in _scored(given.batches(open_ids - set(absent)), benchmark, nsd_tolerance_mm, workers):

@@ -27,7 +27,7 @@ _COLUMNS_FIRST = ("prompt_id", "volume_id", "patient_id", "slice", "model")
 
 
 @dataclass(frozen=True)
-class Entry:
+class Entrant:
     """Who made the predictions.
 
     Attributes:
@@ -52,7 +52,7 @@ class Scorecard:
         missing: prompts without an answer, each counted as the worst possible.
     """
 
-    entry: Entry
+    entry: Entrant
     results: pd.DataFrame
     metrics: dict[str, Any]
     table: pd.DataFrame
@@ -64,7 +64,7 @@ def score(
     *,
     bench: str | Path,
     out: str | Path | None = None,
-    entry: Entry | None = None,
+    entry: Entrant | None = None,
     nsd_tolerance_mm: float = 2.0,
     resamples: int = 20000,
     seed: int = 0,
@@ -90,7 +90,7 @@ def score(
         DataError: something is wrong with the predictions; the message names the file or prompt and the remedy.
         ParameterError: a setting is out of range.
     """
-    entry = entry or Entry(Path(predictions).name.split(".")[0])
+    entry = entry or Entrant(Path(predictions).name.split(".")[0])
     if not 1 <= len(entry.model) <= 80 or not entry.prompting:
         raise ParameterError(f"entry: expected a name of 1 to 80 letters and what the model was given, got {entry}.")
     _check(nsd_tolerance_mm=nsd_tolerance_mm, resamples=resamples, workers=workers, resume=resume, out=out)
@@ -126,7 +126,7 @@ def _check(*, nsd_tolerance_mm: float, resamples: int, workers: int, resume: boo
 
 
 def _card(
-    entry: Entry, rows: pd.DataFrame, absent: list[str], benchmark: Benchmark, *, tolerance_mm: float, resamples: int,
+    entry: Entrant, rows: pd.DataFrame, absent: list[str], benchmark: Benchmark, *, tolerance_mm: float, resamples: int,
     seed: int,
 ) -> Scorecard:  # fmt: skip
     results = rows.assign(model=entry.model)
@@ -144,7 +144,7 @@ def _card(
     return Scorecard(entry, results, metrics, _table(metrics, entry), absent)
 
 
-def _table(metrics: Mapping[str, Any], entry: Entry) -> pd.DataFrame:
+def _table(metrics: Mapping[str, Any], entry: Entrant) -> pd.DataFrame:
     table = table1.table(metrics)
     mine = table["model"] == entry.model
     mine &= ~mine.cumsum().gt(1)  # the paper's rows may bear the same name
@@ -191,5 +191,5 @@ def _submission(card: Scorecard, fingerprint: str) -> leaderboard.Submission:
             "seed": metrics["seed"],
             "results_sha256": fingerprint,
         }
-        | leaderboard.measured(summary)
+        | leaderboard.submitted_numbers(summary)
     )

@@ -44,7 +44,7 @@ class Cost:
         return (fixed + images * self.saved_bytes * bytes_per_value / 4) / 2**30
 
 
-def measure(*, model: str, width: str, image_size: int, prompts: int, parameters: Train, words: int = 12) -> Cost:
+def measure_cost(*, model: str, width: str, image_size: int, prompts: int, parameters: Train, words: int = 12) -> Cost:
     """Count one forward and backward pass of one image with `prompts` prompts of `words` word pieces, on the CPU.
 
     Raises:

@@ -25,7 +25,7 @@ AHEAD = 2
 
 
 @dataclass(frozen=True)
-class Part:
+class BatchPart:
     """Some images of a step."""
 
     step: int
@@ -59,7 +59,7 @@ class Assembly(Dataset):
         self._questions, self.augmentation, self._by_position = questions, augmentation, by_position
         self._how = {"features": features, "reading": reading, "needs_box": needs_box}
 
-    def __getitem__(self, plan: tuple[tuple[Part, ...], dict[str, Any] | None]) -> Loaded:
+    def __getitem__(self, plan: tuple[tuple[BatchPart, ...], dict[str, Any] | None]) -> Loaded:
         parts, state = plan
         batches = tuple(
             assemble(list(part.drawn), self._questions, augmentation=self._deform(part), **self._how) for part in parts
@@ -68,7 +68,7 @@ class Assembly(Dataset):
             state = state | {"augmentation": None if self._by_position else self.augmentation.state()}
         return Loaded(batches=batches, state=state)
 
-    def _deform(self, part: Part) -> Deform:
+    def _deform(self, part: BatchPart) -> Deform:
         if not self._by_position:
             return self.augmentation
         numbers = itertools.count(part.first)
@@ -127,7 +127,7 @@ class Loader:
                 return
             yield item
 
-    def _plans(self) -> Iterator[tuple[tuple[Part, ...], dict[str, Any] | None]]:
+    def _plans(self) -> Iterator[tuple[tuple[BatchPart, ...], dict[str, Any] | None]]:
         """The parts of this process, step after step; they interleave, so that a step's parts make up the step."""
         draws = iter(self._sampler)
         ranks, parts = self._hardware.processes, self._hardware.accumulate
@@ -135,7 +135,9 @@ class Loader:
             drawn = next(draws)
             size = len(drawn) // (ranks * parts)
             firsts = [(number * ranks + self._rank) * size for number in range(parts)]
-            plan = tuple(Part(step=step, first=first, drawn=tuple(drawn[first : first + size])) for first in firsts)
+            plan = tuple(
+                BatchPart(step=step, first=first, drawn=tuple(drawn[first : first + size])) for first in firsts
+            )
             yield plan, {"sampler": self._sampler.state()} if self._keep_state(step) else None
 
     def _by_workers(self) -> Iterator[Loaded]:

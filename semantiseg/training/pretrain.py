@@ -19,7 +19,7 @@ from tqdm import tqdm
 from semantiseg.data.store import VolumeStore
 from semantiseg.models.registry import FULL, build_streams, starting_streams
 from semantiseg.models.streams import ImageStreams, StructureHead
-from semantiseg.models.weights import published, write_trained
+from semantiseg.models.weights import published_path, write_trained
 from semantiseg.params import Pretrain
 from semantiseg.training.batch import Augmentation
 from semantiseg.training.optimisation import NonFiniteLossError, Optimiser, deterministic, objective
@@ -116,11 +116,11 @@ def _streams(parameters: Pretrain, *, seed: int) -> tuple[ImageStreams, dict[str
     what config.json says of it."""
     if parameters.width not in FULL:
         return build_streams(width=parameters.width, image_size=parameters.image_size), {}
-    imagenet = published("convnext_tiny.safetensors")
+    imagenet = published_path("convnext_tiny.safetensors")
     return starting_streams(
         width=parameters.width,
         image_size=parameters.image_size,
-        biomedclip=published("biomedclip"),
+        biomedclip=published_path("biomedclip"),
         imagenet=imagenet if imagenet.is_file() else None,
         seed=seed,
     )

@@ -33,7 +33,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copyfile(ROOT / name, root / name)
     git(root, "init", "--quiet")
     git(root, "add", "--all", "--force")
-    (root / manifest.MANIFEST).write_text(manifest.text(root))
+    (root / manifest.MANIFEST).write_text(manifest.manifest_text(root))
     git(root, "add", "--all", "--force")
     return root
 
@@ -49,9 +49,9 @@ def with_one_digit_changed(content: str) -> str | None:
 
 def test_one_digit_changed_in_any_tracked_text_file_is_seen(clone):
     """By the checksum that stands for the file, whichever list holds it."""
-    wanted, problems = manifest.read(clone)
+    wanted, problems = manifest.read_checksums(clone)
     assert problems == []
-    made = published.expected(published.outputs(ROOT))
+    made = published.recorded_outputs(published.outputs(ROOT))
     unseen, tried = [], 0
     for name in filter(None, git(clone, "ls-files", "-z").split("\0")):
         path = Path(name)
@@ -66,7 +66,7 @@ def test_one_digit_changed_in_any_tracked_text_file_is_seen(clone):
         if path in wanted:
             seen = manifest.problem(clone, path, wanted[path]) is not None
         else:
-            seen = path in made and published.checksum(clone / path) != made[path].md5
+            seen = path in made and published.dvc_checksum(clone / path) != made[path].md5
         (clone / path).write_bytes(before)
         tried += 1
         unseen += [] if seen else [name]
@@ -109,4 +109,4 @@ def test_absent_additional_and_repeated_files_are_named(clone):
 
 def test_without_a_manifest_the_command_is_named(tmp_path):
     with pytest.raises(DataError, match="semantiseg manifest"):
-        manifest.read(tmp_path)
+        manifest.read_checksums(tmp_path)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from semantiseg.artifact.numbers import fill
+from semantiseg.artifact.numbers import fill_blocks
 from semantiseg.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,21 +25,21 @@ def project(tmp_path: Path) -> Path:
 
 def test_a_block_is_replaced_and_the_rest_left_alone(project):
     text = "before\n<!-- begin table1 -->\n| 0.9 |\n<!-- end table1 -->\nafter\n"
-    filled = fill(text, project)
+    filled = fill_blocks(text, project)
     assert filled == "before\n<!-- begin table1 -->\n| 0.5 |\n<!-- end table1 -->\nafter\n"
-    assert fill(filled, project) == filled
+    assert fill_blocks(filled, project) == filled
 
 
 def test_cost_is_read_from_the_run(project):
-    assert "1.5 minutes and at most 1.3 GiB" in fill("<!-- begin cost -->\n<!-- end cost -->\n", project)
+    assert "1.5 minutes and at most 1.3 GiB" in fill_blocks("<!-- begin cost -->\n<!-- end cost -->\n", project)
 
 
 @pytest.mark.parametrize("text", ["<!-- begin weather -->\n<!-- end weather -->", "<!-- begin table1 -->\n"])
 def test_a_marker_that_cannot_be_filled_is_named(project, text):
     with pytest.raises(DataError, match=r"README\.md: expected"):
-        fill(text, project)
+        fill_blocks(text, project)
 
 
 def test_the_committed_readme_holds_the_committed_numbers():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert fill(text, ROOT) == text, "run `semantiseg readme` and commit README.md"
+    assert fill_blocks(text, ROOT) == text, "run `semantiseg readme` and commit README.md"

@@ -14,8 +14,7 @@ import pytest
 import tiny_project
 
 from semantiseg.artifact import published
-from semantiseg.artifact import release as model_card
-from semantiseg.artifact.release import DATA, release
+from semantiseg.artifact.release import DATA, MODEL, TEMPLATE, model_card, write_archive
 from semantiseg.errors import DataError
 
 ROOT = tiny_project.ROOT
@@ -36,7 +35,7 @@ def checkout(tmp_path: Path) -> Path:
         target = root / path if path.suffix else root / path / "model.safetensors"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(path.as_posix().encode())
-        text = text.replace(recorded[path].md5, published.checksum(root / path))
+        text = text.replace(recorded[path].md5, published.dvc_checksum(root / path))
     (root / "dvc.lock").write_text(text, encoding="utf-8")
     git(root, "init", "--quiet")
     commit(root)
@@ -58,15 +57,15 @@ def content(archive: Path) -> dict[str, bytes]:
 
 
 def test_two_releases_of_one_commit_have_the_same_bytes(checkout, tmp_path):
-    release(checkout, tmp_path / "a.tar.gz")
+    write_archive(checkout, tmp_path / "a.tar.gz")
     for item in checkout.rglob("*.parquet"):
         item.touch()
-    release(checkout, tmp_path / "elsewhere/b.tar.gz")
+    write_archive(checkout, tmp_path / "elsewhere/b.tar.gz")
     assert (tmp_path / "a.tar.gz").read_bytes() == (tmp_path / "elsewhere/b.tar.gz").read_bytes()
 
 
 def test_the_manifest_lists_every_file_with_its_checksum(checkout, tmp_path):
-    names = release(checkout, tmp_path / "a.tar.gz")
+    names = write_archive(checkout, tmp_path / "a.tar.gz")
     held = content(tmp_path / "a.tar.gz")
     listed = dict(reversed(line.split("  ")) for line in held.pop("MANIFEST.sha256").decode().splitlines())
     assert listed == {name: hashlib.sha256(data).hexdigest() for name, data in held.items()}
@@ -87,46 +86,44 @@ def test_changes_data_of_another_run_and_absent_data_are_refused(checkout, tmp_p
     output = tmp_path / "a.tar.gz"
     (checkout / "params.yaml").write_text((checkout / "params.yaml").read_text() + "\n")
     with pytest.raises(DataError, match=r"params\.yaml"):
-        release(checkout, output)
+        write_archive(checkout, output)
     git(checkout, "checkout", "--quiet", "params.yaml")
     (checkout / "data/bench/prompts.parquet").write_bytes(b"other")
     with pytest.raises(DataError, match="dvc pull data/bench/prompts.parquet"):
-        release(checkout, output)
+        write_archive(checkout, output)
     (checkout / "data/bench/prompts.parquet").unlink()
     with pytest.raises(DataError, match="got None"):
-        release(checkout, output)
+        write_archive(checkout, output)
     with pytest.raises(DataError, match=r"\.tar\.gz"):
-        release(checkout, tmp_path / "a.zip")
+        write_archive(checkout, tmp_path / "a.zip")
     assert not output.exists() and not list(tmp_path.glob(".a*"))
 
 
 def test_the_card_follows_the_metrics(checkout):
     path = checkout / "figures/metrics.json"
     metrics = json.loads(path.read_text())
-    before = model_card.card(checkout)
+    before = model_card(checkout)
     assert "$" not in before and "phantoms" in before
     metrics["models"]["token"]["core"]["l1"] = {"value": 0.123, "low": 0.1, "high": 0.15}
     metrics["models"]["token"]["prompts"] = 98765
     path.write_text(json.dumps(metrics))
-    after = model_card.card(checkout)
+    after = model_card(checkout)
     assert "| 0.12 [0.10, 0.15] |" in after and "98765 test prompts" in after and after != before
 
 
 def test_the_template_types_no_number_of_a_result():
-    text = re.sub(
-        r"level \d|Apache-2\.0|empty \d|\bis empty \d|in \[0, 1\]", "", (ROOT / model_card.TEMPLATE).read_text()
-    )
+    text = re.sub(r"level \d|Apache-2\.0|empty \d|\bis empty \d|in \[0, 1\]", "", (ROOT / TEMPLATE).read_text())
     assert re.findall(r"(?<![\w.])\d+(?:\.\d+)?", re.sub(r"`[^`]*`", "", text)) == []
 
 
 def test_a_model_without_metrics_or_a_name_nobody_fills_is_an_error(checkout):
     with pytest.raises(DataError, match="'absent'"):
-        model_card.card(checkout, model="absent")
-    (checkout / model_card.TEMPLATE).write_text("$weather")
+        model_card(checkout, model="absent")
+    (checkout / TEMPLATE).write_text("$weather")
     with pytest.raises(DataError, match="weather"):
-        model_card.card(checkout)
+        model_card(checkout)
 
 
 def test_the_registered_artifact_is_the_released_model():
     declared = (ROOT / "dvc.yaml").read_text(encoding="utf-8")
-    assert f"path: data/models/{model_card.MODEL}\n" in declared and "type: model" in declared
+    assert f"path: data/models/{MODEL}\n" in declared and "type: model" in declared

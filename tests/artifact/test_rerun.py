@@ -22,7 +22,7 @@ MACHINES = sorted((ROOT / spread.RERUNS).glob("*.csv"))
 
 @pytest.fixture(scope="module")
 def spreads() -> dict[str, spread.Spread]:
-    return spread.measured(ROOT)
+    return spread.measured_spread(ROOT)
 
 
 @pytest.fixture
@@ -43,13 +43,13 @@ def run_here(root: Path, change) -> None:
     """Stand for `make reproduce` on another machine: Table 1 changed by `change`, recorded in dvc.lock, logged."""
     path = root / rerun.TABLE
     change(pd.read_csv(path)).to_csv(path, index=False, float_format="%.6f", lineterminator="\n")
-    lock = document.load(root / "dvc.lock")
+    lock = document.read_document(root / "dvc.lock")
     for name in ("table1", "publish"):
         for out in lock["stages"][name]["outs"]:
             target = Path("figures") / Path(out["path"]).name if name == "table1" else Path(out["path"])
             if (root / target).exists():
-                out["md5"] = published.checksum(root / target)
-    (root / "dvc.lock").write_text(document.text(lock))
+                out["md5"] = published.dvc_checksum(root / target)
+    (root / "dvc.lock").write_text(document.document_text(lock))
     (root / "logs").mkdir()
     (root / "logs/demo_run.json").write_text('{"cpu": "another", "cores": 2, "versions": {}}')
 
@@ -70,7 +70,7 @@ def other(table: pd.DataFrame, column: str, shift: float) -> pd.DataFrame:
 
 def test_two_machines_agree_though_one_left_out_of_the_measurement():
     """Each model's differences against the spread that the other models and the seeds show."""
-    one, two = map(spread.table, MACHINES)
+    one, two = map(spread.read_table1, MACHINES)
     beyond = 0
     for model in one.index:
         found, problems = rerun.quantities(one.loc[[model]], two.loc[[model]], _without(model, one, two))
@@ -89,14 +89,14 @@ def _without(model: str, one: pd.DataFrame, two: pd.DataFrame) -> dict[str, spre
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_run_within_the_spread_agrees(spreads, seed):
-    table = spread.table(MACHINES[0])
+    table = spread.read_table1(MACHINES[0])
     found, problems = rerun.quantities(table, moved(table, spreads, 0.9, seed), spreads)
     assert problems == [] and not [entry.words() for entry in found if entry.beyond]
 
 
 @pytest.mark.parametrize("column", rerun.HEADLINE)
 def test_a_headline_number_beyond_the_spread_is_named_with_its_model(spreads, column):
-    table = spread.table(MACHINES[0])
+    table = spread.read_table1(MACHINES[0])
     wrong = table.copy()
     wrong.loc["scalar", column] += 0.15
     found, _ = rerun.quantities(table, wrong, spreads)
@@ -105,7 +105,7 @@ def test_a_headline_number_beyond_the_spread_is_named_with_its_model(spreads, co
 
 
 def test_an_area_may_move_by_27_square_millimetres_and_a_dice_by_no_more_than_a_twentieth_and_a_bit(spreads):
-    table = spread.table(MACHINES[0])
+    table = spread.read_table1(MACHINES[0])
     assert 27.4 < spreads["absent_area_mm2_high"].allowed(width=0) < 100
     for name in ("l1", "l2", "l3"):
         width = float((table[f"{name}_high"] - table[f"{name}_low"]).max())
@@ -123,13 +123,13 @@ def test_an_area_may_move_by_27_square_millimetres_and_a_dice_by_no_more_than_a_
     ],
 )
 def test_other_rows_columns_words_counts_or_gaps_never_agree(spreads, change):
-    table = spread.table(MACHINES[0])
+    table = spread.read_table1(MACHINES[0])
     found, problems = rerun.quantities(table, change(table), spreads)
     assert problems or any(entry.beyond for entry in found)
 
 
 def test_the_same_machine_gives_the_same_numbers_or_does_not_agree():
-    table = spread.table(MACHINES[0])
+    table = spread.read_table1(MACHINES[0])
     assert not any(entry.beyond for entry in rerun.quantities(table, table, {})[0])
     assert any(entry.beyond for entry in rerun.quantities(table, other(table, "l1", 1e-6), {})[0])
 
@@ -148,14 +148,14 @@ def test_after_an_honest_run_here_every_check_of_what_is_committed_passes(copy, 
     assert passed, lines
     assert summary == "1 of 1 re-runs agree with the committed Table 1" and "quantities agree" in lines[0]
     assert any(line.strip().startswith("l1: off by at most") for line in lines) and facts[0]["agrees"]
-    with published.tree(copy) as tree:
+    with published.committed_tree(copy) as tree:
         assert tree != copy and _answers(tree) == before
     assert not _answers(copy)["tables"], "what was made is not what is committed"
 
 
 def _answers(root: Path) -> dict[str, bool | None]:
     return {
-        "published": published.published(root)[0],
+        "published": published.check_published(root)[0],
         "tables": numbers.tables(root)[0],
         "readme": numbers.start_page(root)[0],
         "cost": provenance.cost(root)[0],
@@ -173,7 +173,7 @@ def test_a_digit_changed_after_an_honest_run_is_seen(copy, spreads):
 def test_a_run_far_off_or_with_another_verdict_does_not_agree(copy):
     run_here(copy, lambda table: other(table, "l3", -0.2))
     assert not rerun.agreement(copy)[0]
-    old = rerun.table(copy, rerun.VERDICTS, key="id")
+    old = rerun.committed_table(copy, rerun.VERDICTS, key="id")
     new = old.assign(verdict=["holds" if verdict == "fails" else verdict for verdict in old["verdict"]])
     assert len(rerun.flipped(old, new)) == (old["verdict"] == "fails").sum() and not rerun.flipped(old, old)
 
@@ -184,7 +184,7 @@ def test_results_of_changed_code_are_new_results_and_no_rerun(copy, spreads):
     source = r"(path: semantiseg/\S+\s+(?:hash: md5\s+)?md5: )\w{6}"
     path.write_text(re.sub(source, r"\g<1>000000", path.read_text(), count=1))
     assert not published.is_rerun(copy)
-    with published.tree(copy) as tree:
+    with published.committed_tree(copy) as tree:
         assert tree == copy
 
 

@@ -32,7 +32,7 @@ def copy(tmp_path: Path) -> Path:
     lock = hashlib.sha256((tmp_path / "dvc.lock").read_bytes()).hexdigest()
     record.write_text(json.dumps(json.loads(record.read_text()) | {"lock": lock, "complete": True}))
     start = tmp_path / "README.md"
-    start.write_text(numbers.fill(start.read_text(encoding="utf-8"), tmp_path), encoding="utf-8")
+    start.write_text(numbers.fill_blocks(start.read_text(encoding="utf-8"), tmp_path), encoding="utf-8")
     return tmp_path
 
 
@@ -50,7 +50,7 @@ def digits(path: Path) -> list[int]:
 def answers(root: Path) -> dict[str, bool | None]:
     """Every check but `fresh` and `claims`, which take seconds."""
     return {
-        "published": published.published(root)[0],
+        "published": published.check_published(root)[0],
         "tables": numbers.tables(root)[0],
         "readme": numbers.start_page(root)[0],
         "inputs": provenance.inputs(root)[0],
@@ -107,20 +107,20 @@ def test_a_digit_changed_with_its_checksum_is_still_found(copy):
     path = copy / "figures/metrics.json"
     text = path.read_text(encoding="utf-8")
     change_digit(path, text.index('"value": 0.8', text.index('"l1"')) + len('"value": 0.8'))
-    lock = document.load(copy / "dvc.lock")
+    lock = document.read_document(copy / "dvc.lock")
     for name in ("table1", "publish"):
         for out in lock["stages"][name]["outs"]:
             target = Path("figures") / Path(out["path"]).name if name == "table1" else Path(out["path"])
             if (copy / target).exists():
-                out["md5"] = published.checksum(copy / target)
-    (copy / "dvc.lock").write_text(document.text(lock))
-    assert published.published(copy)[0] and not numbers.tables(copy)[0]
+                out["md5"] = published.dvc_checksum(copy / target)
+    (copy / "dvc.lock").write_text(document.document_text(lock))
+    assert published.check_published(copy)[0] and not numbers.tables(copy)[0]
 
 
 def test_an_absent_or_additional_published_file_is_named(copy):
     (copy / "figures/fig1.png").unlink()
     (copy / "figures/extra.csv").write_text("a\n")
-    passed, _, problems, _ = published.published(copy)
+    passed, _, problems, _ = published.check_published(copy)
     assert not passed and any("fig1.png: absent" in line for line in problems)
     assert any("extra.csv: no stage makes it" in line for line in problems)
 
@@ -152,7 +152,7 @@ def test_a_check_that_cannot_look_fails_and_says_why(copy):
 def test_exit_depends_on_failures_only_and_json_holds_everything():
     checks = [Check("a", "A?", True, "fine"), Check("b", "B?", None, "not here")]
     assert verify.passed(checks) and not verify.passed([*checks, Check("c", "C?", False, "bad", ["why"])])
-    record = json.loads(json.dumps(verify.record([*checks, Check("c", "C?", False, "bad", ["why"])], ROOT)))
+    record = json.loads(json.dumps(verify.as_record([*checks, Check("c", "C?", False, "bad", ["why"])], ROOT)))
     assert not record["passed"] and [check["name"] for check in record["checks"]] == ["a", "b", "c"]
     assert "why" in verify.page([Check("c", "C?", False, "bad", ["why"])], ROOT)
 
@@ -162,7 +162,7 @@ def test_checksums_are_those_of_dvc(tiny):
     root = tiny(stages=f"stages:\n  a:\n    cmd: {command}\n    outs: [d, f]\n")
     assert tiny_project.run("-m", "dvc", "repro", cwd=root).returncode == 0
     for path, output in published.outputs(root).items():
-        assert published.checksum(root / path) == output.md5
+        assert published.dvc_checksum(root / path) == output.md5
 
 
 def test_a_bare_clone_is_verified_by_one_command(tmp_path):

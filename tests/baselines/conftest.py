@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import CLIPTextConfig
 
-from semantiseg.baselines.ask_picture import fill
+from semantiseg.baselines.ask_picture import fill_by_formula
 from semantiseg.baselines.imis import ImisNet, ImisNetwork, ImisSizes
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
@@ -29,4 +29,4 @@ def small_imis_net() -> ImisNet:
     with torch.device("meta"):
         network = ImisNetwork(ImisSizes(image_size=64, decoder_hidden=16, text=text)).to_empty(device="cpu")
     network.text_model["text_model"].embeddings.position_ids = torch.arange(77)[None]
-    return ImisNet(fill(network, seed=4))
+    return ImisNet(fill_by_formula(network, seed=4))

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from semantiseg.baselines import ask_picture as module
-from semantiseg.baselines.ask_picture import MEANINGLESS, ask_picture, fill
+from semantiseg.baselines.ask_picture import MEANINGLESS, ask_picture, fill_by_formula
 from semantiseg.baselines.baseline import read_picture
 from semantiseg.baselines.sam_med2d import SamMed2d
 from semantiseg.baselines.sam_network import SamNetwork, SamSizes
@@ -22,7 +22,7 @@ def small(small_imis_net):
     """Small networks of the two kinds of prompt; formula weights."""
     sizes = SamSizes(image_size=256, patch=32, width=24, depth=2, heads=2, window=3, decoder_hidden=16)
     return {
-        "sam_med2d": SamMed2d(fill(SamNetwork(sizes, adapter=True), seed=0)),
+        "sam_med2d": SamMed2d(fill_by_formula(SamNetwork(sizes, adapter=True), seed=0)),
         "imis_net": small_imis_net,
     }
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from semantiseg.baselines.ask_picture import fill
-from semantiseg.baselines.biomedparse.biomedparse import BiomedParse, JointBiomedParse, build, load_network
+from semantiseg.baselines.ask_picture import fill_by_formula
+from semantiseg.baselines.biomedparse.biomedparse import BiomedParse, JointBiomedParse, build_biomedparse, load_network
 from semantiseg.baselines.biomedparse.network import BiomedParseSizes
 from semantiseg.errors import ModelError, PromptError
 
@@ -21,7 +21,7 @@ close = {"rtol": 1e-3, "atol": 1e-4}
 
 @pytest.fixture(scope="module")
 def network():
-    return fill(build(TINY), seed=0)
+    return fill_by_formula(build_biomedparse(TINY), seed=0)
 
 
 @pytest.fixture

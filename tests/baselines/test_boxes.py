@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from semantiseg.baselines.boxes import PARENT, TARGET, Asked, check_boxes, grounder, turned
+from semantiseg.baselines.boxes import PARENT, TARGET, LabelledPrompts, check_boxes, grounder, turned
 from semantiseg.errors import ModelError
 from semantiseg.models.protocol import Answer
 
@@ -21,7 +21,9 @@ def never():
 
 
 def asked(**given):
-    return Asked(np.zeros((8, 10)), ["a", "b"], **({"targets": never, "parents": never, "features": None} | given))
+    return LabelledPrompts(
+        np.zeros((8, 10)), ["a", "b"], **({"targets": never, "parents": never, "features": None} | given)
+    )
 
 
 class Marks:

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from semantiseg.baselines import catalogue
-from semantiseg.baselines.catalogue import CATALOGUE, download, listing, look, open_baseline, weights_root
-from semantiseg.baselines.contamination import label, prompting
+from semantiseg.baselines.catalogue import CATALOGUE, download_weights, listing, look, open_baseline, weights_root
+from semantiseg.baselines.contamination import contamination_label, prompting
 from semantiseg.errors import ModelError, ParameterError
 
 
@@ -22,7 +22,10 @@ def put(root, name, file, content=b"weights"):
 
 def test_every_baseline_has_a_row_a_label_and_a_word_on_its_training_cases():
     for name, entry in CATALOGUE.items():
-        assert label(name) == entry.card.label and label(f"{name}@oracle_target") == entry.card.label
+        assert (
+            contamination_label(name) == entry.card.label
+            and contamination_label(f"{name}@oracle_target") == entry.card.label
+        )
         assert entry.cases and entry.files and entry.cases in listing(None, checksum=False)
     assert "closed vocabulary" in prompting("imis_net") and prompting("biomedparse") == "text"
 
@@ -95,15 +98,15 @@ def test_a_download_tries_each_file_of_the_hub_and_tells_why_it_failed(tmp_path,
         return str(local_dir / file)
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", fetch)
-    assert download("sam", tmp_path) == tmp_path / "sam" / "pytorch_model.bin"
+    assert download_weights("sam", tmp_path) == tmp_path / "sam" / "pytorch_model.bin"
     assert asked == [("facebook/sam-vit-base", "model.safetensors"), ("facebook/sam-vit-base", "pytorch_model.bin")]
     monkeypatch.setattr(
         huggingface_hub, "hf_hub_download", lambda *_, **__: (_ for _ in ()).throw(OSError("unreachable"))
     )
     with pytest.raises(ParameterError, match="OSError: unreachable.*by hand"):
-        download("biomedparse", tmp_path)
+        download_weights("biomedparse", tmp_path)
     with pytest.raises(ParameterError, match="none there"):
-        download("imis_net", tmp_path)
+        download_weights("imis_net", tmp_path)
 
 
 def test_the_listing_says_what_is_there_where_it_looked_and_on_which_terms(tmp_path):

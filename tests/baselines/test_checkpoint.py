@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from semantiseg.baselines.checkpoint import load_official, read_checkpoint, recognise
+from semantiseg.baselines.checkpoint import load_official, read_checkpoint, recognise_names
 from semantiseg.errors import ModelError
 
 STATE = {"layer.weight": torch.arange(6.0).reshape(2, 3), "layer.bias": torch.ones(2)}
@@ -109,7 +109,7 @@ def test_only_named_patterns_may_be_left_unread():
     ],
 )
 def test_weights_are_recognised_by_their_names(name, owner):
-    assert recognise([name]) == owner
+    assert recognise_names([name]) == owner
     if owner is not None:
         with pytest.raises(ModelError, match=f"got those of {owner}"):
             load_official(Net(), {name: torch.zeros(1)}, owner="Net", origin="w.pth")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from semantiseg.baselines.boxes import grounded_by
-from semantiseg.baselines.contamination import label, members, prompting, row_name
+from semantiseg.baselines.contamination import contamination_label, members, prompting, row_name
 from semantiseg.errors import ParameterError
 
 
@@ -24,13 +24,13 @@ def test_a_protocol_that_does_not_exist_is_refused(protocol):
 
 
 def test_rows_of_one_baseline_share_its_label_and_other_models_have_none():
-    assert label("medsam@oracle_target") == label("medsam@oracle_parent") == "MedSAM"
-    assert label("gated") is None
+    assert contamination_label("medsam@oracle_target") == contamination_label("medsam@oracle_parent") == "MedSAM"
+    assert contamination_label("gated") is None
 
 
 def test_a_composed_row_is_a_row_of_its_own_of_the_same_model():
     row = row_name("biomedparse", None, reader="strict")
-    assert row != "biomedparse" and label(row) == "BiomedParse v1" and members(row) == ("biomedparse",)
+    assert row != "biomedparse" and contamination_label(row) == "BiomedParse v1" and members(row) == ("biomedparse",)
     assert prompting(row) == "text, composed: its sentences' nouns"
 
 

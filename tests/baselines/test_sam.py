@@ -10,7 +10,7 @@ from PIL import Image
 from skimage.transform import resize
 from transformers import SamConfig, SamImageProcessor, SamModel
 
-from semantiseg.baselines.ask_picture import fill
+from semantiseg.baselines.ask_picture import fill_by_formula
 from semantiseg.baselines.sam import (
     DECODER_EPSILON,
     POSITIONS,
@@ -49,7 +49,7 @@ def config():
 @pytest.fixture(scope="module")
 def original():
     """A small SAM under the official names, written here: an implementation independent of transformers."""
-    return fill(SamNetwork(SIZES, adapter=False), seed=2)
+    return fill_by_formula(SamNetwork(SIZES, adapter=False), seed=2)
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from semantiseg.baselines.ask_picture import fill, formula_state
-from semantiseg.baselines.sam_med2d import DEVIATION, FILE, MEAN, SamMed2d, build
+from semantiseg.baselines.ask_picture import fill_by_formula, formula_state
+from semantiseg.baselines.sam_med2d import DEVIATION, FILE, MEAN, SamMed2d, build_sam_med2d
 from semantiseg.baselines.sam_network import SamNetwork, SamSizes
 from semantiseg.errors import ModelError
 
@@ -25,18 +25,18 @@ def golden(shared):
 @pytest.fixture
 def small():
     """A small network with adapters; random weights."""
-    return fill(SamNetwork(SMALL, adapter=True), seed=1)
+    return fill_by_formula(SamNetwork(SMALL, adapter=True), seed=1)
 
 
 def test_names_of_the_weights_are_the_official_ones(golden):
     with torch.device("meta"):
-        assert sorted(build().state_dict()) == sorted(golden["keys"].tolist())
+        assert sorted(build_sam_med2d().state_dict()) == sorted(golden["keys"].tolist())
 
 
 @torch.inference_mode()
 def test_the_golden_outputs_hold(golden):
     with torch.device("meta"):
-        network = build()
+        network = build_sam_med2d()
     network.load_state_dict(formula_state(network.state_dict(), seed=int(golden["seed"])), assign=True)
     network.eval()
     entered = np.random.default_rng(int(golden["seed"])).standard_normal((1, 3, 256, 256), dtype=np.float32)
@@ -112,7 +112,7 @@ def test_weights_of_sam_are_refused_though_most_names_agree(tmp_path):
 
 def test_one_name_missing_and_one_shape_off_are_both_named(tmp_path):
     with torch.device("meta"):
-        names = build().state_dict()
+        names = build_sam_med2d().state_dict()
     state = {name: torch.zeros(1).expand(value.shape) for name, value in names.items()}
     del state["mask_decoder.iou_token.weight"]
     state["image_encoder.pos_embed"] = torch.zeros(1, 64, 64, 768)

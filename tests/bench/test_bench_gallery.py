@@ -9,7 +9,7 @@ import pytest
 matplotlib.use("Agg")
 
 from semantiseg.bench.build import make_candidates  # noqa: E402
-from semantiseg.bench.inspection import examples, gallery, masks_of  # noqa: E402
+from semantiseg.bench.inspection import examples, masks_of, prompt_gallery  # noqa: E402
 from semantiseg.data.store import VolumeStore  # noqa: E402
 
 
@@ -33,7 +33,7 @@ def test_every_value_has_its_examples_and_the_draw_is_fixed(prompts):
 def test_a_page_shows_words_program_and_outlines(prompts, volumes):
     chosen = examples(prompts[prompts.suite == "core"], by="kind")
     with VolumeStore(volumes) as store:
-        figure = gallery(store, chosen, columns=3)
+        figure = prompt_gallery(store, chosen, columns=3)
         target, parent = masks_of(store, chosen.iloc[0])
     drawn = [panel for panel in figure.axes if panel.images]
     assert len(drawn) == len(chosen)
@@ -49,4 +49,4 @@ def test_a_page_shows_words_program_and_outlines(prompts, volumes):
 
 def test_no_prompts_make_an_empty_page(prompts, volumes):
     with VolumeStore(volumes) as store:
-        assert not [panel for panel in gallery(store, prompts.iloc[:0]).axes if panel.images]
+        assert not [panel for panel in prompt_gallery(store, prompts.iloc[:0]).axes if panel.images]

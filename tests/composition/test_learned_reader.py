@@ -4,7 +4,7 @@ import pytest
 import torch
 from clip_folder import write_clip_folder
 
-from semantiseg.composition.readers import BELIEVED, LearnedReader, ProgramClassifier, load, save
+from semantiseg.composition.readers import BELIEVED, LearnedReader, ProgramClassifier, load_reader, save_reader
 from semantiseg.errors import ModelError, PromptError
 from semantiseg.language.program import parse
 from semantiseg.models import text
@@ -62,8 +62,8 @@ def test_a_sentence_is_encoded_once(classifier, monkeypatch):
 
 def test_saved_and_loaded_it_reads_the_same(classifier, tmp_path):
     torch.nn.init.normal_(classifier.tell.weight)
-    save(classifier, tmp_path)
-    mine, theirs = (LearnedReader(item) for item in (classifier, load(tmp_path)))
+    save_reader(classifier, tmp_path)
+    mine, theirs = (LearnedReader(item) for item in (classifier, load_reader(tmp_path)))
     assert mine.most_probable("query NSCLC") == theirs.most_probable("query NSCLC")
 
 
@@ -71,30 +71,30 @@ def test_it_reads_with_the_text_encoder_that_it_was_trained_with(tmp_path, monke
     write_clip_folder(tmp_path / "weights/biomedclip")
     torch.manual_seed(3)
     made = ProgramClassifier(PROGRAMS, text_width=48, sentence_width=32, text_encoder="biomedclip").eval()
-    save(made, tmp_path / "reader")
+    save_reader(made, tmp_path / "reader")
     monkeypatch.setenv("SEMANTISEG_WEIGHTS", str(tmp_path / "weights"))
     sentence = "query NSCLC"
     features = text.encode_texts([sentence], encoder=BiomedCLIPText(tmp_path / "weights/biomedclip"))
     with torch.inference_mode():
         chances = made(collate([features[sentence]], reading="contextual")).softmax(dim=1)[0]
-    program, probability = LearnedReader(load(tmp_path / "reader")).most_probable(sentence)
+    program, probability = LearnedReader(load_reader(tmp_path / "reader")).most_probable(sentence)
     assert program == PROGRAMS[int(chances.argmax())] and probability == pytest.approx(float(chances.max()))
     monkeypatch.setenv("SEMANTISEG_WEIGHTS", str(tmp_path / "none"))
     with pytest.raises(ModelError, match="none/biomedclip"):
-        LearnedReader(load(tmp_path / "reader")).most_probable(sentence)
+        LearnedReader(load_reader(tmp_path / "reader")).most_probable(sentence)
 
 
 @pytest.mark.parametrize("broken", ["config.json", "model.safetensors"])
 def test_a_folder_without_one_of_its_files_is_refused(classifier, tmp_path, broken):
-    save(classifier, tmp_path)
+    save_reader(classifier, tmp_path)
     (tmp_path / broken).unlink()
     with pytest.raises(ModelError, match=r"expected config\.json and model\.safetensors"):
-        load(tmp_path)
+        load_reader(tmp_path)
 
 
 def test_weights_of_other_programs_are_refused(classifier, tmp_path):
-    save(classifier, tmp_path)
+    save_reader(classifier, tmp_path)
     config = (tmp_path / "config.json").read_text().replace('"organ(spleen)"', '"organ(spleen)", "organ(liver)"')
     (tmp_path / "config.json").write_text(config)
     with pytest.raises(ModelError, match=r"tell\.weight"):
-        load(tmp_path)
+        load_reader(tmp_path)

@@ -35,7 +35,7 @@ def test_a_server_is_asked_for_its_likeliest_answer(tmp_path):
 def test_the_learned_reader_is_opened_from_its_folder_and_refused_without(tmp_path):
     programs = ("lesion(lung_tumour)", "organ(spleen)")
     made = ProgramClassifier(programs, text_width=384, sentence_width=384, text_encoder="minilm")
-    readers.save(made, tmp_path)
+    readers.save_reader(made, tmp_path)
     assert open_reader("learned", weights=tmp_path)("left kidney") == parse("side(organ(kidney), left)")
     with pytest.raises(ModelError, match=r"config\.json"):
         open_reader("learned", weights=tmp_path / "nowhere")

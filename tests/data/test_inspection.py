@@ -7,7 +7,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from semantiseg.data.inspection import check_volumes, gallery, leaf_sides, representatives
+from semantiseg.data.inspection import check_volumes, representatives, volume_gallery, volume_sides
 from semantiseg.data.store import VolumeStore, write_case, write_manifest
 
 matplotlib.use("Agg")
@@ -59,7 +59,7 @@ def test_a_mirrored_case_is_counted(store):
     with h5py.File(store.root / "c0.h5", "r+") as file:
         file["label"][:] = file["label"][:][..., ::-1]
     assert exceptions(store)["one-sided organs lie on their side of the midline"] == 1
-    assert ("c0:CT", "right", "left") in list(leaf_sides(VolumeStore(store.root)))
+    assert ("c0:CT", "right", "left") in list(volume_sides(VolumeStore(store.root)))
 
 
 def test_an_intensity_outside_the_window_is_counted(store):
@@ -88,11 +88,11 @@ def test_a_single_collection_is_shown_by_several_patients(store):
 
 
 def test_phantoms_are_called_phantoms_and_leaves_are_named(store):
-    figure = gallery(store)
+    figure = volume_gallery(store)
     assert all("phantom" in panel.get_title() for panel in figure.axes)
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["liver parenchyma", "liver tumour"]
 
 
 def test_the_picture_is_in_radiological_convention(store):
-    shown = gallery(store).axes[0].images[0].get_array()
+    shown = volume_gallery(store).axes[0].images[0].get_array()
     np.testing.assert_array_equal(shown, store.image_slice("c1:CT", 2)[::-1, ::-1])

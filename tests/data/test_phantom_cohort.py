@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from semantiseg.data.inspection import Entry, entries
+from semantiseg.data.inspection import ShownCase, entries
 from semantiseg.data.phantom.anatomy import Tissue
-from semantiseg.data.phantom.cohort import cases_of, counted, write_cohort
+from semantiseg.data.phantom.cohort import cohort_cases, counted, write_cohort
 from semantiseg.data.phantom.collection import COLLECTIONS, VIEWS, draw_spleen
 from semantiseg.errors import DataError, ParameterError
 
@@ -41,8 +41,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def cohort(root: Path) -> dict[str, list[Entry]]:
-    found: dict[str, list[Entry]] = defaultdict(list)
+def cohort(root: Path) -> dict[str, list[ShownCase]]:
+    found: dict[str, list[ShownCase]] = defaultdict(list)
     for entry in entries(root):
         found[entry.collection].append(entry)
     return found
@@ -175,7 +175,7 @@ def test_anterior_hippocampus_is_anterior(cohort):
 
 
 def test_hounsfield_units_are_those_of_the_tissues(cohort):
-    def mean(entry: Entry, number: int) -> float:
+    def mean(entry: ShownCase, number: int) -> float:
         label, _ = canonical(entry.label)
         image, _ = canonical(entry.channels[0].path)
         core = ndimage.binary_erosion(label == number)
@@ -206,7 +206,7 @@ def test_organ_lesions_lie_in_their_organ(cohort, name, share):
 
 
 def test_lesions_are_absent_in_some_cases_and_several_in_others(cohort):
-    def pieces(entry: Entry, number: int) -> int:
+    def pieces(entry: ShownCase, number: int) -> int:
         return ndimage.label(canonical(entry.label)[0] == number, np.ones((3, 3, 3)))[1]
 
     assert [pieces(entry, 2) for entry in cohort["Task03_Liver"]][:4] == [2, 1, 2, 0]
@@ -249,7 +249,7 @@ def test_another_seed_is_another_cohort(tmp_path, root):
 
 
 def test_the_body_scale_scales_the_anatomy_not_the_voxels():
-    small, large = (draw_spleen(cases_of(COLLECTIONS["Task09_Spleen"], 1, scale, 0)[0]) for scale in (0.3, 0.45))
+    small, large = (draw_spleen(cohort_cases(COLLECTIONS["Task09_Spleen"], 1, scale, 0)[0]) for scale in (0.3, 0.45))
     assert np.abs(small.affine[:3, :3]) == pytest.approx(np.abs(large.affine[:3, :3]))
     assert (large.label == 1).sum() / (small.label == 1).sum() == pytest.approx(1.5**3, rel=0.2)
 

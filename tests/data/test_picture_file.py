@@ -31,7 +31,7 @@ def stored(kind: str) -> bytes:
 
 
 def read(path, formats=("PNG",)) -> np.ndarray:
-    with image_file.opened(path, formats=formats) as image:
+    with image_file.opened_picture(path, formats=formats) as image:
         return np.asarray(image)
 
 

@@ -11,7 +11,7 @@ import pytest
 from semantiseg import params
 from semantiseg.errors import DataError, ParameterError
 from semantiseg.evaluation import ablation, ablation_record
-from semantiseg.evaluation.ablation import collect, run, run_one
+from semantiseg.evaluation.ablation import collect, run_ablation, run_one
 from semantiseg.evaluation.ablation_record import VARIANTS, variant
 from semantiseg.paper import ablation as ablation_figure
 from semantiseg.paper.ablation import findings, report
@@ -99,7 +99,7 @@ def asked(monkeypatch):
 
 def test_runs_are_trained_as_their_variant_says_and_scored(place, tmp_path, asked):
     out = tmp_path / "out"
-    table = run(place, out, seeds=[1, 2], names=NAMES, steps=10)
+    table = run_ablation(place, out, seeds=[1, 2], names=NAMES, steps=10)
     assert [call["name"] for call in asked] == [f"{name}-{seed}" for seed in (1, 2) for name in
         sorted(NAMES, key=[item.name for item in VARIANTS].index)]  # fmt: skip
     by_name = {call["name"]: call for call in asked}
@@ -118,35 +118,35 @@ def test_runs_are_trained_as_their_variant_says_and_scored(place, tmp_path, aske
 
 def test_complete_runs_are_kept_and_half_done_ones_repeated(place, tmp_path, asked):
     out = tmp_path / "out"
-    table = run(place, out, seeds=[1], names=["default", "no_gate"])
+    table = run_ablation(place, out, seeds=[1], names=["default", "no_gate"])
     (out / "runs/no_gate-1/scores.json").unlink()
     asked.clear()
     for path in (out / "runs/no_gate-1/model").iterdir():
         path.unlink()
     (out / "runs/no_gate-1/model").rmdir()
-    pd.testing.assert_frame_equal(run(place, out, seeds=[1], names=["default", "no_gate"]), table, rtol=1)
+    pd.testing.assert_frame_equal(run_ablation(place, out, seeds=[1], names=["default", "no_gate"]), table, rtol=1)
     assert [call["name"] for call in asked] == ["no_gate-1"]
 
 
 def test_runs_of_other_steps_or_other_data_do_not_mix(place, tmp_path, asked):
     out = tmp_path / "out"
-    run(place, out, seeds=[1], names=["default"], steps=10)
+    run_ablation(place, out, seeds=[1], names=["default"], steps=10)
     with pytest.raises(ParameterError, match="Use another folder"):
-        run(place, out, seeds=[2], names=["default"], steps=20)
+        run_ablation(place, out, seeds=[2], names=["default"], steps=20)
     (place / "data/volumes/file").write_text("another")
     with pytest.raises(ParameterError, match="Use another folder"):
-        run(place, out, seeds=[2], names=["default"], steps=10)
+        run_ablation(place, out, seeds=[2], names=["default"], steps=10)
     assert len(asked) == 1
 
 
 def test_what_cannot_be_run_is_said(place, tmp_path):
     with pytest.raises(ParameterError, match="got \\['nonsense'\\]"):
-        run(place, tmp_path, seeds=[1], names=["nonsense"])
+        run_ablation(place, tmp_path, seeds=[1], names=["nonsense"])
     with pytest.raises(DataError, match="expected complete runs, got none"):
         collect(tmp_path)
     (place / "data/text/features.h5").unlink()
     with pytest.raises(DataError, match=r"text/features\.h5"):
-        run(place, tmp_path, seeds=[1], names=["default"])
+        run_ablation(place, tmp_path, seeds=[1], names=["default"])
     with pytest.raises(KeyError):
         run_one(place, tmp_path, "nonsense", seed=1, parameters=params.load(place / "params.yaml"))
 
@@ -213,7 +213,7 @@ def test_the_figure_shows_every_variant_and_the_mean_of_its_seeds():
 
 def test_a_record_says_whether_its_data_are_those_here(place, tmp_path, asked, monkeypatch):
     out = tmp_path / "out"
-    run(place, out, seeds=[1, 2], names=["default"], steps=10)
+    run_ablation(place, out, seeds=[1, 2], names=["default"], steps=10)
     for name, path in (("RUNS", "runs.csv"), ("CURVES", "curves.csv"), ("RECORD", "record.json")):
         monkeypatch.setattr(ablation_record, name, out / path)
     runs, curves = ablation_record.read()

@@ -14,7 +14,7 @@ from semantiseg.composition.composed import noun
 from semantiseg.data import store as volumes
 from semantiseg.errors import DataError
 from semantiseg.evaluation import composition, predict
-from semantiseg.evaluation.composition import read_prompts
+from semantiseg.evaluation.composition import put_to_readers
 from semantiseg.language.evaluate import evaluate
 from semantiseg.language.ontology import STRUCTURES
 from semantiseg.language.program import atom, parent, parse
@@ -177,7 +177,7 @@ def test_reading_is_judged_by_the_mask_it_denotes(asked, data):
     readers = {"strict": composition.READERS["strict"], "deaf": lambda text: parse("organ(kidney)")}
     readers["elsewhere"] = lambda text: atom(next(key for key in STRUCTURES if key == "liver"))
     with volumes.VolumeStore(data / "volumes") as store:
-        found = read_prompts(asked[asked["suite"] == "clinical"], store, readers=readers)
+        found = put_to_readers(asked[asked["suite"] == "clinical"], store, readers=readers)
     table = found.pivot(index="prompt_id", columns="reader", values=["read", "rightly"])
     assert table["read", "strict"].tolist() == [True, False, False, True]
     assert table["rightly", "strict"].tolist() == [True, False, False, True]

@@ -59,14 +59,14 @@ class TestEmpty:
     something = mask("#...", "....", "....")
 
     def test_both_empty_is_perfect(self) -> None:
-        assert metrics.score(self.empty, self.empty, spacing_mm=1.0, nsd_tolerance_mm=1.0) == metrics.Score(
+        assert metrics.score_masks(self.empty, self.empty, spacing_mm=1.0, nsd_tolerance_mm=1.0) == metrics.Score(
             1.0, 1.0, 1.0, 0.0
         )
 
     @pytest.mark.parametrize("swapped", [False, True])
     def test_one_empty_is_worst_and_the_distance_is_the_diagonal(self, swapped: bool) -> None:
         pair = (self.something, self.empty) if swapped else (self.empty, self.something)
-        assert metrics.score(*pair, spacing_mm=2.0, nsd_tolerance_mm=1.0) == metrics.Score(0.0, 0.0, 0.0, 10.0)
+        assert metrics.score_masks(*pair, spacing_mm=2.0, nsd_tolerance_mm=1.0) == metrics.Score(0.0, 0.0, 0.0, 10.0)
 
     def test_a_miss_stays_finite(self) -> None:
         assert np.isfinite(metrics.hd95(self.empty, self.something, spacing_mm=1.0))
@@ -76,14 +76,16 @@ class TestEmpty:
 @settings(max_examples=40, deadline=None)
 def test_scores_are_symmetric_bounded_and_one_for_the_truth(seed: int, spacing: float) -> None:
     answer, target = blobs(seed, size=24)
-    there = metrics.score(answer, target, spacing_mm=spacing, nsd_tolerance_mm=1.0)
-    back = metrics.score(target, answer, spacing_mm=spacing, nsd_tolerance_mm=1.0)
+    there = metrics.score_masks(answer, target, spacing_mm=spacing, nsd_tolerance_mm=1.0)
+    back = metrics.score_masks(target, answer, spacing_mm=spacing, nsd_tolerance_mm=1.0)
     assert (there.dice, there.iou, there.hd95_mm) == (back.dice, back.iou, back.hd95_mm)
     assert there.nsd == pytest.approx(back.nsd, abs=1e-12)
     assert 0 <= there.iou <= there.dice <= 1 and 0 <= there.nsd <= 1
     assert there.dice == pytest.approx(2 * there.iou / (1 + there.iou))
     assert there.hd95_mm <= np.hypot(24, 24) * spacing * (1 + 1e-12)
-    assert metrics.score(target, target, spacing_mm=spacing, nsd_tolerance_mm=0.0) == metrics.Score(1.0, 1.0, 1.0, 0.0)
+    assert metrics.score_masks(target, target, spacing_mm=spacing, nsd_tolerance_mm=0.0) == metrics.Score(
+        1.0, 1.0, 1.0, 0.0
+    )
 
 
 @given(st.integers(0, 10_000), st.integers(0, 7), st.integers(0, 5))
@@ -92,7 +94,7 @@ def test_scores_do_not_change_when_both_masks_move(seed: int, rows: int, columns
     answer, target = (np.pad(m[:16, :16], 1) for m in blobs(seed, size=20))
     moved = [np.pad(m, ((rows, 7 - rows), (columns, 5 - columns))) for m in (answer, target)]
     still = [np.pad(m, ((0, 7), (0, 5))) for m in (answer, target)]
-    assert metrics.score(*moved, spacing_mm=1.0, nsd_tolerance_mm=1.5) == metrics.score(
+    assert metrics.score_masks(*moved, spacing_mm=1.0, nsd_tolerance_mm=1.5) == metrics.score_masks(
         *still, spacing_mm=1.0, nsd_tolerance_mm=1.5
     )
 
@@ -119,7 +121,7 @@ def test_distances_and_overlaps_agree_with_monai(seed: int) -> None:
 
     answer, target = blobs(seed)
     a, t = (torch.from_numpy(m)[None, None].float() for m in (answer, target))
-    mine = metrics.score(answer, target, spacing_mm=1.0, nsd_tolerance_mm=1.5)
+    mine = metrics.score_masks(answer, target, spacing_mm=1.0, nsd_tolerance_mm=1.5)
     assert mine.dice == pytest.approx(float(compute_dice(a, t)), abs=1e-6)
     assert mine.iou == pytest.approx(float(compute_iou(a, t)), abs=1e-6)
     theirs = compute_surface_dice(a, t, class_thresholds=[1.5], include_background=True, use_subvoxels=True)
@@ -138,7 +140,7 @@ def test_distances_and_overlaps_agree_with_monai(seed: int) -> None:
 )
 def test_wrong_masks_are_named(answer: np.ndarray, target: np.ndarray, names: str) -> None:
     with pytest.raises(DataError, match=names):
-        metrics.score(answer, target, spacing_mm=1.0, nsd_tolerance_mm=1.0)
+        metrics.score_masks(answer, target, spacing_mm=1.0, nsd_tolerance_mm=1.0)
 
 
 @given(st.lists(st.floats(0, 1000), min_size=1, max_size=60))

@@ -35,7 +35,7 @@ def agrees_with_monai(answer, target, spacing, tolerance) -> None:
     from monai.metrics import compute_dice, compute_hausdorff_distance, compute_iou, compute_surface_dice
 
     a, t = (torch.from_numpy(mask)[None, None].float() for mask in (answer, target))
-    mine = metrics.score(answer, target, spacing_mm=spacing, nsd_tolerance_mm=tolerance)
+    mine = metrics.score_masks(answer, target, spacing_mm=spacing, nsd_tolerance_mm=tolerance)
     assert mine.dice == pytest.approx(float(compute_dice(a, t)), abs=1e-6)
     assert mine.iou == pytest.approx(float(compute_iou(a, t)), abs=1e-6)
     options = {"include_background": True, "spacing": list(spacing)}
@@ -65,8 +65,12 @@ class TestWorkedByHand:
 
     def test_empty_volumes_follow_the_table(self) -> None:
         empty, full = np.zeros((2, 3, 6), dtype=bool), np.ones((2, 3, 6), dtype=bool)
-        assert metrics.score(empty, empty, spacing_mm=1.0, nsd_tolerance_mm=1.0) == metrics.Score(1.0, 1.0, 1.0, 0.0)
-        assert metrics.score(full, empty, spacing_mm=1.0, nsd_tolerance_mm=1.0) == metrics.Score(0.0, 0.0, 0.0, 7.0)
+        assert metrics.score_masks(empty, empty, spacing_mm=1.0, nsd_tolerance_mm=1.0) == metrics.Score(
+            1.0, 1.0, 1.0, 0.0
+        )
+        assert metrics.score_masks(full, empty, spacing_mm=1.0, nsd_tolerance_mm=1.0) == metrics.Score(
+            0.0, 0.0, 0.0, 7.0
+        )
 
 
 @pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (3.0, 0.7, 0.8)])
@@ -106,7 +110,7 @@ def test_distances_are_those_of_a_distance_transform() -> None:
 def test_a_spacing_that_does_not_fit_is_named(spacing) -> None:
     cube = np.ones((2, 2, 2), dtype=bool)
     with pytest.raises(DataError, match="spacing_mm: expected one positive edge"):
-        metrics.score(cube, cube, spacing_mm=spacing, nsd_tolerance_mm=1.0)
+        metrics.score_masks(cube, cube, spacing_mm=spacing, nsd_tolerance_mm=1.0)
 
 
 def test_real_kidneys_and_tumours_agree_with_both_libraries() -> None:

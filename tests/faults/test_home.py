@@ -27,11 +27,11 @@ def test_matplotlib_is_given_a_folder_that_can_be_written(tmp_path, monkeypatch,
     (tmp_path / "file").touch()  # a folder below a file cannot be made, by root neither
     for variable in fault.inject:
         monkeypatch.setenv(variable, str(tmp_path / "file/below"))
-    with execution.surroundings(tmp_path):
+    with execution.kernel_environment(tmp_path):
         assert os.access(os.environ["MPLCONFIGDIR"].rpartition("/")[0], os.W_OK)
 
 
 def test_a_user_s_own_folder_is_used_where_it_can_be_written(tmp_path, monkeypatch):
     monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path / "mine"))
-    with execution.surroundings(tmp_path):
+    with execution.kernel_environment(tmp_path):
         assert os.environ["MPLCONFIGDIR"] == str(tmp_path / "mine")

@@ -17,7 +17,7 @@ from semantiseg.cli import main
 from semantiseg.errors import DataError, ModelError
 from semantiseg.evaluation.baseline import evaluate_row
 from semantiseg.paper import table1
-from semantiseg.paper.baseline_rows import absent_rows, description, on_clean_cases, write_table
+from semantiseg.paper.baseline_rows import absent_rows, describe_row, on_clean_cases, write_baseline_table
 
 
 def guide() -> str:
@@ -70,7 +70,7 @@ def test_each_protocol_is_a_row_and_its_boxes_are_its_own(project, sam_med2d):
     assert all((rows[name]["model"] == f"sam_med2d@{name}").all() for name in rows)
     target, parent, text = (rows[name]["predicted_mm2"].tolist() for name in rows)
     assert target != parent and parent != text and target != text
-    write_table(project, project / "out", weights=project / "weights", clean=False)
+    write_baseline_table(project, project / "out", weights=project / "weights", clean=False)
     frame = pd.read_csv(project / "out" / "table1.csv").set_index("model")
     assert frame.loc[[f"sam_med2d@{name}" for name in rows], "prompting"].tolist() == [
         "oracle box of the target",
@@ -140,10 +140,10 @@ def test_without_baselines_the_table_is_the_pipelines_own(cohort, results):
 
 def test_a_row_says_how_many_of_its_cases_were_training_cases():
     flags = pd.DataFrame({"contamination": ["training"] * 3 + ["unknown"] + ["clean"] * 4})
-    words = description("biomedparse", flags, origins=["official"])
+    words = describe_row("biomedparse", flags, origins=["official"])
     assert words["label"] == "BiomedParse v1" and words["prompting"] == "text"
     assert "38% of its prompts come from cases it was trained on; 12% of its prompts" in words["origin"]
-    assert "cases it" not in description("biomedparse", flags[4:], origins=["official"])["origin"]
+    assert "cases it" not in describe_row("biomedparse", flags[4:], origins=["official"])["origin"]
 
 
 def test_clean_cases_alone_are_kept_for_all_rows(cohort, results):
@@ -158,7 +158,7 @@ def test_clean_cases_alone_are_kept_for_all_rows(cohort, results):
 
 
 def test_the_clean_table_says_on_how_many_cases_it_stands(project):
-    table = write_table(project, project / "out", weights=project, clean=True)
+    table = write_baseline_table(project, project / "out", weights=project, clean=True)
     assert "Clean cases alone: 6 of 6 test cases" in table
 
 
@@ -166,6 +166,6 @@ def test_two_models_of_one_name_and_no_results_are_refused(project, tmp_path_fac
     evaluate_row("threshold", protocol=None, weights=project, data=project / "data", nsd_tolerance_mm=1.0)
     (project / "data" / "baselines" / "threshold").rename(project / "data" / "baselines" / "token")
     with pytest.raises(DataError, match="names of their own"):
-        write_table(project, project / "out", weights=project, clean=False)
+        write_baseline_table(project, project / "out", weights=project, clean=False)
     with pytest.raises(DataError, match="prompts.parquet"):
-        write_table(tmp_path_factory.mktemp("empty"), project / "out", weights=project, clean=False)
+        write_baseline_table(tmp_path_factory.mktemp("empty"), project / "out", weights=project, clean=False)

@@ -48,7 +48,7 @@ def workspace(folder: Path, *, origin: str = "user") -> Path:
     for suffix in patients.PICTURES:
         (data / f"report/fig1.{suffix}").write_bytes(b"picture")
     (data / "raw/Task04_Hippocampus/imagesTr/a.nii.gz").write_bytes(b"voxels")
-    (folder / "params.yaml").write_text(document.text({"seed": 3, "train": {"steps": 600}}))
+    (folder / "params.yaml").write_text(document.document_text({"seed": 3, "train": {"steps": 600}}))
     run = {"cpu": "a processor", "cores": 2, "seconds": 720.0}
     (folder / "logs/demo_run.json").write_text(json.dumps(run))
     return folder

@@ -16,7 +16,7 @@ SOURCE = Path(__file__).parents[3] / "shared/reference/published_dice.csv"
 
 @pytest.fixture(scope="module")
 def frame() -> pd.DataFrame:
-    return published.read()
+    return published.read_published()
 
 
 @pytest.mark.skipif(not SOURCE.is_file(), reason="the source is kept beside the repository, in ../shared")
@@ -39,10 +39,10 @@ def test_expected_dice_by_hand() -> None:
             "sam_oracle_box_mean": [0.4, 0.6],
         }
     )
-    found = published.expected(table, "biomedparse")
+    found = published.expected_dice(table, "biomedparse")
     assert (found.mean, found.median, found.slice_mean) == pytest.approx((0.7, 0.9, 0.8))
     assert found.lowest == (0.5, "lesion (b)") and found.highest == (0.9, "organ (A)")
-    assert published.expected(table, "sam_oracle_box").median is None
+    assert published.expected_dice(table, "sam_oracle_box").median is None
 
 
 def test_text_boxes_lose_most_of_what_oracle_boxes_give(frame: pd.DataFrame) -> None:
@@ -87,9 +87,9 @@ def test_a_target_that_was_not_published_is_named(frame: pd.DataFrame) -> None:
 def test_a_damaged_table_is_refused(frame: pd.DataFrame, change, names: str, tmp_path: Path) -> None:
     change(frame).to_csv(tmp_path / "table.csv", index=False)
     with pytest.raises(DataError, match=names):
-        published.read(tmp_path / "table.csv")
+        published.read_published(tmp_path / "table.csv")
     with pytest.raises(DataError, match="Restore it from Git"):
-        published.read(tmp_path / "none.csv")
+        published.read_published(tmp_path / "none.csv")
 
 
 def test_the_figure_is_byte_stable_and_shows_every_target(frame: pd.DataFrame, tmp_path: Path) -> None:

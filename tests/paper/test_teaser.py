@@ -48,7 +48,7 @@ def words_of(figure) -> str:
 
 class TestChoice:
     def test_the_exclusion_that_collapsed_furthest_is_chosen(self, cohort, results) -> None:
-        case = teaser.choose(cohort.prompts, {"token": results["truth"], "scalar": results["collapses"]})
+        case = teaser.choose_case(cohort.prompts, {"token": results["truth"], "scalar": results["collapses"]})
         scored = results["collapses"].merge(cohort.prompts[["prompt_id", "suite", "kind"]], on="prompt_id")
         scored = scored[(scored["suite"] == "core") & (scored["kind"] == "exclusion")]
         # The parent answers with Dice 1 of itself, so the lowest Dice with the target is the furthest.
@@ -62,27 +62,27 @@ class TestChoice:
         prompts = cohort.prompts.copy()
         named = "v03-03"  # a side prompt, not an exclusion
         prompts.loc[prompts["prompt_id"] == named, "program"] = "part(necrotic_core)"
-        case = teaser.choose(prompts, {"scalar": results["collapses"]})
+        case = teaser.choose_case(prompts, {"scalar": results["collapses"]})
         assert case.prompt_id == named and "about the necrotic core" in case.rule
 
     def test_without_a_collapse_the_lowest_dice_is_shown_and_said_so(self, cohort, results) -> None:
         scored = results["truth"].copy()
         scored.loc[scored["prompt_id"] == "v02-03", "dice"] = 0.6
-        case = teaser.choose(cohort.prompts, {"scalar": scored, "token": results["truth"]})
+        case = teaser.choose_case(cohort.prompts, {"scalar": scored, "token": results["truth"]})
         assert (case.prompt_id, case.collapsed) == ("v02-03", False)
         assert "no level-3 test prompt collapsed" in case.rule
-        caption = teaser.caption(case, "phantoms", patients=4)
+        caption = teaser.teaser_caption(case, "phantoms", patients=4)
         assert "worst answer" in caption and "Only 4 test patients" in caption
 
     def test_ties_do_not_depend_on_row_order(self, cohort, results) -> None:
         models = {"scalar": results["collapses"]}
         turned = {"scalar": results["collapses"].iloc[::-1]}
-        assert teaser.choose(cohort.prompts, models) == teaser.choose(cohort.prompts.iloc[::-1], turned)
+        assert teaser.choose_case(cohort.prompts, models) == teaser.choose_case(cohort.prompts.iloc[::-1], turned)
 
     def test_a_volume_without_other_levels_leaves_them_open(self, cohort, results) -> None:
         third = cohort.prompts[(cohort.prompts["suite"] == "core") & (cohort.prompts["level"] == 3)]
         kept = results["parent"][results["parent"]["prompt_id"].isin(third["prompt_id"])]
-        case = teaser.choose(third, {"token": kept})
+        case = teaser.choose_case(third, {"token": kept})
         assert case.by_level[1] is None and case.by_level[2] is None and (case.plain, case.gated) == ("token", "token")
 
     def test_without_level_3_the_worst_of_the_highest_level_is_shown_and_said(self, cohort, results) -> None:
@@ -91,17 +91,20 @@ class TestChoice:
         core = first[(first["suite"] == "core") & (first["split"] == "test") & (first["phrasing"] == "unseen")]
         worst = core["prompt_id"].max()
         kept.loc[kept["prompt_id"] == worst, "dice"] = 0.2
-        case = teaser.choose(first, {"token": kept})
+        case = teaser.choose_case(first, {"token": kept})
         assert (case.prompt_id, case.level, case.collapsed) == (worst, 1, False)
         assert case.by_level == {1: worst, 2: None, 3: None}
-        caption = teaser.caption(case, "phantoms", patients=30)
+        caption = teaser.teaser_caption(case, "phantoms", patients=30)
         assert "no level-3 test prompt" in case.rule and "Asked at level 1" in caption and "Only" not in caption
 
     def test_without_a_test_patient_nothing_is_shown_and_said(self, cohort, results) -> None:
         nobody = cohort.prompts.assign(split="train")
-        case = teaser.choose(nobody, {"token": results["truth"].iloc[:0]})
+        case = teaser.choose_case(nobody, {"token": results["truth"].iloc[:0]})
         assert (case.prompt_id, case.by_level) == ("", {1: None, 2: None, 3: None})
-        assert teaser.caption(case, "", patients=0) == "Nothing to show: no core prompt was asked about a test patient."
+        assert (
+            teaser.teaser_caption(case, "", patients=0)
+            == "Nothing to show: no core prompt was asked about a test patient."
+        )
 
 
 class TestDrawing:
@@ -132,9 +135,7 @@ class TestDrawing:
             assert expected in words
 
     def test_gaps_are_named(self) -> None:
-        words = words_of(
-            teaser.draw(panels(by_level={1: None, 2: None, 3: tile(3, gate=False)}, collapsed=False))
-        )
+        words = words_of(teaser.draw(panels(by_level={1: None, 2: None, 3: tile(3, gate=False)}, collapsed=False)))
         for expected in ("no such prompt", "this model has no gate", "None collapsed"):
             assert expected in words
 
@@ -147,7 +148,7 @@ class TestDrawing:
         one = tile(1, side=60)
         answer = np.zeros((60, 60), dtype=bool)
         answer[55:59, 3:6] = True
-        rows, columns = gallery.window_of([dataclasses.replace(one, answer=answer)])
+        rows, columns = gallery.crop_of([dataclasses.replace(one, answer=answer)])
         assert answer[rows, columns].sum() == answer.sum() and one.parent[rows, columns].sum() == one.parent.sum()
 
 
@@ -157,7 +158,7 @@ def test_the_figure_is_made_from_the_stages_files(cohort, save_tiny_model, tmp_p
     cohort.write(tmp_path, {"token": "truth", "scalar": "collapses"})
     save_tiny_model(tmp_path / "data" / "models" / "token")
     write_features(tmp_path / "data" / "text" / "features.h5", list(cohort.prompts["text"]))
-    case, shown = teaser.gather(tmp_path / "data", ["token", "scalar"], threads=1)
+    case, shown = teaser.gather_panels(tmp_path / "data", ["token", "scalar"], threads=1)
     assert shown.origin == "phantoms" and "phantoms" in shown.caption
     assert (shown.plain.answer == shown.plain.parent).all() and shown.by_level[3].dice == 1.0
     assert shown.by_level[3].gate.shape == (40, 48) and case.prompt_id in shown.caption
@@ -166,4 +167,4 @@ def test_the_figure_is_made_from_the_stages_files(cohort, save_tiny_model, tmp_p
     results.loc[case.prompt_id, "dice"] = 0.123
     results.reset_index().to_parquet(tmp_path / "data" / "results" / "scalar" / "results.parquet", index=False)
     with pytest.raises(DataError, match="evaluate@scalar"):
-        teaser.gather(tmp_path / "data", ["token", "scalar"], threads=1)
+        teaser.gather_panels(tmp_path / "data", ["token", "scalar"], threads=1)

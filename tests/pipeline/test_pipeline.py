@@ -209,11 +209,11 @@ def test_reproducing_reports_what_ran_and_what_was_cached(tiny):
         and first["stages"][0]["seconds"] > 0
         and first["peak_gib"] > 0
     )
-    text = runner.summary(first, root=root)
+    text = runner.run_summary(first, root=root)
     assert text.startswith("| Table 1 |") and "notebooks/rendered" in text and re.search(r"make +\d+ s +\d+ MiB", text)
     assert "Only 7 test patients" in text
     second = runner.reproduce(root)
-    assert not second["complete"] and re.search(r"make +cached", runner.summary(second, root=root))
+    assert not second["complete"] and re.search(r"make +cached", runner.run_summary(second, root=root))
     assert json.loads((root / "logs/demo_run.json").read_text()) == second
 
 

@@ -123,8 +123,8 @@ def test_parameters_that_disagree_with_the_notebook_stop_the_stage(tiny, paramet
 
 def test_a_whole_number_is_fine_where_the_notebook_has_a_fraction(tiny):
     root = tiny(parameters='seed = 1.5\ntext_encoder = "none"\nstaging = "."')
-    made = stage.load("make", root=root)
-    values = stage.arguments(made, defaults={"seed": 1.5, "text_encoder": "none", "staging": "."})
+    made = stage.load_stage("make", root=root)
+    values = stage.notebook_arguments(made, defaults={"seed": 1.5, "text_encoder": "none", "staging": "."})
     assert values["seed"] == 0.0 and type(values["seed"]) is float
 
 
@@ -132,13 +132,13 @@ def test_a_whole_number_is_fine_where_the_notebook_has_a_fraction(tiny):
 def test_values_that_are_not_json_stop_the_stage(value):
     made = stage.Stage("make", Path("a.ipynb"), Path("b.ipynb"), (), (), {}, {"seed": value})
     with pytest.raises(StageError, match="finite"):
-        stage.arguments(made, defaults={"seed": 0.5, "staging": "."})
+        stage.notebook_arguments(made, defaults={"seed": 0.5, "staging": "."})
 
 
 def test_a_parameter_listed_twice_stops_the_stage():
     made = stage.Stage("make", Path("a.ipynb"), Path("b.ipynb"), (), (), {}, {"train": {"seed": 1}, "seed": 0})
     with pytest.raises(StageError, match="twice"):
-        stage.arguments(made, defaults={"seed": 0, "staging": "."})
+        stage.notebook_arguments(made, defaults={"seed": 0, "staging": "."})
 
 
 def test_a_notebook_without_parameters_cell_stops_with_the_remedy(tiny):
@@ -159,7 +159,7 @@ def test_an_unknown_profile_key_stops_every_stage_naming_file_and_key(tiny):
 
 def test_an_unknown_stage_is_named_with_the_remedy(tiny):
     with pytest.raises(StageError, match="stage mkae.*dvc stage list"):
-        stage.load("mkae", root=tiny())
+        stage.load_stage("mkae", root=tiny())
 
 
 def test_a_lock_that_another_lane_is_half_through_writing_is_read_again(tiny):
@@ -168,7 +168,7 @@ def test_a_lock_that_another_lane_is_half_through_writing_is_read_again(tiny):
     lock.write_text("schema: '2.0'\nstages:\n  mak")
     writer = threading.Timer(0.6, lock.unlink)
     writer.start()
-    assert stage.load("make", root=root).source == Path("notebooks/01_make.ipynb")
+    assert stage.load_stage("make", root=root).source == Path("notebooks/01_make.ipynb")
     writer.join()
 
 
@@ -177,7 +177,7 @@ def test_a_lock_that_stays_broken_is_named(tiny, monkeypatch):
     monkeypatch.setattr(stage, "_LOCK_SECONDS", 0.0)
     (root / "dvc.lock").write_text("schema: '2.0'\nstages:\n  mak")
     with pytest.raises(StageError, match="dvc.lock"):
-        stage.load("make", root=root)
+        stage.load_stage("make", root=root)
 
 
 def test_a_module_that_no_dependency_covers_stops_the_stage(tiny):
@@ -204,10 +204,10 @@ stages:
 
 def test_a_matrix_stage_gets_its_item_and_only_the_parameters_it_lists(tiny):
     root = tiny(stages=MATRIX_STAGES)
-    made = stage.load("make@box", root=root)
+    made = stage.load_stage("make@box", root=root)
     assert made.item == {"model": "box"} and made.listed == {"seed": 0, "encode": {"text_encoder": "minilm"}}
     defaults = {"seed": 1, "text_encoder": "none", "model": "token", "staging": "."}
-    assert stage.arguments(made, defaults=defaults) == {
+    assert stage.notebook_arguments(made, defaults=defaults) == {
         "seed": 0, "text_encoder": "minilm", "model": "box", "staging": "data/.staging/make@box"
     }  # fmt: skip
 

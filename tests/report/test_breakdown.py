@@ -75,7 +75,7 @@ class TestTable2:
 class TestGallery:
     def test_shows_the_worst_the_middle_and_the_best_of_each_level(self, cohort, results) -> None:
         answers = join(cohort.prompts, results["collapses"], origin="x")
-        chosen = gallery.choose(answers)
+        chosen = gallery.choose_answers(answers)
         core = answers[(answers["suite"] == "core") & (answers["phrasing"] == "unseen")]
         assert list(chosen.index) == [(level, rank) for level in (1, 2, 3) for rank in gallery.RANKS]
         for level in (1, 2, 3):
@@ -86,13 +86,13 @@ class TestGallery:
     def test_ties_go_to_the_smaller_prompt_id_whatever_the_order_of_rows(self, cohort, results) -> None:
         answers = join(cohort.prompts, results["truth"], origin="x")
         shuffled = answers.sample(frac=1, random_state=3)
-        assert list(gallery.choose(answers)["prompt_id"]) == list(gallery.choose(shuffled)["prompt_id"])
+        assert list(gallery.choose_answers(answers)["prompt_id"]) == list(gallery.choose_answers(shuffled)["prompt_id"])
         core = answers[(answers["suite"] == "core") & (answers["level"] == 1)]
-        assert gallery.choose(answers).loc[(1, "worst"), "prompt_id"] == core["prompt_id"].min()
+        assert gallery.choose_answers(answers).loc[(1, "worst"), "prompt_id"] == core["prompt_id"].min()
 
     def test_without_core_prompts_every_place_says_so(self, cohort, results) -> None:
         answers = join(cohort.prompts, results["truth"], origin="x")
-        chosen = gallery.choose(answers[answers["suite"] != "core"])
+        chosen = gallery.choose_answers(answers[answers["suite"] != "core"])
         assert not len(chosen) and chosen.index.names == ["level", "rank"]
         figure = gallery.draw({}, model="scalar", origin="phantoms", patients=20)
         said = [text.get_text() for axes in figure.axes for text in axes.texts]
@@ -100,7 +100,7 @@ class TestGallery:
 
     def test_is_drawn_from_the_stages_files(self, cohort, tmp_path: Path) -> None:
         cohort.write(tmp_path, {"scalar": "collapses"})
-        chosen, tiles = gallery.gather(tmp_path / "data", "scalar")
+        chosen, tiles = gallery.gather_tiles(tmp_path / "data", "scalar")
         assert {place: tile.dice for place, tile in tiles.items()} == pytest.approx(dict(chosen["dice"]))
         figure = gallery.draw(tiles, model="scalar", origin="phantoms", patients=20)
         assert "Images: phantoms" in [text.get_text() for text in figure.texts]
@@ -111,12 +111,12 @@ class TestGallery:
     def test_an_answer_that_is_not_stored_is_named(self, cohort, tmp_path: Path) -> None:
         cohort.write(tmp_path, {"scalar": "collapses"})
         path = tmp_path / "data/results/scalar/masks.parquet"
-        chosen, _ = gallery.gather(tmp_path / "data", "scalar")
+        chosen, _ = gallery.gather_tiles(tmp_path / "data", "scalar")
         lost = chosen["prompt_id"].iloc[0]
         table = pd.read_parquet(path)
         table[table["prompt_id"] != lost].to_parquet(path, index=False)
         with pytest.raises(DataError, match=f"answer to prompt {lost}.*evaluate@scalar"):
-            gallery.gather(tmp_path / "data", "scalar")
+            gallery.gather_tiles(tmp_path / "data", "scalar")
 
 
 class TestVariables:
@@ -151,7 +151,7 @@ class TestVariables:
         ],
     )
     def test_a_number_is_quoted_as_readers_expect(self, place: str, value: float, text: str) -> None:
-        assert breakdown.text(place, value) == text
+        assert breakdown.as_quoted(place, value) == text
 
     def test_files_agree_and_latex_gets_its_per_cent_signs(self, metrics, tmp_path: Path) -> None:
         found = breakdown.write_variables(metrics, tmp_path)

@@ -36,7 +36,7 @@ def explorer(tmp_path_factory: pytest.TempPathFactory, cohort, save_tiny_model) 
     cohort.write(root, {"token": "truth", "scalar": "collapses"})
     save_tiny_model(root / "data" / "models" / "token")
     write_features(root / "data" / "text" / "features.h5", list(cohort.prompts["text"]))
-    return build.build(root, root / "site" / "explorer").parent
+    return build.write_explorer(root, root / "site" / "explorer").parent
 
 
 def received(path: Path):
@@ -97,14 +97,14 @@ def test_every_prompt_of_a_gated_model_has_its_map_and_others_have_none(explorer
 
 def test_two_builds_give_the_same_bytes(explorer):
     root = explorer.parents[1]
-    again = build.build(root, root / "again").parent
+    again = build.write_explorer(root, root / "again").parent
     names = sorted(path.relative_to(explorer) for path in explorer.rglob("*") if path.is_file())
     assert all((explorer / name).read_bytes() == (again / name).read_bytes() for name in names)
 
 
 def test_without_results_it_says_how_to_get_them(tmp_path):
     with pytest.raises(DataError, match="dvc pull"):
-        build.build(tmp_path, tmp_path / "site")
+        build.write_explorer(tmp_path, tmp_path / "site")
 
 
 def test_pages_name_no_other_host(explorer):
@@ -239,4 +239,4 @@ def test_results_of_another_run_are_refused(tmp_path, cohort):
     masks = pd.read_parquet(path)
     pd.concat([masks, masks.iloc[:1]]).to_parquet(path)
     with pytest.raises(DataError, match="one mask for each"):
-        build.build(tmp_path, tmp_path / "site")
+        build.write_explorer(tmp_path, tmp_path / "site")

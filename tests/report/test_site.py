@@ -46,7 +46,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def site(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("published") / "site"
-    said = build.build(clone, folder)
+    said = build.build_site(clone, folder)
     assert "no case explorer" in said[1] and "dvc pull" in said[1]
     return folder
 
@@ -79,7 +79,7 @@ def test_the_reference_is_made_from_the_docstrings(site: Path) -> None:
 
 
 def test_every_link_leads_somewhere_and_no_page_loads_from_another_host(site: Path) -> None:
-    assert links.broken(site) == []
+    assert links.broken_links(site) == []
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_link_that_leads_nowhere_is_found(content: str, found: list[str], tmp_
     folder.mkdir()
     (tmp_path / "outside.html").write_text("outside")
     (folder / "page.html").write_text(f"<html><body>{content}</body></html>")
-    assert links.broken(folder) == found
+    assert links.broken_links(folder) == found
 
 
 def test_a_broken_link_in_a_guide_stops_the_build(clone: Path, tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_broken_link_in_a_guide_stops_the_build(clone: Path, tmp_path: Path) -
     shutil.copytree(clone, root)
     (root / "docs/broken.md").write_text("# Broken\n\n[to nowhere](nowhere.md)\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"nowhere\.md|strict mode"):
-        build.build(root, tmp_path / "site")
+        build.build_site(root, tmp_path / "site")
 
 
 def test_it_opens_from_disk_without_a_complaint(site: Path, browser) -> None:

@@ -18,7 +18,7 @@ from semantiseg.errors import DataError, OutputError, ParameterError
 from semantiseg.evaluation import runs
 from semantiseg.scoring import leaderboard
 from semantiseg.scoring.benchmark import Benchmark
-from semantiseg.scoring.scorecard import Entry, score
+from semantiseg.scoring.scorecard import Entrant, score
 
 WRITTEN = {".semantiseg", 
     "levels.pdf", "levels.png", "levels.svg", "results.csv", "results.parquet", "submission.json", "summary.json",
@@ -115,7 +115,7 @@ class TestForms:
             assert (tmp_path / "out1" / name).read_bytes() == (tmp_path / "out2" / name).read_bytes(), name
 
     def test_the_folder_holds_every_table_and_names_the_model(self, cohort, bench, tmp_path):
-        entry = Entry("My model", prompting="oracle box and text", link="https://example.org")
+        entry = Entrant("My model", prompting="oracle box and text", link="https://example.org")
         folder = write_pngs(tmp_path / "masks", cohort.answers("truth"))
         card = score(folder, bench=bench, out=tmp_path / "out", entry=entry, resamples=20)
         assert {path.name for path in (tmp_path / "out").iterdir()} == WRITTEN

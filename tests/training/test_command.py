@@ -14,7 +14,7 @@ from semantiseg import params
 from semantiseg.cli import main
 from semantiseg.composition.composed import compose
 from semantiseg.data.store import VolumeStore
-from semantiseg.document import parse, text
+from semantiseg.document import document_text, parse_document
 from semantiseg.errors import ModelError, ParameterError
 from semantiseg.models.encoders import BiomedCLIPText
 from semantiseg.models.features import TextFeatures
@@ -38,9 +38,9 @@ def folder(project, tmp_path, monkeypatch):
     write_start(data / "pretrained", width="paper_tiny", image_size=64, biomedclip=clip, imagenet=None, seed=0)
     texts = TextFeatures.load(project / "features.h5").texts
     encode_texts(texts, encoder=BiomedCLIPText(clip)).save(data / "text/features.h5")
-    values = parse(params.profile_text("paper"))
+    values = parse_document(params.profile_text("paper"))
     values["train"] |= {"steps": 4, "images_per_step": 2, "prompts_per_image": 2}
-    (tmp_path / "params.yaml").write_text(text(values))
+    (tmp_path / "params.yaml").write_text(document_text(values))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -30,7 +30,7 @@ from PIL import Image
 from torch import Tensor
 
 from semantiseg.baselines.baseline import Baseline, EncodedPicture, Picture
-from semantiseg.baselines.biomedparse.decoders import Scene
+from semantiseg.baselines.biomedparse.decoders import ReadyPicture
 from semantiseg.baselines.biomedparse.network import BiomedParseNetwork, BiomedParseSizes
 from semantiseg.baselines.biomedparse.text_encoder import Sentences, clip_tokens
 from semantiseg.baselines.checkpoint import load_official, read_checkpoint
@@ -109,7 +109,7 @@ bicubic with antialiasing to the picture. They differ in pixels on the border; p
 
 
 @dataclass(frozen=True)
-class Frame:
+class SquashedFrame:
     """How a picture lies in the square that is squashed to the network's input: with `top` zero rows above and below,
     `left` zero columns on both sides."""
 
@@ -138,7 +138,9 @@ def enter(picture: Picture, *, size: int) -> Tensor:
     return torch.from_numpy(normed).permute(2, 0, 1)[None].contiguous()
 
 
-def scan_picture(values: NDArray, *, modality: Modality, site: str | None = None, size: int) -> tuple[Picture, Frame]:
+def scan_picture(
+    values: NDArray, *, modality: Modality, site: str | None = None, size: int
+) -> tuple[Picture, SquashedFrame]:
     """A slice of a scan as the official preprocessing shows it to the network.
 
     Windowed, stretched from its own minimum to its maximum (not the window's: an official habit), padded to a square
@@ -168,7 +170,7 @@ def scan_picture(values: NDArray, *, modality: Modality, site: str | None = None
             f"scan: expected contrast within the window, got {low} everywhere. Choose a slice of the body and its site."
         )
     height, width = values.shape
-    frame = Frame(height, width, top=max(width - height, 0) // 2, left=max(height - width, 0) // 2)
+    frame = SquashedFrame(height, width, top=max(width - height, 0) // 2, left=max(height - width, 0) // 2)
     padded = np.pad((shown - low) / (high - low) * 255, ((frame.top, frame.top), (frame.left, frame.left)))
     grey = resize(padded, (size, size), order=3, mode="constant", preserve_range=True, anti_aliasing=True)
     return np.repeat(grey.astype(np.uint8)[:, :, None], 3, axis=2), frame
@@ -196,8 +198,8 @@ STRIDE = 32
 class Embedding:
     """What is kept of a picture."""
 
-    scene: Scene
-    frame: Frame
+    scene: ReadyPicture
+    frame: SquashedFrame
 
 
 class BiomedParse(Baseline):
@@ -232,7 +234,7 @@ class BiomedParse(Baseline):
         return cls(load_network(folder / FILE), resizing=resizing)
 
     def encode(self, picture: Picture) -> EncodedPicture:
-        return self._encode(picture, Frame(*picture.shape[:2]))
+        return self._encode(picture, SquashedFrame(*picture.shape[:2]))
 
     @torch.inference_mode()
     def encode_scan(self, values: NDArray, *, modality: Modality, site: str | None = None) -> EncodedPicture:
@@ -240,7 +242,7 @@ class BiomedParse(Baseline):
         slice's own geometry."""
         return self._encode(*scan_picture(values, modality=modality, site=site, size=self.size))
 
-    def _encode(self, picture: Picture, frame: Frame) -> EncodedPicture:
+    def _encode(self, picture: Picture, frame: SquashedFrame) -> EncodedPicture:
         scene = self.network.encode(enter(picture, size=self.size))
         return EncodedPicture(frame.height, frame.width, Embedding(scene, frame))
 
@@ -271,7 +273,7 @@ class JointBiomedParse(BiomedParse):
         return [sentences]
 
 
-def build(sizes: BiomedParseSizes | None = None) -> BiomedParseNetwork:
+def build_biomedparse(sizes: BiomedParseSizes | None = None) -> BiomedParseNetwork:
     """The network with storage but no values: whoever builds it fills all of it (1.3 GiB are not drawn for nothing)."""
     with torch.device("meta"):
         network = BiomedParseNetwork(sizes or BiomedParseSizes())
@@ -286,6 +288,6 @@ def load_network(path: Path, *, sizes: BiomedParseSizes | None = None) -> Biomed
     """
     state = read_checkpoint(path)
     refuse_second_version(state, origin=str(path))
-    network = build(sizes)
+    network = build_biomedparse(sizes)
     load_official(network, state, owner="BiomedParse v1", origin=str(path), ignored=IGNORED)
     return network

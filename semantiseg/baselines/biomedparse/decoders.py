@@ -27,7 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from semantiseg.baselines.biomedparse.text_encoder import TextEncoder
+from semantiseg.baselines.biomedparse.text_encoder import QueryTextEncoder
 
 TEMPERATURE = 10_000
 EPSILON = 1e-6
@@ -162,7 +162,7 @@ Projected = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
-class Scene:
+class ReadyPicture:
     """One picture, ready for any prompt."""
 
     layers: tuple[Projected, ...]
@@ -257,7 +257,7 @@ class SeemDecoder(nn.Module):
     """The decoder; a text encoder stands in it under the official name `lang_encoder`."""
 
     def __init__(
-        self, text: TextEncoder, *, channels: int, heads: int, hidden: int, depth: int, queries: int, levels: int
+        self, text: QueryTextEncoder, *, channels: int, heads: int, hidden: int, depth: int, queries: int, levels: int
     ) -> None:
         super().__init__()
         self.lang_encoder = text
@@ -275,10 +275,10 @@ class SeemDecoder(nn.Module):
         self.class_embed = nn.Parameter(torch.zeros(channels, channels))
         self.mask_embed = MaskEmbedding(channels)
 
-    def prepare(self, pyramid: Pyramid) -> Scene:
+    def prepare(self, pyramid: Pyramid) -> ReadyPicture:
         """Make what every prompt reads of one picture (B = 1)."""
         sources = [self._source(number, level) for number, level in enumerate(pyramid.levels)]
-        return Scene(
+        return ReadyPicture(
             layers=tuple(
                 layer.project(*sources[number % len(sources)])
                 for number, layer in enumerate(self.transformer_cross_attention_layers)
@@ -290,7 +290,7 @@ class SeemDecoder(nn.Module):
             mask_features=pyramid.mask_features[0],
         )
 
-    def forward(self, scene: Scene, words: Tensor) -> Answers:
+    def forward(self, scene: ReadyPicture, words: Tensor) -> Answers:
         """Answer about one picture.
 
         Args:

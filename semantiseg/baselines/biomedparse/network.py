@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from semantiseg.baselines.biomedparse.decoders import PixelDecoder, Scene, SeemDecoder
-from semantiseg.baselines.biomedparse.text_encoder import Sentences, TextEncoder
+from semantiseg.baselines.biomedparse.decoders import PixelDecoder, ReadyPicture, SeemDecoder
+from semantiseg.baselines.biomedparse.text_encoder import QueryTextEncoder, Sentences
 
 
 class FocalModulation(nn.Module):
@@ -84,7 +84,7 @@ class FocalBlock(nn.Module):
         return x + self.gamma_2 * self.norm2(self.mlp(x))
 
 
-class PatchEmbedding(nn.Module):
+class StridedEmbedding(nn.Module):
     """A strided convolution and a LayerNorm: the stem (stride 4) and the step between two stages (stride 2)."""
 
     def __init__(self, channels: int, out_channels: int, *, kernel: int, stride: int, padding: int) -> None:
@@ -103,7 +103,7 @@ class FocalStage(nn.Module):
     def __init__(self, channels: int, *, depth: int, levels: int, window: int, last: bool) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(FocalBlock(channels, levels=levels, window=window) for _ in range(depth))
-        self.downsample = None if last else PatchEmbedding(channels, 2 * channels, kernel=3, stride=2, padding=1)
+        self.downsample = None if last else StridedEmbedding(channels, 2 * channels, kernel=3, stride=2, padding=1)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """`[B, h, w, C]` to the stage's output and the next stage's input (the same for the last stage)."""
@@ -118,7 +118,7 @@ class FocalNet(nn.Module):
     def __init__(self, *, width: int, depths: Sequence[int], levels: int, window: int) -> None:
         super().__init__()
         self.channels = tuple(width * 2**number for number in range(len(depths)))
-        self.patch_embed = PatchEmbedding(3, width, kernel=7, stride=4, padding=2)
+        self.patch_embed = StridedEmbedding(3, width, kernel=7, stride=4, padding=2)
         self.layers = nn.ModuleList(
             FocalStage(channels, depth=depth, levels=levels, window=window, last=number == len(depths) - 1)
             for number, (channels, depth) in enumerate(zip(self.channels, depths, strict=True))
@@ -186,7 +186,7 @@ class BiomedParseNetwork(nn.Module):
         self.backbone = FocalNet(
             width=sizes.width, depths=sizes.depths, levels=sizes.focal_levels, window=sizes.focal_window
         )
-        text = TextEncoder(
+        text = QueryTextEncoder(
             vocabulary=sizes.vocabulary, context=sizes.context, width=sizes.channels, heads=sizes.heads,
             depth=sizes.text_depth,
         )  # fmt: skip
@@ -200,7 +200,7 @@ class BiomedParseNetwork(nn.Module):
         )  # fmt: skip
         self.sem_seg_head = Head(pixel_decoder, predictor)
 
-    def encode(self, pixels: Tensor) -> Scene:
+    def encode(self, pixels: Tensor) -> ReadyPicture:
         """One normalised picture `[1, 3, S, S]`, S a multiple of 32, ready for prompts."""
         pyramid = self.sem_seg_head.pixel_decoder(self.backbone(pixels))
         return self.sem_seg_head.predictor.prepare(pyramid)
@@ -209,7 +209,7 @@ class BiomedParseNetwork(nn.Module):
         """Token ids `[P, T]`; see `TextEncoder`."""
         return self.sem_seg_head.predictor.lang_encoder(ids)
 
-    def ask(self, scene: Scene, sentences: Sentences) -> Tensor:
+    def ask(self, scene: ReadyPicture, sentences: Sentences) -> Tensor:
         """Answer P prompts about one picture jointly: logits `[P, S/4, S/4]`, each prompt's of the query whose
         caption is most like it. Nothing keeps two prompts from one query, and none is ever refused."""
         answers = self.sem_seg_head.predictor(scene, torch.cat(sentences.tokens))

@@ -115,7 +115,7 @@ class TextTransformer(nn.Module):
         return self.ln_final(x)
 
 
-class TextEncoder(nn.Module):
+class QueryTextEncoder(nn.Module):
     """The transformer and the projection to the queries' space."""
 
     def __init__(self, *, vocabulary: int, context: int, width: int, heads: int, depth: int) -> None:

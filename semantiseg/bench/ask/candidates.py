@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 
 from semantiseg.bench.ask.draw import OF_LEVEL
-from semantiseg.bench.ask.feasible import Asked, ask, ask_absent
+from semantiseg.bench.ask.feasible import Asked, ask_absent, asked_on
 from semantiseg.bench.ask.questions import (
     PER_LEVEL,
     Question,
+    attribute_question,
     best_slices,
     choose_core,
     core_options,
-    description,
     group_id,
     name,
     prompt_row,
@@ -53,12 +53,12 @@ def triple(
     for item in structures:
         for asked in best_slices(scene, atom(item.key), 2, minimum_pixels=minimum_pixels):
             target = scene.axial(asked.index).mask(asked.program)
-            described = description(scene, asked, rng)
+            described = attribute_question(scene, asked, rng)
             same = [
                 (kind, found)
                 for kind, program in composed
                 if np.array_equal(scene.axial(asked.index).mask(program), target)
-                and (found := ask(scene, program, asked.index, minimum_pixels=minimum_pixels)) is not None
+                and (found := asked_on(scene, program, asked.index, minimum_pixels=minimum_pixels)) is not None
             ]
             if described is not None and same:
                 kind, found = same[int(rng.integers(len(same)))]
@@ -66,7 +66,7 @@ def triple(
     return []
 
 
-def counterfactual(
+def counterfactual_pair(
     scene: Scene, space: list[tuple[str, Program]], rng: np.random.Generator, *, minimum_pixels: int
 ) -> list[Question]:
     """Two questions on one slice that differ by one word or phrase and have different masks; empty if impossible."""
@@ -75,7 +75,7 @@ def counterfactual(
     for position in rng.permutation(len(pairs)):
         program, other = pairs[position]
         for asked in best_slices(scene, program, 2, minimum_pixels=minimum_pixels):
-            against = ask(scene, other, asked.index, minimum_pixels=minimum_pixels)
+            against = asked_on(scene, other, asked.index, minimum_pixels=minimum_pixels)
             if against is not None and _iou(scene, program, other, asked.index) <= DIFFERENT_AT_MOST:
                 first = Question(3, kinds[program], asked)
                 second = name(against) if other.is_atom else Question(3, kinds.get(other, kinds[program]), against)
@@ -83,7 +83,7 @@ def counterfactual(
     return []
 
 
-def absent(scene: Scene, rng: np.random.Generator) -> list[Question]:
+def absent_question(scene: Scene, rng: np.random.Generator) -> list[Question]:
     """One question whose target the volume does not show: a structure it lacks, or a side without the lesion; empty
     if none."""
     candidates = list(absent_programs(scene))
@@ -184,7 +184,7 @@ WANTED = {
 
 
 @dataclass
-class Plan:
+class VolumePlan:
     """Candidate rows of one volume, the shortfall of its core if there is one, and its goals (`goals.COLUMNS`)."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -196,7 +196,7 @@ class Plan:
         return sum(row["suite"] == suite and level in (None, row["level"]) for row in self.rows)
 
 
-def plan_volume(scene: Scene, *, minimum_pixels: int, seed: int) -> Plan:
+def plan_volume(scene: Scene, *, minimum_pixels: int, seed: int) -> VolumePlan:
     """All candidate prompts of a volume; the same seed and volume give the same plan whatever else is planned.
 
     A volume that cannot give three prompts of every level gives equally many of each, and its shortfall says why. The
@@ -216,14 +216,14 @@ def plan_volume(scene: Scene, *, minimum_pixels: int, seed: int) -> Plan:
 def plan_core(
     scene: Scene, space: list[tuple[str, Program]], *, best: Callable[[Program, int], list[Asked]], minimum_pixels: int,
     seed: int,
-) -> tuple[Plan, list[Question]]:  # fmt: skip
+) -> tuple[VolumePlan, list[Question]]:  # fmt: skip
     """The suites core and reserve of a volume, and the core's questions; `best` as in `core_options`."""
     part = CORE_PHRASING[scene.facts["split"]]
     parts = (part,) if scene.facts["split"] != "test" else (part, *PHRASINGS)
     feasible = core_options(scene, space, stream(seed, scene.volume_id, "options"), best=best)
     options = [question for question in feasible if wordable(question, *parts)]
     core, reserve, short = choose_core(options, stream(seed, scene.volume_id, "core"))
-    plan = Plan()
+    plan = VolumePlan()
     for suite, questions in (("core", core), ("reserve", reserve)):
         rng = stream(seed, scene.volume_id, suite, "texts")
         _add(plan, scene, questions, suite=suite, parts=[part] * len(questions), rng=rng)
@@ -240,7 +240,9 @@ def plan_core(
     return plan, core
 
 
-def _add_probes(plan: Plan, scene: Scene, space: list, core: list[Question], *, minimum_pixels: int, seed: int) -> None:
+def _add_probes(
+    plan: VolumePlan, scene: Scene, space: list, core: list[Question], *, minimum_pixels: int, seed: int
+) -> None:
     """Phrasing suite of every core question, and about nine prompts of the other suites (bounded, so that evaluation
     stays quick)."""
 
@@ -255,8 +257,8 @@ def _add_probes(plan: Plan, scene: Scene, space: list, core: list[Question], *, 
     paraphrase = rng("paraphrase")
     suites: dict[str, Callable[[np.random.Generator], list[Question]]] = {
         "triple": lambda draw: triple(scene, space, draw, minimum_pixels=minimum_pixels),
-        "counterfactual": lambda draw: counterfactual(scene, space, draw, minimum_pixels=minimum_pixels),
-        "absent": lambda draw: absent(scene, draw),
+        "counterfactual": lambda draw: counterfactual_pair(scene, space, draw, minimum_pixels=minimum_pixels),
+        "absent": lambda draw: absent_question(scene, draw),
     }
     if paraphrase.random() < PARAPHRASED_SHARE:
         suites["paraphrase"] = lambda _: _paraphrased(core, paraphrase)
@@ -277,8 +279,8 @@ def _paraphrased(core: list[Question], rng: np.random.Generator) -> list[Questio
 
 
 def _add(
-    plan: Plan, scene: Scene, questions: list[Question], *, suite: str, parts: list[str], rng: np.random.Generator,
-    group: str = "", whole: bool = False,
+    plan: VolumePlan, scene: Scene, questions: list[Question], *, suite: str, parts: list[str],
+    rng: np.random.Generator, group: str = "", whole: bool = False,
 ) -> None:  # fmt: skip
     """Word the questions and append their rows; no text occurs twice in a suite. With `whole`, all are worded or none
     is kept."""

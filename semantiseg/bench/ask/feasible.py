@@ -54,7 +54,7 @@ class Asked:
     facts: dict[str, float]
 
 
-def ask(scene: Scene, program: Program, index: int, *, minimum_pixels: int) -> Asked | None:
+def asked_on(scene: Scene, program: Program, index: int, *, minimum_pixels: int) -> Asked | None:
     """The program asked on the slice, or None if the slice does not allow it.
 
     Conditions: the target has `minimum_pixels`; the volume value agrees with the slice's own; a composition differs

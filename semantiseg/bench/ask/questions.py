@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from semantiseg.bench.ask.feasible import Asked, ask
+from semantiseg.bench.ask.feasible import Asked, asked_on
 from semantiseg.bench.ask.scene import Scene
 from semantiseg.bench.measure.attributes import clauses_of
 from semantiseg.conventions import LEVELS
@@ -64,7 +64,7 @@ def name(asked: Asked) -> Question:
     return Question(1, "name", asked)
 
 
-def description(scene: Scene, asked: Asked, rng: np.random.Generator) -> Question | None:
+def attribute_question(scene: Scene, asked: Asked, rng: np.random.Generator) -> Question | None:
     """Level 2: a structure with one to three attributes that are true on the slice; None if it has none."""
     drawn = _draw_clauses(scene, asked, rng, count=1 + int(rng.choice(3, p=CLAUSE_COUNTS)))
     return Question(2, "attribute", asked, *drawn) if drawn[0] else None
@@ -82,10 +82,10 @@ def all_at(
 ) -> list[Question]:
     """Every question that slice `index` of the volume allows: names, a description of each, every composition of
     `space`."""
-    atoms = [ask(scene, atom(item.key), index, minimum_pixels=minimum_pixels) for item in scene.askable]
+    atoms = [asked_on(scene, atom(item.key), index, minimum_pixels=minimum_pixels) for item in scene.askable]
     named = [asked for asked in atoms if asked is not None]
-    described = [description(scene, asked, rng) for asked in named]
-    composed = [(kind, ask(scene, program, index, minimum_pixels=minimum_pixels)) for kind, program in space]
+    described = [attribute_question(scene, asked, rng) for asked in named]
+    composed = [(kind, asked_on(scene, program, index, minimum_pixels=minimum_pixels)) for kind, program in space]
     return [
         *(name(asked) for asked in named),
         *(question for question in described if question is not None),
@@ -138,7 +138,8 @@ def choose_core(options: Sequence[Question], rng: np.random.Generator) -> tuple[
     """Nine questions, or fewer in equal numbers of each level; what may replace one of them; the reason if they are
     fewer, else ""."""
     chosen = {
-        level: choose([item for item in options if item.level == level], PER_LEVEL + RESERVE, rng) for level in LEVELS
+        level: choose_varied([item for item in options if item.level == level], PER_LEVEL + RESERVE, rng)
+        for level in LEVELS
     }
     least = min(PER_LEVEL, *map(len, chosen.values()))
     core = [question for level in LEVELS for question in chosen[level][:least]]
@@ -147,7 +148,7 @@ def choose_core(options: Sequence[Question], rng: np.random.Generator) -> tuple[
     return core, reserve, "; ".join(short)
 
 
-def choose(options: Sequence[Question], count: int, rng: np.random.Generator) -> list[Question]:
+def choose_varied(options: Sequence[Question], count: int, rng: np.random.Generator) -> list[Question]:
     """Up to `count` questions, each the one that repeats least of those already taken: signature, kind, structure,
     slice."""
     order = [options[position] for position in rng.permutation(len(options))]
@@ -190,14 +191,14 @@ def best_slices(scene: Scene, program: Program, count: int, *, minimum_pixels: i
         if any(abs(index - asked.index) * scene.spacing_mm < APART_MM for asked in found):
             continue
         tried.append(index)
-        asked = ask(scene, program, index, minimum_pixels=minimum_pixels)
+        asked = asked_on(scene, program, index, minimum_pixels=minimum_pixels)
         if asked is not None:
             found.append(asked)
     return found
 
 
 def _descriptions(scene: Scene, asked: Asked, rng: np.random.Generator) -> list[Question]:
-    drawn = [description(scene, asked, rng) for _ in range(DESCRIPTIONS_DRAWN)]
+    drawn = [attribute_question(scene, asked, rng) for _ in range(DESCRIPTIONS_DRAWN)]
     return list({question.signature: question for question in drawn if question is not None}.values())
 
 

@@ -77,7 +77,9 @@ RESPONSIBLE_AI: dict[str, str | list[str]] = {
 """RAI property -> value."""
 
 
-def write_croissant(out: Path, *, rows: Mapping[str, int], version: str, summary: str, published: str = "") -> None:
+def write_release_croissant(
+    out: Path, *, rows: Mapping[str, int], version: str, summary: str, published: str = ""
+) -> None:
     """Write `croissant.json` for the Parquet files of a release.
 
     Args:
@@ -145,7 +147,7 @@ def summary_of(volumes: pd.DataFrame, rows: Mapping[str, int]) -> str:
     )
 
 
-def card(volumes: pd.DataFrame, rows: Mapping[str, int], *, version: str) -> str:
+def dataset_card(volumes: pd.DataFrame, rows: Mapping[str, int], *, version: str) -> str:
     """README.md of a release."""
     licences = [(collection, origin, licence_of(collection, origin)) for collection, origin in _origins(volumes)]
     counts = volumes.groupby("collection").size()
@@ -233,7 +235,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
 VERB = "bench release"
 
 
-def release(
+def write_release(
     raw: Path, volumes: Path, bench: Path, out: Path, *, mapping: str = "", published: str = ""
 ) -> dict[str, int]:
     """Write a release; it appears under its name only when complete, and an earlier one is replaced.
@@ -258,7 +260,9 @@ def release(
     files.renew(partial, verb=VERB)
     rows = write_tables(partial, bench, volumes, read_cases(raw, mapping=read_mapping(mapping)))
     table = pd.read_parquet(partial / VOLUMES)
-    write_croissant(partial, rows=rows, version=__version__, summary=summary_of(table, rows), published=published)
-    files.write(partial / "README.md", card(table, rows, version=__version__))
+    write_release_croissant(
+        partial, rows=rows, version=__version__, summary=summary_of(table, rows), published=published
+    )
+    files.write(partial / "README.md", dataset_card(table, rows, version=__version__))
     files.replace(partial, out)  # its marker with it
     return rows

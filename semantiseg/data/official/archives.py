@@ -45,7 +45,7 @@ class _Pieces:
 
 
 @contextmanager
-def opened(stream: IO[bytes]) -> Iterator[tarfile.TarFile]:
+def opened_tar(stream: IO[bytes]) -> Iterator[tarfile.TarFile]:
     """A seekable stream as an uncompressed tar.
 
     Raises:
@@ -71,7 +71,7 @@ def unpack_tar(archive: Path, folder: Path, *, wanted: Callable[[PurePosixPath],
     Raises:
         DataError: the archive is damaged or malicious, or the disk has no room.
     """
-    with _whole(archive, folder) as partial, archive.open("rb") as raw, opened(raw) as entries:
+    with _whole(archive, folder) as partial, archive.open("rb") as raw, opened_tar(raw) as entries:
         members = []
         for member in entries:
             members.append(member)
@@ -241,7 +241,7 @@ def tar_members(remote: Remote, *, line: Line) -> Iterator[Member]:
     """
     stream = io.BufferedReader(RemoteFile(remote, line=line), buffer_size=512)
     try:
-        with opened(stream) as archive:
+        with opened_tar(stream) as archive:
             for count, item in enumerate(archive):
                 limits.MEMBERS.require(remote.name, (count + 1,))
                 name = PurePosixPath(item.name)

@@ -244,7 +244,7 @@ def _counted(bar: tqdm):
     return count
 
 
-def run(
+def carry_out(
     folder: Path, collections: Sequence[str], *, limit: int | None, jobs: int, by_hand: Path | None, verify: bool
 ) -> Iterator[str]:
     """List, fetch, adopt or verify, as the options say; yields lines to print.

@@ -14,8 +14,8 @@ import numpy as np
 from semantiseg.data.phantom.anatomy import Anatomy, Tissue
 from semantiseg.data.phantom.field import (
     FAR,
+    BodyFrame,
     Field,
-    Frame,
     Point,
     blend,
     bounded_normal,
@@ -105,7 +105,7 @@ HILUM = (32.0, 14.0, 14.0)
 CONFLUENCE = (12.0, 12.0, -5.0)
 
 
-def draw_abdomen(frame: Frame, streams: Streams) -> Anatomy:
+def draw_abdomen(frame: BodyFrame, streams: Streams) -> Anatomy:
     """A whole abdomen without lesions.
 
     Structures: "liver", "hepatic_vessels" (within the liver), "spleen", "pancreas", "kidney_left", "kidney_right".
@@ -125,7 +125,7 @@ def draw_abdomen(frame: Frame, streams: Streams) -> Anatomy:
     paint_liver(anatomy, streams)
     paint_spleen(anatomy, streams)
     anatomy.paint(pancreas, Tissue.PANCREAS)
-    paint_great_vessels(anatomy, streams)
+    paint_abdominal_vessels(anatomy, streams)
     for side, (body, sinus) in kidneys.items():
         paint_kidney(anatomy, streams, side, body, sinus)
     paint_adrenals(anatomy, streams)
@@ -194,7 +194,7 @@ def paint_liver(anatomy: Anatomy, streams: Streams) -> None:
     anatomy.paint(np.minimum(tree, liver - 2), Tissue.LIVER_VESSEL)
 
 
-def hepatic_tree(frame: Frame, streams: Streams) -> Field:
+def hepatic_tree(frame: BodyFrame, streams: Streams) -> Field:
     """Depth below portal and hepatic veins; the smallest branches are 8 natural millimetres wide."""
     rng = streams("hepatic vessels")
     portal = [
@@ -242,7 +242,7 @@ def paint_pancreas(anatomy: Anatomy, streams: Streams) -> Field:
     return pancreas
 
 
-def paint_great_vessels(anatomy: Anatomy, streams: Streams) -> None:
+def paint_abdominal_vessels(anatomy: Anatomy, streams: Streams) -> None:
     """Aorta (left of the midline), inferior vena cava (right), portal and splenic vein, superior mesenteric vessels."""
     frame, rng = anatomy.frame, streams("vessels")
     low, high = -150.0, 150.0
@@ -263,7 +263,7 @@ def paint_great_vessels(anatomy: Anatomy, streams: Streams) -> None:
     anatomy.paint(calcified, Tissue.BONE_CORTEX)
 
 
-def kidney_depths(frame: Frame, streams: Streams, side: str) -> tuple[Field, Field]:
+def kidney_depths(frame: BodyFrame, streams: Streams, side: str) -> tuple[Field, Field]:
     """Depths below a kidney's outline and below its sinus (fat and vessels of the hilum)."""
     rng = streams(f"kidney {side}")
     sign = 1 if side == "right" else -1

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from semantiseg.data.phantom.field import Field, Frame
+from semantiseg.data.phantom.field import BodyFrame, Field
 
 
 class Tissue(IntEnum):
@@ -184,7 +184,7 @@ class Anatomy:
         structures: masks by structure name, such as "liver" or "kidney_cyst".
     """
 
-    frame: Frame
+    frame: BodyFrame
     tissue: NDArray[np.uint8] = field(init=False)
     depths: dict[str, Field] = field(default_factory=dict)
     structures: dict[str, Mask] = field(default_factory=dict)
@@ -201,7 +201,7 @@ class Anatomy:
         return np.isin(self.tissue, tissues)
 
 
-def components(mask: Mask) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+def numbered_pieces(mask: Mask) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """26-connected pieces of a mask: their numbers (0 is none) and their sizes in voxels, by number less one."""
     pieces, count = ndimage.label(mask, np.ones((3, 3, 3)))
     return pieces, np.bincount(pieces.ravel(), minlength=count + 1)[1:]
@@ -209,13 +209,13 @@ def components(mask: Mask) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
 
 def largest_piece(mask: Mask) -> Mask:
     """The largest piece only, so that a roughened lesion is one lesion."""
-    pieces, sizes = components(mask)
+    pieces, sizes = numbered_pieces(mask)
     return mask if len(sizes) < 2 else pieces == 1 + np.argmax(sizes)
 
 
 def without_specks(mask: Mask, *, share: float = 0.01) -> Mask:
     """The mask without pieces smaller than `share` of its largest: no annotator outlines those."""
-    pieces, sizes = components(mask)
+    pieces, sizes = numbered_pieces(mask)
     if len(sizes) < 2:
         return mask
     return np.isin(pieces, 1 + np.flatnonzero(sizes >= share * sizes.max()))

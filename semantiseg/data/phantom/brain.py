@@ -11,8 +11,8 @@ import numpy as np
 
 from semantiseg.data.phantom.anatomy import Anatomy, Tissue, without_specks
 from semantiseg.data.phantom.field import (
+    BodyFrame,
     Field,
-    Frame,
     Point,
     blend,
     bounded_normal,
@@ -26,12 +26,12 @@ from semantiseg.data.phantom.lesion import Blob, blob_depth, choose_centre, insi
 from semantiseg.randomness import Streams
 
 
-def draw_hippocampus(frame: Frame, streams: Streams, *, side: str) -> Anatomy:
+def draw_hippocampus(frame: BodyFrame, streams: Streams, *, side: str) -> Anatomy:
     """The crop around one hippocampus; "left" mirrors "right". Structures: "hippocampus_anterior",
     "hippocampus_posterior".
     """
     if side == "left":
-        frame = Frame(frame.grid, -frame.x, frame.y, frame.z)
+        frame = BodyFrame(frame.grid, -frame.x, frame.y, frame.z)
     anatomy = Anatomy(frame)
     anatomy.tissue[:] = Tissue.WHITE_MATTER
     paint_cortex(anatomy, streams)
@@ -71,7 +71,7 @@ def paint_cortex(anatomy: Anatomy, streams: Streams) -> None:
     anatomy.paint(ellipsoid(frame, (0, -4, 16), (10, 16, 6)), Tissue.DEEP_GREY)
 
 
-def draw_brain(frame: Frame, streams: Streams) -> Anatomy:
+def draw_brain(frame: BodyFrame, streams: Streams) -> Anatomy:
     """A healthy brain; label 0 (air) is everything outside the pia. `depths`: "brain", "ventricles"."""
     anatomy = Anatomy(frame)
     rng = streams("brain")
@@ -197,7 +197,7 @@ def satellite(
     return (blob_depth(frame, rng, Blob(chosen, size, elongation=0.08)) > 0) & where
 
 
-def cavity(frame: Frame, rng: np.random.Generator, centre: Point, radius: float) -> np.ndarray:
+def cavity(frame: BodyFrame, rng: np.random.Generator, centre: Point, radius: float) -> np.ndarray:
     """A smooth-walled cavity at the lateral or anterior flank of the tumour."""
     angle = float(rng.uniform(0, 2 * np.pi))
     offset = 0.95 * radius

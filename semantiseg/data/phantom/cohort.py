@@ -15,8 +15,8 @@ from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, 
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from semantiseg.data.phantom.collection import COLLECTIONS, Collection
-from semantiseg.data.phantom.scan import Case, Scan
+from semantiseg.data.phantom.collection import COLLECTIONS, PhantomCollection
+from semantiseg.data.phantom.scan import Case, RenderedScan
 from semantiseg.errors import DataError, ParameterError
 
 LICENCE = "CC0-1.0"
@@ -56,10 +56,10 @@ def write_cohort(
     for name in counts:
         if (root / name).exists():
             raise DataError(f"expected to write a new folder, got an existing one: {root / name}; remove it first")
-    jobs = [case for name, count in counts.items() for case in cases_of(COLLECTIONS[name], count, body_scale, seed)]
+    jobs = [case for name, count in counts.items() for case in cohort_cases(COLLECTIONS[name], count, body_scale, seed)]
     facts = write_cases(root, jobs, workers=workers)
     for name in counts:
-        describe(root, COLLECTIONS[name], [c for c in jobs if c.collection == name], facts)
+        write_description(root, COLLECTIONS[name], [c for c in jobs if c.collection == name], facts)
     records = [
         {
             "collection": name,
@@ -94,7 +94,7 @@ def counted(cases: Mapping[str, int] | int) -> dict[str, int]:
     return {name: cases[name] for name in COLLECTIONS if name in cases}
 
 
-def cases_of(collection: Collection, count: int, body_scale: float, seed: int) -> list[Case]:
+def cohort_cases(collection: PhantomCollection, count: int, body_scale: float, seed: int) -> list[Case]:
     """The first `count` cases of a collection under its own naming scheme."""
     if collection.layout == "brats2024-gli":
         return gli_cases(collection, count, body_scale, seed)
@@ -103,7 +103,7 @@ def cases_of(collection: Collection, count: int, body_scale: float, seed: int) -
     return [Case(collection.name, name, name, index, 0, body_scale, seed) for index, name in enumerate(names)]
 
 
-def gli_cases(collection: Collection, count: int, body_scale: float, seed: int) -> list[Case]:
+def gli_cases(collection: PhantomCollection, count: int, body_scale: float, seed: int) -> list[Case]:
     """GLI scans `BraTS-GLI-<patient>-<time point>`; some patients come twice (time points 100 and 101)."""
     cases: list[Case] = []
     index = 0
@@ -119,12 +119,12 @@ def gli_cases(collection: Collection, count: int, body_scale: float, seed: int) 
 def write_cases(root: Path, cases: list[Case], *, workers: int) -> dict[str, dict[str, object]]:
     """Write all cases, the four-channel ones first, so that no worker is left with a long one; return facts by case."""
     order = sorted(cases, key=lambda case: (-len(COLLECTIONS[case.collection].modality), case.collection, case.case_id))
-    jobs = (delayed(write_case)(root, case) for case in order)
+    jobs = (delayed(write_scan)(root, case) for case in order)
     done = Parallel(n_jobs=min(workers, len(order)), return_as="generator")(jobs)
     return dict(tqdm(done, total=len(order), desc="phantoms", unit="case", disable=None))
 
 
-def write_case(root: Path, case: Case) -> tuple[str, dict[str, object]]:
+def write_scan(root: Path, case: Case) -> tuple[str, dict[str, object]]:
     """Draw one scan and write its files; return its name and facts."""
     collection = COLLECTIONS[case.collection]
     scan = collection.draw(case)
@@ -147,7 +147,7 @@ def write_case(root: Path, case: Case) -> tuple[str, dict[str, object]]:
     return case.case_id, scan.facts
 
 
-def write_nifti(path: Path, array: NDArray, scan: Scan) -> None:
+def write_nifti(path: Path, array: NDArray, scan: RenderedScan) -> None:
     """Store a RAS array `[X, Y, Z]` or `[X, Y, Z, C]` along the scan's axes as gzipped NIfTI-1 with stable bytes."""
     turn = ornt_transform(axcodes2ornt("RAS"), axcodes2ornt(scan.axes))
     affine = scan.affine @ inv_ornt_aff(turn, array.shape[:3])
@@ -163,7 +163,9 @@ def write_nifti(path: Path, array: NDArray, scan: Scan) -> None:
         out.write(image.to_bytes())
 
 
-def describe(root: Path, collection: Collection, cases: list[Case], facts: Mapping[str, dict[str, object]]) -> None:
+def write_description(
+    root: Path, collection: PhantomCollection, cases: list[Case], facts: Mapping[str, dict[str, object]]
+) -> None:
     """Write what the collection says about itself: `dataset.json` (MSD) or `kits23.json`; BraTS has no such file."""
     folder = root / collection.name
     if collection.layout == "decathlon":
@@ -172,7 +174,7 @@ def describe(root: Path, collection: Collection, cases: list[Case], facts: Mappi
         write_json(folder / "kits23.json", [{"case_id": case.case_id, **facts[case.case_id]} for case in cases])
 
 
-def dataset_json(collection: Collection, cases: list[Case]) -> dict[str, object]:
+def dataset_json(collection: PhantomCollection, cases: list[Case]) -> dict[str, object]:
     """A Decathlon description under the upstream schema; the text says that these are phantoms, and their scale."""
     return {
         "name": collection.name.split("_", 1)[1],

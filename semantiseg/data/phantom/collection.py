@@ -26,7 +26,7 @@ from semantiseg.data.phantom.lesion import (
     settle_kidneys,
 )
 from semantiseg.data.phantom.relaxation import FLAIR, HEART_MR, PROSTATE_ADC, PROSTATE_T2, T1, T1C, T2, signals
-from semantiseg.data.phantom.scan import Case, Scan, View, ct_scan, mr_scan, place
+from semantiseg.data.phantom.scan import Case, RenderedScan, View, ct_scan, mr_scan, place_patient
 from semantiseg.data.phantom.thorax import draw_thorax, paint_lung_tumours
 from semantiseg.data.phantom.trunk import draw_pelvis
 
@@ -97,27 +97,27 @@ GLIOMAS = (
 )
 
 
-def draw_liver(case: Case) -> Scan:
+def draw_liver(case: Case) -> RenderedScan:
     """Task03: 1 liver (its vessels included), 2 cancer; some without cancer."""
-    frame, axes = place(case, VIEWS[case.collection])
+    frame, axes = place_patient(case, VIEWS[case.collection])
     anatomy = draw_abdomen(frame, case.patient)
     sides = LIVER_FINDINGS[case.index % len(LIVER_FINDINGS)]
     paint_liver_tumours(anatomy, case.patient, sides=sides, rim=case.index % 3 == 1)
     return ct_scan(case, anatomy, PORTAL_VENOUS, {"liver": 1, "liver_tumour": 2}, axes)
 
 
-def draw_hepatic_vessel(case: Case) -> Scan:
+def draw_hepatic_vessel(case: Case) -> RenderedScan:
     """Task08: 1 Vessel, 2 Tumour; the liver itself is not labelled."""
-    frame, axes = place(case, VIEWS[case.collection])
+    frame, axes = place_patient(case, VIEWS[case.collection])
     anatomy = draw_abdomen(frame, case.patient)
     sides = LIVER_FINDINGS[(case.index + 2) % len(LIVER_FINDINGS)]
     paint_liver_tumours(anatomy, case.patient, sides=sides, rim=case.index % 3 == 0)
     return ct_scan(case, anatomy, PORTAL_VENOUS, {"hepatic_vessels": 1, "liver_tumour": 2}, axes)
 
 
-def draw_pancreas(case: Case) -> Scan:
+def draw_pancreas(case: Case) -> RenderedScan:
     """Task07: 1 pancreas, 2 cancer; some without cancer."""
-    frame, axes = place(case, VIEWS[case.collection])
+    frame, axes = place_patient(case, VIEWS[case.collection])
     anatomy = draw_abdomen(frame, case.patient)
     part = PANCREAS_FINDINGS[case.index % len(PANCREAS_FINDINGS)]
     if part is not None:
@@ -125,23 +125,23 @@ def draw_pancreas(case: Case) -> Scan:
     return ct_scan(case, anatomy, PORTAL_VENOUS, {"pancreas": 1, "pancreatic_tumour": 2}, axes)
 
 
-def draw_spleen(case: Case) -> Scan:
+def draw_spleen(case: Case) -> RenderedScan:
     """Task09: 1 spleen."""
-    frame, axes = place(case, VIEWS[case.collection])
+    frame, axes = place_patient(case, VIEWS[case.collection])
     return ct_scan(case, draw_abdomen(frame, case.patient), PORTAL_VENOUS, {"spleen": 1}, axes)
 
 
-def draw_colon(case: Case) -> Scan:
+def draw_colon(case: Case) -> RenderedScan:
     """Task10: 1 colon cancer primaries; the bowel itself is not labelled."""
-    frame, axes = place(case, VIEWS[case.collection])
+    frame, axes = place_patient(case, VIEWS[case.collection])
     anatomy = draw_abdomen(frame, case.patient)
     paint_colon_tumour(anatomy, case.patient, part=COLON_FINDINGS[case.index % len(COLON_FINDINGS)])
     return ct_scan(case, anatomy, PORTAL_VENOUS, {"colon_tumour": 1}, axes)
 
 
-def draw_kidneys(case: Case) -> Scan:
+def draw_kidneys(case: Case) -> RenderedScan:
     """KiTS23: 1 kidney, 2 tumor, 3 cyst. `facts`: `radiographic_size` (cm of the miniature) and `tumor_necrosis`."""
-    frame, axes = place(case, VIEWS[case.collection])
+    frame, axes = place_patient(case, VIEWS[case.collection])
     anatomy = draw_abdomen(frame, case.patient)
     sides, large, cysts = KIDNEY_FINDINGS[case.index % len(KIDNEY_FINDINGS)]
     necrotic = paint_kidney_tumours(anatomy, case.patient, sides=sides, large=large)
@@ -162,34 +162,34 @@ def axial_size(mask: np.ndarray, spacing: float) -> float:
     return spacing * float(max(np.ptp(across), np.ptp(along)) + 1)
 
 
-def draw_lung(case: Case) -> Scan:
+def draw_lung(case: Case) -> RenderedScan:
     """Task06: 1 cancer; the lung itself is not labelled."""
-    frame, axes = place(case, VIEWS[case.collection])
+    frame, axes = place_patient(case, VIEWS[case.collection])
     anatomy = draw_thorax(frame, case.patient, table=True)
     sides = LUNG_FINDINGS[case.index % len(LUNG_FINDINGS)]
     paint_lung_tumours(anatomy, case.patient, sides=sides, spiculated=case.index % 2 == 0)
     return ct_scan(case, anatomy, PORTAL_VENOUS, {"lung_tumour": 1}, axes)
 
 
-def draw_heart(case: Case) -> Scan:
+def draw_heart(case: Case) -> RenderedScan:
     """Task02: 1 left atrium."""
-    frame, axes = place(case, VIEWS[case.collection])
+    frame, axes = place_patient(case, VIEWS[case.collection])
     anatomy = draw_thorax(frame, case.patient, table=False)
     return mr_scan(case, anatomy, {"MRI": HEART_MR}, {"left_atrium": 1}, axes, scales={"MRI": MR_SCALE})
 
 
-def draw_hippocampi(case: Case) -> Scan:
+def draw_hippocampi(case: Case) -> RenderedScan:
     """Task04: 1 Anterior, 2 Posterior, in a crop that is not scaled down; intensity scales differ a thousandfold."""
     natural = Case(case.collection, case.case_id, case.patient_id, case.index, case.time_point, 1 / 2.5, case.seed)
-    frame, axes = place(natural, VIEWS[case.collection])
+    frame, axes = place_patient(natural, VIEWS[case.collection])
     anatomy = draw_hippocampus(frame, case.patient, side="right" if case.index % 2 == 0 else "left")
     numbers = {"hippocampus_anterior": 1, "hippocampus_posterior": 2}
     return mr_scan(case, anatomy, {"MRI": signals(T1)}, numbers, axes, scales={"MRI": (300.0, 300_000.0)})
 
 
-def draw_prostate(case: Case) -> Scan:
+def draw_prostate(case: Case) -> RenderedScan:
     """Task05: 1 PZ, 2 TZ; channels T2 and ADC (1e-6 mm2/s)."""
-    frame, axes = place(case, VIEWS[case.collection])
+    frame, axes = place_patient(case, VIEWS[case.collection])
     anatomy = draw_pelvis(frame, case.patient)
     tables = {"T2": PROSTATE_T2, "ADC": PROSTATE_ADC}
     scales = {"T2": MR_SCALE, "ADC": (1.0, 1.0)}
@@ -204,9 +204,9 @@ def glioma_of(case: Case) -> Glioma:
     return Glioma(glioma.side, glioma.enhancing, glioma.core, glioma.cavity, 1.25, glioma.satellite)
 
 
-def draw_decathlon_brain(case: Case) -> Scan:
+def draw_decathlon_brain(case: Case) -> RenderedScan:
     """Task01: 1 edema, 2 non-enhancing tumor, 3 enhancing tumour; FLAIR, T1w, t1gd, T2w; no cavity (before surgery)."""
-    frame, axes = place(case, VIEWS[case.collection])
+    frame, axes = place_patient(case, VIEWS[case.collection])
     anatomy = draw_brain(frame, case.patient)
     glioma = glioma_of(case)
     untreated = Glioma(glioma.side, glioma.enhancing, glioma.core, False, 1.0, glioma.satellite)
@@ -216,9 +216,9 @@ def draw_decathlon_brain(case: Case) -> Scan:
     return mr_scan(case, anatomy, tables, numbers, axes, scales=dict.fromkeys(tables, MR_SCALE), masked=True)
 
 
-def draw_brats_brain(case: Case) -> Scan:
+def draw_brats_brain(case: Case) -> RenderedScan:
     """GLI after treatment: 1 NETC, 2 SNFH, 3 ET, 4 RC; channels t1n, t1c, t2w, t2f."""
-    frame, axes = place(case, VIEWS[case.collection])
+    frame, axes = place_patient(case, VIEWS[case.collection])
     anatomy = draw_brain(frame, case.patient)
     paint_glioma(anatomy, case.patient, glioma_of(case), core_tissue=Tissue.NECROTIC_CORE)
     numbers = {"tumour_core": 1, "oedema": 2, "enhancing_tumour": 3, "resection_cavity": 4}
@@ -227,7 +227,7 @@ def draw_brats_brain(case: Case) -> Scan:
 
 
 @dataclass(frozen=True)
-class Collection:
+class PhantomCollection:
     """A collection as upstream publishes it.
 
     `labels` and `modality` are the entries of `dataset.json` (MSD); `prefix` begins every case name; `share` is the
@@ -236,7 +236,7 @@ class Collection:
 
     name: str
     layout: str
-    draw: Callable[[Case], Scan]
+    draw: Callable[[Case], RenderedScan]
     prefix: str
     labels: tuple[str, ...]
     modality: tuple[str, ...]
@@ -245,18 +245,18 @@ class Collection:
 
 def decathlon(
     name: str,
-    draw: Callable[[Case], Scan],
+    draw: Callable[[Case], RenderedScan],
     prefix: str,
     labels: tuple[str, ...],
     modality: tuple[str, ...],
     share: float = 1.0,
-) -> Collection:
+) -> PhantomCollection:
     """An MSD task; label 0 is background."""
-    return Collection(name, "decathlon", draw, prefix, ("background", *labels), modality, share)
+    return PhantomCollection(name, "decathlon", draw, prefix, ("background", *labels), modality, share)
 
 
 CT = ("CT",)
-COLLECTIONS: dict[str, Collection] = {
+COLLECTIONS: dict[str, PhantomCollection] = {
     collection.name: collection
     for collection in (
         decathlon(
@@ -276,8 +276,8 @@ COLLECTIONS: dict[str, Collection] = {
         decathlon("Task08_HepaticVessel", draw_hepatic_vessel, "hepaticvessel", ("Vessel", "Tumour"), CT),
         decathlon("Task09_Spleen", draw_spleen, "spleen", ("spleen",), CT),
         decathlon("Task10_Colon", draw_colon, "colon", ("colon cancer primaries",), CT),
-        Collection("KiTS23", "kits23", draw_kidneys, "case", ("background", "kidney", "tumor", "cyst"), CT, 1.2),
-        Collection(
+        PhantomCollection("KiTS23", "kits23", draw_kidneys, "case", ("background", "kidney", "tumor", "cyst"), CT, 1.2),
+        PhantomCollection(
             "BraTS2024-GLI",
             "brats2024-gli",
             draw_brats_brain,

@@ -103,7 +103,7 @@ def smooth_noise(axes: Axes, rng: np.random.Generator, *, length: float) -> Fiel
 
 
 @dataclass(frozen=True)
-class Frame:
+class BodyFrame:
     """A patient's own coordinates at every voxel: natural millimetres after pose, size and warp are undone.
 
     `x` grows to the patient's right, `y` to anterior, `z` to superior, each `[X, Y, Z]`. Anatomy is written once in
@@ -153,7 +153,7 @@ def bounded_normal(rng: np.random.Generator, size: int | None = None) -> NDArray
     return np.clip(rng.standard_normal(size), -2.0, 2.0)
 
 
-def patient_frame(grid: Grid, rng: np.random.Generator, *, pose: Pose) -> Frame:
+def patient_frame(grid: Grid, rng: np.random.Generator, *, pose: Pose) -> BodyFrame:
     """Draw one patient's size, pose and smooth deformation over the grid."""
     x, y, z = np.meshgrid(*(axis.astype(np.float32) for axis in grid.axes), indexing="ij")
     shift = pose.shift * bounded_normal(rng, 3)
@@ -165,7 +165,7 @@ def patient_frame(grid: Grid, rng: np.random.Generator, *, pose: Pose) -> Frame:
     ]
     x, y = rotate(warped[0], warped[1], about_z)
     x, z = rotate(x, warped[2], about_y)
-    return Frame(grid, x, y, z)
+    return BodyFrame(grid, x, y, z)
 
 
 def rotate(first: Field, second: Field, angle: float) -> tuple[Field, Field]:
@@ -179,7 +179,7 @@ FAR = np.float32(-1e3)
 
 
 def ellipsoid(
-    frame: Frame,
+    frame: BodyFrame,
     centre: Point,
     radii: Point,
     *,
@@ -208,14 +208,14 @@ def ellipsoid(
     return placed(frame, box, depth)
 
 
-def placed(frame: Frame, box: tuple[slice, slice, slice], depth: Field) -> Field:
+def placed(frame: BodyFrame, box: tuple[slice, slice, slice], depth: Field) -> Field:
     """A depth known in a box only, `FAR` elsewhere."""
     field = np.full(frame.grid.shape, FAR, np.float32)
     field[box] = depth
     return field
 
 
-def column(frame: Frame, centre: tuple[float, float], radii: tuple[float, float], *, power: float = 2.0) -> Field:
+def column(frame: BodyFrame, centre: tuple[float, float], radii: tuple[float, float], *, power: float = 2.0) -> Field:
     """Depth below an upright (along Z) superelliptic column, measured along the ray from its axis."""
     x, y = frame.x - np.float32(centre[0]), frame.y - np.float32(centre[1])
     ray = np.sqrt(x**2 + y**2)
@@ -235,7 +235,7 @@ def smooth_path(points: Sequence[Point], radii: Sequence[float], *, steps: int =
     return path[:, :3], np.maximum(path[:, 3], min(radii) * 0.8)
 
 
-def tube(frame: Frame, points: Sequence[Point], radii: Sequence[float], *, reach: float = 12.0) -> Field:
+def tube(frame: BodyFrame, points: Sequence[Point], radii: Sequence[float], *, reach: float = 12.0) -> Field:
     """Depth below a curved tube of varying radius; exact up to `reach` millimetres outside, `FAR` beyond."""
     path, width = smooth_path(points, radii)
     margin = width.max() + reach

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from semantiseg.data.phantom.anatomy import Anatomy, Mask, Tissue, largest_piece
-from semantiseg.data.phantom.field import Field, Frame, Point, column, ellipsoid
+from semantiseg.data.phantom.field import BodyFrame, Field, Point, column, ellipsoid
 from semantiseg.randomness import Streams
 
 Room = NDArray[np.float32]
@@ -30,7 +30,7 @@ class Blob:
     roughness: float = 0.0
 
 
-def room_inside(frame: Frame, host: Mask) -> Room:
+def room_inside(frame: BodyFrame, host: Mask) -> Room:
     """Distance (natural mm) of every voxel of `host` to its border, 0 outside; the scan's own border does not count."""
     if not host.any():
         return np.zeros(host.shape, np.float32)
@@ -42,14 +42,14 @@ def room_inside(frame: Frame, host: Mask) -> Room:
     return room
 
 
-def inside_scan(frame: Frame, *, margin: float) -> Mask:
+def inside_scan(frame: BodyFrame, *, margin: float) -> Mask:
     """Voxels at least `margin` natural millimetres (up and down) away from the first and last slice of the scan."""
     _, _, z = frame.grid.axes
     return np.broadcast_to((z - z[0] >= margin) & (z[-1] - z >= margin), frame.grid.shape)
 
 
 def choose_centre(
-    frame: Frame,
+    frame: BodyFrame,
     rng: np.random.Generator,
     allowed: Mask,
     *,
@@ -73,7 +73,7 @@ def choose_centre(
     return (float(frame.x.flat[chosen]), float(frame.y.flat[chosen]), float(frame.z.flat[chosen]))
 
 
-def blob_depth(frame: Frame, rng: np.random.Generator, blob: Blob) -> Field:
+def blob_depth(frame: BodyFrame, rng: np.random.Generator, blob: Blob) -> Field:
     """Depth below a lesion: an ellipsoid of random direction whose surface is roughened by a smooth field."""
     stretch = np.exp(blob.elongation * np.clip(rng.standard_normal(3), -1.5, 1.5))
     stretch /= stretch.prod() ** (1 / 3)
@@ -88,13 +88,13 @@ def blob_depth(frame: Frame, rng: np.random.Generator, blob: Blob) -> Field:
     return depth
 
 
-def threshold_of_volume(frame: Frame, depth: Field, volume: float) -> np.float32:
+def threshold_of_volume(frame: BodyFrame, depth: Field, volume: float) -> np.float32:
     """The depth above which lie `volume` natural mm3: roughness must not change which lesion is the largest."""
     voxels = int(np.clip(volume / np.prod(frame.grid.voxel), 1, depth.size - 1))
     return np.partition(depth.ravel(), -voxels)[-voxels]
 
 
-def spicules(frame: Frame, rng: np.random.Generator, blob: Blob, *, count: int = 9, length: float = 0.8) -> Field:
+def spicules(frame: BodyFrame, rng: np.random.Generator, blob: Blob, *, count: int = 9, length: float = 0.8) -> Field:
     """Depth below thin spikes radiating from a lesion (spiculated margin), `length` in radii beyond its surface."""
     x, y, z = (c - np.float32(o) for c, o in zip((frame.x, frame.y, frame.z), blob.centre, strict=True))
     distance = np.sqrt(x**2 + y**2 + z**2)

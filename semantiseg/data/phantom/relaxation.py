@@ -29,7 +29,7 @@ class Relaxation:
 
 
 @dataclass(frozen=True)
-class Sequence:
+class PulseSequence:
     """A (inversion recovery) spin echo; times in ms. `inversion` None means no inversion pulse."""
 
     repetition: float
@@ -46,10 +46,10 @@ class Sequence:
         return tissue.density * abs(recovery) * exp(-self.echo / tissue.t2)
 
 
-T1 = Sequence(500, 10)
-T1C = Sequence(500, 10, enhanced=True)
-T2 = Sequence(4000, 85)
-FLAIR = Sequence(9000, 110, inversion=1780)
+T1 = PulseSequence(500, 10)
+T1C = PulseSequence(500, 10, enhanced=True)
+T2 = PulseSequence(4000, 85)
+FLAIR = PulseSequence(9000, 110, inversion=1780)
 
 RELAXATIONS: dict[int, Relaxation] = {
     T.GREY_MATTER: Relaxation(0.86, 833, 83),
@@ -74,7 +74,7 @@ scale).
 """
 
 
-def signals(sequence: Sequence) -> dict[int, Signal]:
+def signals(sequence: PulseSequence) -> dict[int, Signal]:
     """Tissue table of a sequence; air (outside a skull-stripped brain) is exactly zero."""
     table = {int(T.AIR): Signal(0.0)}
     for tissue, relaxation in RELAXATIONS.items():

@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from semantiseg.data.phantom.anatomy import Anatomy, Signal, without_specks
-from semantiseg.data.phantom.field import Axes, Field, Frame, Grid, Pose, bounded_normal, patient_frame, smooth_noise
+from semantiseg.data.phantom.field import (
+    Axes,
+    BodyFrame,
+    Field,
+    Grid,
+    Pose,
+    bounded_normal,
+    patient_frame,
+    smooth_noise,
+)
 from semantiseg.errors import DataError
 from semantiseg.randomness import Streams
 
@@ -169,7 +178,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Scan:
+class RenderedScan:
     """A finished scan in RAS order, to be stored along `axes` (such as "LAS").
 
     Attributes:
@@ -199,7 +208,7 @@ class View:
     pose: Pose = Pose()
 
 
-def place(case: Case, view: View) -> tuple[Frame, str]:
+def place_patient(case: Case, view: View) -> tuple[BodyFrame, str]:
     """The patient's frame on this scan's grid, and the axes along which the scan will be stored."""
     scale = case.body_scale * view.relative_scale
     rng = case.patient("grid")
@@ -224,13 +233,15 @@ def label_map(anatomy: Anatomy, numbers: Mapping[str, int]) -> NDArray[np.uint8]
     return label
 
 
-def ct_scan(case: Case, anatomy: Anatomy, table: Mapping[int, Signal], numbers: Mapping[str, int], axes: str) -> Scan:
+def ct_scan(
+    case: Case, anatomy: Anatomy, table: Mapping[int, Signal], numbers: Mapping[str, int], axes: str
+) -> RenderedScan:
     """Scan an anatomy by CT; the noise level differs between scans."""
     rng = case.scanner("CT")
     scanner = Scanner(blur=CT_SCANNER.blur, noise=float(rng.uniform(5, 9)))
     grid = anatomy.frame.grid
     image = render_ct(anatomy.tissue, table, spacing=grid.spacing, rng=rng, scanner=scanner)
-    return Scan({"CT": image}, label_map(anatomy, numbers), grid.affine, axes)
+    return RenderedScan({"CT": image}, label_map(anatomy, numbers), grid.affine, axes)
 
 
 def mr_scan(
@@ -242,7 +253,7 @@ def mr_scan(
     *,
     scales: Mapping[str, tuple[float, float]],
     masked: bool = False,
-) -> Scan:
+) -> RenderedScan:
     """Scan an anatomy by MR, every channel with its own arbitrary scale, bias field and noise.
 
     `scales` gives the range, by channel, from which the scale is drawn (logarithmically uniform).
@@ -262,4 +273,4 @@ def mr_scan(
             scanner=scanner,
             masked=masked,
         )
-    return Scan(channels, label_map(anatomy, numbers), grid.affine, axes)
+    return RenderedScan(channels, label_map(anatomy, numbers), grid.affine, axes)

@@ -10,8 +10,8 @@ import numpy as np
 from semantiseg.data.phantom.anatomy import Anatomy, Tissue, largest_piece
 from semantiseg.data.phantom.field import (
     FAR,
+    BodyFrame,
     Field,
-    Frame,
     bounded_normal,
     column,
     ellipsoid,
@@ -55,11 +55,11 @@ def paint_heart(anatomy: Anatomy, streams: Streams) -> None:
     left = ellipsoid(frame, (-38, 22, -22), (25 * size, 38 * size, 27 * size), about_z=-32, about_y=10)
     anatomy.paint(left + 10, Tissue.MYOCARDIUM)
     anatomy.paint(left, Tissue.HEART_BLOOD)
-    paint_great_vessels(anatomy, streams)
+    paint_thoracic_vessels(anatomy, streams)
     paint_left_atrium(anatomy, streams)
 
 
-def right_heart(frame: Frame, streams: Streams) -> list[Field]:
+def right_heart(frame: BodyFrame, streams: Streams) -> list[Field]:
     """Depths below the blood of right atrium and right ventricle."""
     points = jitter(streams("right heart"), [(34, 24, -12), (-2, 52, -20)], 2.5)
     atrium = ellipsoid(frame, points[0], (22, 25, 30))
@@ -67,7 +67,7 @@ def right_heart(frame: Frame, streams: Streams) -> list[Field]:
     return [ventricle, atrium]
 
 
-def paint_great_vessels(anatomy: Anatomy, streams: Streams) -> None:
+def paint_thoracic_vessels(anatomy: Anatomy, streams: Streams) -> None:
     """Ascending and descending aorta, pulmonary trunk and arteries, venae cavae, oesophagus."""
     frame = anatomy.frame
     moved = jitter(streams("aorta"), [(6, 26, 4), (10, 28, 34)], 1.5)
@@ -111,7 +111,7 @@ def paint_left_atrium(anatomy: Anatomy, streams: Streams) -> None:
 WALL = Wall(half_width=116, half_height=86, muscle=14, fat=12, lowest_rib=-95, spine=-52)
 
 
-def draw_thorax(frame: Frame, streams: Streams, *, table: bool) -> Anatomy:
+def draw_thorax(frame: BodyFrame, streams: Streams, *, table: bool) -> Anatomy:
     """A chest without lesions. Structures: "left_atrium", "lung_left", "lung_right"."""
     anatomy = Anatomy(frame)
     cavity = paint_wall(anatomy, streams, WALL)

@@ -11,7 +11,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from semantiseg.data.phantom.anatomy import Anatomy, Tissue
-from semantiseg.data.phantom.field import Field, Frame, bounded_normal, column, ellipsoid, jitter, tube, union, without
+from semantiseg.data.phantom.field import (
+    BodyFrame,
+    Field,
+    bounded_normal,
+    column,
+    ellipsoid,
+    jitter,
+    tube,
+    union,
+    without,
+)
 from semantiseg.randomness import Streams
 
 SKIN = 3.0
@@ -105,7 +115,7 @@ def skin_depth(anatomy: Anatomy) -> Field:
     return np.where(anatomy.tissue != Tissue.AIR, 1, -1).astype(np.float32)
 
 
-def draw_pelvis(frame: Frame, streams: Streams) -> Anatomy:
+def draw_pelvis(frame: BodyFrame, streams: Streams) -> Anatomy:
     """Structures: "peripheral_zone" (crescent, posterior and lateral) and "transition_zone" (central, with nodules)."""
     anatomy = Anatomy(frame)
     anatomy.tissue[:] = Tissue.FAT

@@ -77,7 +77,7 @@ class Choice(Forms):
         return {end for option in self.options for end in option.ends(text, start)}
 
 
-class Sequence(Forms):
+class Joined(Forms):
     """Sets joined one after the other, without separator; empty as soon as one of them is."""
 
     def __init__(self, pieces: Iterable[Forms]) -> None:
@@ -109,4 +109,4 @@ def words(texts: Iterable[str]) -> Forms:
 
 def after(prefix: str, forms: Forms) -> Forms:
     """Every form with `prefix` before it."""
-    return Sequence((Literal(prefix), forms)) if forms else EMPTY
+    return Joined((Literal(prefix), forms)) if forms else EMPTY

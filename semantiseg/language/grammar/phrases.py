@@ -21,8 +21,7 @@ from functools import cache, lru_cache
 from itertools import permutations
 
 from semantiseg.language.clause import Clause
-from semantiseg.language.grammar.forms import EMPTY, Choice, Forms, Literal, after, words
-from semantiseg.language.grammar.forms import Sequence as Joined
+from semantiseg.language.grammar.forms import EMPTY, Choice, Forms, Joined, Literal, after, words
 from semantiseg.language.grammar.tables import (
     DESCRIPTIONS,
     PLURAL_HEADS,

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from semantiseg.baselines.ask_picture import fill
+from semantiseg.baselines.ask_picture import fill_by_formula
 from semantiseg.baselines.biomedparse.decoders import CrossAttention, PixelDecoder, _hidden, sine_positions
 from semantiseg.baselines.biomedparse.network import FocalModulation, FocalNet
-from semantiseg.baselines.biomedparse.text_encoder import TextEncoder
+from semantiseg.baselines.biomedparse.text_encoder import QueryTextEncoder
 
 
 def test_backbone_halves_the_grid_and_doubles_the_channels_at_each_stage():
-    network = fill(FocalNet(width=8, depths=(1, 1, 1, 1), levels=2, window=3), seed=0)
+    network = fill_by_formula(FocalNet(width=8, depths=(1, 1, 1, 1), levels=2, window=3), seed=0)
     for height, width in ((64, 64), (32, 96)):
         features = network(torch.zeros(2, 3, height, width))
         assert [tuple(stage.shape) for stage in features] == [
@@ -39,7 +39,7 @@ def test_focal_modulation_agrees_with_the_one_in_transformers():
 
 
 def test_pixel_decoder_gives_the_three_coarsest_levels_and_mask_features_at_a_quarter():
-    decoder = fill(PixelDecoder((8, 16, 32, 64), channels=32, heads=4, hidden=64, depth=1), seed=0)
+    decoder = fill_by_formula(PixelDecoder((8, 16, 32, 64), channels=32, heads=4, hidden=64, depth=1), seed=0)
     stages = [torch.ones(1, 8 * 2**i, 16 // 2**i, 24 // 2**i) for i in range(4)]
     pyramid = decoder(stages)
     assert [tuple(level.shape) for level in pyramid.levels] == [(1, 32, 2, 3), (1, 32, 4, 6), (1, 32, 8, 12)]
@@ -56,7 +56,7 @@ def test_sine_positions_agree_with_those_of_maskformer_in_transformers():
 
 
 def test_a_sentence_reads_nothing_after_its_end():
-    encoder = fill(TextEncoder(vocabulary=50, context=9, width=8, heads=2, depth=2), seed=0)
+    encoder = fill_by_formula(QueryTextEncoder(vocabulary=50, context=9, width=8, heads=2, depth=2), seed=0)
     short, long = torch.tensor([[48, 3, 7, 49]]), torch.tensor([[48, 3, 7, 49, 49, 49], [48, 5, 6, 8, 9, 49]])
     alone, among = encoder(short), encoder(long)
     assert [len(words) for words in among.tokens] == [4, 6]
@@ -66,7 +66,7 @@ def test_a_sentence_reads_nothing_after_its_end():
 
 
 def test_apart_each_sentence_keeps_its_own_words():
-    encoder = fill(TextEncoder(vocabulary=50, context=9, width=8, heads=2, depth=1), seed=0)
+    encoder = fill_by_formula(QueryTextEncoder(vocabulary=50, context=9, width=8, heads=2, depth=1), seed=0)
     sentences = encoder(torch.tensor([[48, 3, 49, 49], [48, 5, 6, 49]]))
     for number, one in enumerate(sentences.apart()):
         assert torch.equal(torch.cat(one.tokens), sentences.tokens[number])
@@ -80,7 +80,7 @@ def test_a_query_looks_where_its_mask_is_and_everywhere_if_its_mask_is_empty():
 
 
 def test_looking_with_prepared_keys_is_multi_head_attention():
-    look = fill(CrossAttention(16, heads=4), seed=0)
+    look = fill_by_formula(CrossAttention(16, heads=4), seed=0)
     random = torch.Generator().manual_seed(0)
     x, positions, keys, values = (torch.randn(count, 16, generator=random) for count in (5, 5, 9, 9))
     hidden = torch.rand(5, 9, generator=random) < 0.5

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from semantiseg.baselines.biomedparse.biomedparse import CT_WINDOWS, DEVIATION, MEAN, Frame, enter, scan_picture
+from semantiseg.baselines.biomedparse.biomedparse import CT_WINDOWS, DEVIATION, MEAN, SquashedFrame, enter, scan_picture
 from semantiseg.errors import ModelError
 
 
@@ -39,7 +39,7 @@ def test_ct_is_clipped_to_the_sites_window(site, low, high):
     values = np.full((32, 32), (low + high) / 2)
     values[:8], values[24:] = low - 500, high + 500
     picture, frame = scan_picture(values, modality="CT", site=site, size=32)
-    assert frame == Frame(32, 32)
+    assert frame == SquashedFrame(32, 32)
     assert picture[0, 0, 0] == 0 and picture[16, 5, 1] in (127, 128) and picture[30, 5, 2] == 255
 
 
@@ -64,7 +64,7 @@ def test_a_scan_is_padded_to_a_square_and_its_masks_are_cut_back():
     values = np.zeros((64, 32))
     values[:, 16:] = 100.0
     picture, frame = scan_picture(values, modality="CT", site="abdomen", size=64)
-    assert frame == Frame(64, 32, top=0, left=16)
+    assert frame == SquashedFrame(64, 32, top=0, left=16)
     assert picture[:, :16].max() == 0 and picture[:, 50:].max() == 0 and picture[32, 40, 0] == 255
     logits = torch.from_numpy(picture[..., 0].astype(np.float32))[None, 2::4, 2::4] / 255 - 0.5
     mask = frame.leave(logits, resizing="demo", size=64)[0] > 0
@@ -73,14 +73,14 @@ def test_a_scan_is_padded_to_a_square_and_its_masks_are_cut_back():
 
 def test_odd_differences_of_the_sides_are_padded_as_officially():
     _, frame = scan_picture(np.arange(35.0).reshape(5, 7) + 1, modality="MR", size=32)
-    assert frame == Frame(5, 7, top=1)
+    assert frame == SquashedFrame(5, 7, top=1)
     _, frame = scan_picture(np.arange(40.0).reshape(8, 5) + 1, modality="MR", size=32)
-    assert frame == Frame(8, 5, left=1)
+    assert frame == SquashedFrame(8, 5, left=1)
 
 
 def test_both_resizings_agree_on_a_picture_of_the_networks_size_and_only_there():
     logits = torch.randn(2, 16, 16, generator=torch.Generator().manual_seed(0))
-    same, other = Frame(64, 64), Frame(40, 30)
+    same, other = SquashedFrame(64, 64), SquashedFrame(40, 30)
     leave = [[frame.leave(logits, resizing=way, size=64) for way in ("demo", "evaluation")] for frame in (same, other)]
     torch.testing.assert_close(*leave[0], atol=1e-5, rtol=1e-5)
     assert leave[1][0].shape == leave[1][1].shape == (2, 40, 30)
@@ -90,7 +90,7 @@ def test_both_resizings_agree_on_a_picture_of_the_networks_size_and_only_there()
 
 def test_the_evaluations_last_step_is_pillows_bicubic():
     logits = torch.randn(1, 16, 16, generator=torch.Generator().manual_seed(0))
-    left = Frame(24, 20).leave(logits, resizing="evaluation", size=64)[0]
+    left = SquashedFrame(24, 20).leave(logits, resizing="evaluation", size=64)[0]
     square = F.interpolate(logits[None], size=(64, 64), mode="bilinear")[0, 0]
     pillow = Image.fromarray(square.numpy()).resize((20, 24), Image.Resampling.BICUBIC)
     np.testing.assert_allclose(left, np.asarray(pillow), atol=1e-4)

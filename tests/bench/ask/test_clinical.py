@@ -55,9 +55,9 @@ def test_the_grammar_knows_its_own_texts_and_no_others(program):
 
 
 def test_a_form_is_recognised_exactly_if_it_is_listed():
-    from semantiseg.language.grammar.forms import Choice, Sequence, words
+    from semantiseg.language.grammar.forms import Choice, Joined, words
 
-    forms = Sequence([words(["a", "ab"]), Choice([words(["b", ""]), words(["c"])]), words(["d"])])
+    forms = Joined([words(["a", "ab"]), Choice([words(["b", ""]), words(["c"])]), words(["d"])])
     listed = set(forms)
     every = {"".join(text) for size in range(5) for text in _strings("abcd", size)}
     assert {text for text in every if text in forms} == listed

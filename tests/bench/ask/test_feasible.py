@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from semantiseg.bench.ask.feasible import ask, ask_absent
+from semantiseg.bench.ask.feasible import ask_absent, asked_on
 from semantiseg.bench.ask.scene import Scene, scene_of
 from semantiseg.bench.measure.labelled_slice import LabelledVolume
 from semantiseg.language.program import parse
@@ -30,7 +30,7 @@ def kidneys(labels: np.ndarray) -> None:
 
 
 def asked(text: str, place: Scene, index: int = 2, minimum_pixels: int = 24):
-    return ask(place, parse(text), index, minimum_pixels=minimum_pixels)
+    return asked_on(place, parse(text), index, minimum_pixels=minimum_pixels)
 
 
 def test_a_target_below_the_minimum_is_not_asked():

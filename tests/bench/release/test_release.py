@@ -17,7 +17,7 @@ from semantiseg import cli
 from semantiseg.bench.build import make_candidates, verify_candidates
 from semantiseg.bench.measure.cases import write_attributes
 from semantiseg.bench.release.attach import attach
-from semantiseg.bench.release.publication import release
+from semantiseg.bench.release.publication import write_release
 from semantiseg.bench.release.tables import licence_of
 from semantiseg.commands import collections
 from semantiseg.data.prepare import prepare
@@ -92,7 +92,7 @@ def place(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def published(place) -> Path:
     data = place / "data"
-    release(data / "raw", data / "volumes", data / "bench", place / "semantibench")
+    write_release(data / "raw", data / "volumes", data / "bench", place / "semantibench")
     return place / "semantibench"
 
 
@@ -169,7 +169,7 @@ def test_a_bench_without_attributes_is_no_release(place, tmp_path):
     data = place / "data"
     copy = shutil.copytree(data / "bench", tmp_path / "bench", ignore=shutil.ignore_patterns("attributes.parquet"))
     with pytest.raises(DataError, match="attributes.parquet: .*Run the stage prompts first"):
-        release(data / "raw", data / "volumes", copy, tmp_path / "out")
+        write_release(data / "raw", data / "volumes", copy, tmp_path / "out")
 
 
 def test_a_changed_byte_is_noticed_by_the_described_hash(published, tmp_path):
@@ -210,7 +210,7 @@ def test_equal_inputs_give_equal_files_and_an_earlier_release_is_replaced(place,
     before = {path.relative_to(published): path.read_bytes() for path in published.rglob("*") if path.is_file()}
     (published / "old.parquet").write_bytes(b"")
     data = place / "data"
-    release(data / "raw", data / "volumes", data / "bench", published)
+    write_release(data / "raw", data / "volumes", data / "bench", published)
     after = {path.relative_to(published): path.read_bytes() for path in published.rglob("*") if path.is_file()}
     assert after == before
 
@@ -219,7 +219,7 @@ def test_a_folder_of_something_else_is_left_alone(place, tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
     data = place / "data"
     with pytest.raises(OutputError, match="got other files"):
-        release(data / "raw", data / "volumes", data / "bench", tmp_path)
+        write_release(data / "raw", data / "volumes", data / "bench", tmp_path)
     assert (tmp_path / "thesis.tex").is_file()
 
 

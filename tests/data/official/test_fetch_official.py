@@ -15,7 +15,7 @@ import pytest
 
 from semantiseg.data.collections import read_cases
 from semantiseg.data.official import registry, transfer
-from semantiseg.data.official.fetch import adopt, fetch_collections, run
+from semantiseg.data.official.fetch import adopt, carry_out, fetch_collections
 from semantiseg.data.official.registry import Addresses, Archive, Challenge, Ledger
 from semantiseg.errors import DataError, ParameterError
 
@@ -269,14 +269,16 @@ def test_a_folder_with_nothing_known_says_what_is_looked_for(tmp_path):
 def test_verify_finds_a_changed_file(get, spleen, tmp_path):
     get(TASK)
     options = {"limit": None, "jobs": 1, "by_hand": None, "verify": True}
-    assert list(run(tmp_path / "data", (), **options)) == [f"{tmp_path / 'data'}: every fetched file is as recorded"]
+    assert list(carry_out(tmp_path / "data", (), **options)) == [
+        f"{tmp_path / 'data'}: every fetched file is as recorded"
+    ]
     (tmp_path / "data" / TASK / "labelsTr/spleen_3.nii.gz").write_bytes(b"x")
     with pytest.raises(DataError, match="got 1 other or missing: Task09_Spleen/labelsTr/spleen_3.nii.gz"):
-        list(run(tmp_path / "data", (), **options))
+        list(carry_out(tmp_path / "data", (), **options))
 
 
 def test_without_names_the_collections_are_listed_and_nothing_is_fetched(tmp_path):
-    lines = list(run(tmp_path, (), limit=None, jobs=1, by_hand=None, verify=False))
+    lines = list(carry_out(tmp_path, (), limit=None, jobs=1, by_hand=None, verify=False))
     assert len(lines) == len(registry.COLLECTIONS) + 1 and "KiTS23" in " ".join(lines)
 
 
