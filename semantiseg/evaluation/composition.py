@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
-from joblib import Parallel, delayed
 
 from semantiseg.bench.ask.clinical import SUITE, clinical_questions
 from semantiseg.bench.measure.labelled_slice import read_slice
@@ -28,6 +27,7 @@ from semantiseg.measure import usable_cores
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.registry import Accelerator, load
 from semantiseg.models.text import encode_texts, open_encoder
+from semantiseg.parallel import for_each
 from semantiseg.recipes import RECIPES
 from semantiseg.training.reader import train_reader, training_phrases
 
@@ -130,10 +130,8 @@ def answers(
     Returns:
         Columns of `results.parquet` and `variant`, `suite`, `level`, `kind`, `structure`; none without a model.
     """
-    jobs = (
-        delayed(_model_answers)(name, asked, heard, data, nsd_tolerance_mm, accelerator, threads) for name in models
-    )
-    parts = Parallel(n_jobs=max(1, min(usable_cores() // threads, len(models))))(jobs)
+    calls = [((name, asked, heard, data, nsd_tolerance_mm, accelerator, threads), {}) for name in models]
+    parts = list(for_each(_model_answers, calls, workers=max(1, usable_cores() // threads)))
     about = asked[["prompt_id", "suite", "level", "kind", "structure"]]
     if not parts:
         return pd.DataFrame(columns=["prompt_id", "patient_id", "model", "variant", "dice", *about.columns[1:]])

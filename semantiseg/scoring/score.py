@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Literal
 
 import pandas as pd
-from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from semantiseg import files
 from semantiseg.errors import DataError
+from semantiseg.parallel import for_each
 from semantiseg.scoring.benchmark import Benchmark
 from semantiseg.scoring.predictions import Item, mask, open_predictions
 
@@ -130,8 +130,8 @@ def _scored(
     if workers == 1:
         return (_score_batch(batch, benchmark, tolerance_mm) for batch in batches)
     # Each process reads prompts for itself, once: a benchmark does not travel well.
-    tasks = (delayed(_score_batch_at)(batch, benchmark.folder, tolerance_mm) for batch in batches)
-    return Parallel(n_jobs=workers, return_as="generator", pre_dispatch="2*n_jobs")(tasks)
+    calls = (((batch, benchmark.folder, tolerance_mm), {}) for batch in batches)
+    return for_each(_score_batch_at, calls, workers=workers)
 
 
 def _score_batch(batch: list[Item], benchmark: Benchmark, tolerance_mm: float) -> list[dict[str, object]]:

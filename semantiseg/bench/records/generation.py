@@ -19,7 +19,6 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from semantiseg.bench.ask.candidates import plan_core
@@ -30,6 +29,7 @@ from semantiseg.bench.tables import PROMPT_COLUMNS, REJECTED_COLUMNS, schema_of
 from semantiseg.bench.verify.verification import Judge, Verdict, verify_volume
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
+from semantiseg.parallel import for_each
 
 VOLUMES_AT_ONCE = 50
 """Volumes of a row group of `measured.parquet`."""
@@ -64,9 +64,8 @@ def measure_volumes(volumes: Path, out: Path, *, minimum_pixels: int, workers: i
         raise DataError(f"{volumes}: expected prepared volumes, got an empty manifest. Run the stage prepare again.")
     manifest["minimum_pixels"] = minimum_pixels
     cases = sorted(manifest["case_id"].unique())
-    runner = Parallel(n_jobs=workers or os.cpu_count() or 1, return_as="generator")
-    jobs = (delayed(_measured_case)(volumes, case_id, minimum_pixels) for case_id in cases)
-    rows = (row for found in tqdm(runner(jobs), total=len(cases), unit="case", disable=None) for row in found)
+    done = for_each(_measured_case, [((volumes, case_id, minimum_pixels), {}) for case_id in cases], workers=workers)
+    rows = (row for found in tqdm(done, total=len(cases), unit="case", disable=None) for row in found)
     write_measured(out, manifest, by_volume(rows))
 
 
@@ -108,8 +107,7 @@ def generate(measured: Path, out: Path, *, seed: int, workers: int | None = None
     except (OSError, ValueError) as error:
         raise DataError(f"{measured}: expected stored measurements, got {error}. Measure the volumes first.") from None
     out.mkdir(parents=True, exist_ok=True)
-    runner = Parallel(n_jobs=workers or os.cpu_count() or 1, return_as="generator")
-    jobs = (delayed(_generate_group)(measured, group, seed) for group in range(groups))
+    done = for_each(_generate_group, [((measured, group, seed), {}) for group in range(groups)], workers=workers)
     totals, shortfalls, unseen = {"prompts": 0, "rejected": 0}, [], dict(facts)
     columns = {"prompts": PROMPT_COLUMNS, "rejected": REJECTED_COLUMNS}
     writers = {
@@ -117,7 +115,7 @@ def generate(measured: Path, out: Path, *, seed: int, workers: int | None = None
         for name, of in columns.items()
     }
     try:
-        for tables, short, seen in tqdm(runner(jobs), total=groups, unit="group", disable=None):
+        for tables, short, seen in tqdm(done, total=groups, unit="group", disable=None):
             shortfalls += short
             for volume_id in seen:
                 del unseen[volume_id]

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from semantiseg.bench.measure.labelled_slice import read_slice
@@ -22,6 +21,7 @@ from semantiseg.data.store import VolumeStore, write_manifest
 from semantiseg.errors import DataError
 from semantiseg.files import check_folder, mark
 from semantiseg.language.program import parse
+from semantiseg.parallel import for_each
 
 Row = dict[str, Any]
 
@@ -67,9 +67,9 @@ def attach(release: Path, copy: Path, out: Path, *, workers: int = 1) -> Attache
     if not present:
         raise DataError(f"{copy}: expected files that the release speaks of, got none. Name the images' folder.")
     mark(out, verb=VERB)
-    runner = Parallel(n_jobs=workers, return_as="generator")
-    jobs = (delayed(_prepare)(case, out, rows) for case, rows in _cases(present, found))
-    manifest = [row for rows in tqdm(runner(jobs), unit="case", desc="prepare", disable=None) for row in rows]
+    calls = (((case, out, rows), {}) for case, rows in _cases(present, found))
+    done = for_each(_prepare, calls, workers=workers)
+    manifest = [row for rows in tqdm(done, unit="case", desc="prepare", disable=None) for row in rows]
     write_manifest(out, manifest)
     prompts = pd.concat([pd.read_parquet(path) for path in sorted((release / "prompts").glob("*.parquet"))])
     prompts = prompts[prompts["volume_id"].isin([row["volume_id"] for row in present])]
@@ -79,8 +79,8 @@ def attach(release: Path, copy: Path, out: Path, *, workers: int = 1) -> Attache
 def find(copy: Path, wanted: set[str], *, workers: int = 1) -> dict[str, Path]:
     """SHA-256 -> file, of the NIfTI files below `copy` whose checksum is wanted; the first by name of equal ones."""
     paths = sorted(path for pattern in ("*.nii.gz", "*.nii") for path in copy.rglob(pattern) if path.is_file())
-    runner = Parallel(n_jobs=workers, return_as="generator")
-    sums = tqdm(runner(delayed(_sha256)(path) for path in paths), total=len(paths), desc="checksums", disable=None)
+    done = for_each(_sha256, [((path,), {}) for path in paths], workers=workers)
+    sums = tqdm(done, total=len(paths), desc="checksums", disable=None)
     found: dict[str, Path] = {}
     for path, checksum in zip(paths, sums, strict=True):
         if checksum in wanted:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from joblib import Parallel, delayed
 from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, ornt_transform
 from numpy.typing import NDArray
 from tqdm import tqdm
@@ -18,6 +17,7 @@ from tqdm import tqdm
 from semantiseg.data.phantom.collection import COLLECTIONS, PhantomCollection
 from semantiseg.data.phantom.scan import Case, RenderedScan
 from semantiseg.errors import DataError, ParameterError
+from semantiseg.parallel import for_each
 
 LICENCE = "CC0-1.0"
 """Phantoms are drawn by this package and hold no patient's data; the collections' own licences do not apply to them."""
@@ -119,8 +119,7 @@ def gli_cases(collection: PhantomCollection, count: int, body_scale: float, seed
 def write_cases(root: Path, cases: list[Case], *, workers: int) -> dict[str, dict[str, object]]:
     """Write all cases, the four-channel ones first, so that no worker is left with a long one; return facts by case."""
     order = sorted(cases, key=lambda case: (-len(COLLECTIONS[case.collection].modality), case.collection, case.case_id))
-    jobs = (delayed(write_scan)(root, case) for case in order)
-    done = Parallel(n_jobs=min(workers, len(order)), return_as="generator")(jobs)
+    done = for_each(write_scan, [((root, case), {}) for case in order], workers=workers)
     return dict(tqdm(done, total=len(order), desc="phantoms", unit="case", disable=None))
 
 
