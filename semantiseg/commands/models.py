@@ -128,9 +128,14 @@ def train_command(model: str, **hardware: Any) -> None:
 
     Under torchrun or SLURM for several GPUs: docs/train_on_gpus.md. Writes data/models/MODEL.
     """
+    from lightning_fabric.utilities.rank_zero import rank_zero_only
+
+    from semantiseg.pipeline.runner import adopt
     from semantiseg.training.loop import train_in_project
 
     train_in_project(ROOT, model, **hardware)
+    if getattr(rank_zero_only, "rank", None) in (None, 0):  # one process of many
+        adopt(f"train@{model}", root=ROOT, made_by=f"semantiseg train {model}")
 
 
 @click.command()
@@ -160,7 +165,7 @@ def ablation(output: Path, seeds: tuple[int, ...], names: tuple[str, ...], steps
 @click.option("--modality", type=click.Choice(["CT", "MR"]), help="Told from the values if not given.")
 @click.option("--site", type=click.Choice(["abdomen", "lung"]), default="abdomen", show_default=True, help="CT window.")
 @click.option(
-    "--intensity", type=click.Choice(["HU", "HU+1024", "rescaled", "z-scored"]), default="",
+    "--intensity", type=click.Choice(["HU", "HU+1024", "rescaled", "z-scored"]), callback=lambda *given: given[-1] or "",
     help="Scale of a CT; recognised if not given.",
 )  # fmt: skip
 @click.option("--channel", type=int, help="Of a 4D image, counted from 0.")

@@ -124,6 +124,11 @@ def normalise(executed: NotebookNode, *, replace: Mapping[str, str] | None = Non
     return _assemble(cells)
 
 
+def noted(source: Path, note: str) -> str:
+    """Text of an unexecuted notebook under a note (Markdown) that says why it is shown so."""
+    return write_text(_assemble([nbformat.v4.new_markdown_cell(note), *map(_bare_cell, read(source).cells)]))
+
+
 def _assemble(cells: list[NotebookNode]) -> NotebookNode:
     for number, cell in enumerate(cells):
         cell.id = f"cell-{number:02d}"

@@ -24,8 +24,9 @@ from semantiseg.data.layouts.reader import collection_folders, named_folders
 from semantiseg.data.split import few_patients
 from semantiseg.errors import ParameterError, StageError
 from semantiseg.params import Parameters, check, load, profile_text
-from semantiseg.pipeline import mending
+from semantiseg.pipeline import mending, notebook
 from semantiseg.pipeline.execution import clock
+from semantiseg.pipeline.stage import load as load_stage
 from semantiseg.pipeline.stage import read_log
 
 WORKSPACES = Path("workspaces")
@@ -225,6 +226,27 @@ def reproduce(root: Path) -> dict[str, Any]:
     }
     files.write(root / RUN_RECORD, json.dumps(record, indent=1) + "\n")
     return record
+
+
+def adopt(name: str, *, root: Path, made_by: str) -> None:
+    """Take what the command `made_by` wrote as the outputs of a stage: in the cache, replaced by no later run.
+
+    The stage's rendered notebook then says that it was not executed. Without dvc.yaml there is no pipeline to tell.
+
+    Raises:
+        StageError: no such stage, or DVC did not take them; they are left where they are.
+    """
+    if not (root / "dvc.yaml").is_file():
+        return
+    stage = load_stage(name, root=root)
+    shown = notebook.noted(root / stage.source, f"*Not executed: `{made_by}` made the outputs of this stage.*")
+    files.write(root / stage.rendered, shown)
+    if dvc("--wait-for-lock", "commit", "--force", name, root=root).returncode:
+        raise StageError(
+            f"stage {name}: expected DVC to take its outputs into the cache, got the error above. They are in "
+            f"{', '.join(out.as_posix() for out in stage.outs)}; run `dvc commit --force {name}` before any `dvc repro`."
+        )
+    mending.keep(root)
 
 
 def _side_by_side(root: Path) -> int:

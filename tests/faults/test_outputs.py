@@ -49,7 +49,8 @@ NO_PLACE = {
     *("verify --against", "plan", "leaderboard folder", "compare-table old", "compare-table new"),
     *("compare-table --exact-on", "baselines --weights", "bench attach release", "bench attach images"),
     *("score predictions", "score --bench", "segment image", "segment --model", "fetch --from"),
-    *("baselines ask picture", "reproduce --data", "workspace --data"),
+    *("baselines ask picture", "reproduce --data", "workspace --data", "check folders", "read --file"),
+    "check --picture",  # a folder that holds files of other names
     *("segment --reader-weights", "baselines run --reader-weights"),  # read
     *("segment --answers", "baselines run --answers"),  # adds answers under names of their own, replaces none
     "notebooks strip paths",  # changed in place, which is what the verb is for

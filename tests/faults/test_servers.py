@@ -262,7 +262,11 @@ VALUES = st.recursive(
 
 
 @given(VALUES | st.binary(max_size=60), st.sampled_from([200, 201, 204, 304, 400, 418, 429, 500, 599]))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],  # the first text takes seconds
+)
 def test_any_answer_is_a_reply_or_a_typed_error(server, status_and_body, status):
     body = status_and_body if isinstance(status_and_body, bytes) else json.dumps(status_and_body)
     server.script = [(status, {}, body)]
