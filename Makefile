@@ -14,7 +14,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
 		{ echo "expected Python 3.11, got $$("$(PYTHON)" --version 2>&1 || echo none); install it, then run make again" >&2; exit 1; }
 	"$(PYTHON)" -m venv "$(VENV)"
-	"$(VENV)/bin/python" -m pip install --quiet --requirement requirements.lock
+	"$(VENV)/bin/python" -m pip install --quiet --require-hashes --requirement requirements.lock
 	"$(VENV)/bin/python" -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch "$@"
 

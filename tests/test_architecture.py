@@ -6,6 +6,7 @@ import ast
 import re
 import tempfile
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -167,11 +168,42 @@ def _distribution(name: str) -> str:
 
 def test_the_lock_pins_every_requirement_and_names_no_index():
     lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
-    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!]+", line) for line in lines)
-    pinned = {_distribution(line.partition("==")[0]) for line in lines}
+    pins = [line for line in lines if not line.startswith(" ")]
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.!]+ \\", pin) for pin in pins)
+    hashes = [line for line in lines if line.startswith(" ")]
+    assert all(re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}( \\)?", line) for line in hashes)
+    # A pin's line goes on, and so do all its hashes but the last: none is without, and none stands alone.
+    pairs = zip(lines, [*lines[1:], ""], strict=True)
+    assert all(after.startswith(" ") == line.endswith("\\") for line, after in pairs)
+    pinned = {_distribution(pin.partition("==")[0]) for pin in pins}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     # The two extras that nothing here needs are left to whoever wants them: one would compile, one is a viewer.
     extras = [group for name, group in project["optional-dependencies"].items() if name not in OPEN_EXTRAS]
     wanted = [*project["dependencies"], *(name for group in extras for name in group)]
     names = {_distribution(re.match(r"[\w.-]+", requirement)[0]) for requirement in wanted}
     assert len(names) > 20 and names - pinned == set()
+
+
+PERMISSIVE = re.compile(r"\b(Apache|MIT|BSD|ISC|PSF|Python Software Foundation|MPL|Mozilla Public)\b|matplotlib")
+RESTRICTED = re.compile(r"GPL|General Public|Non-?Commercial|CC-BY-NC|Restricted|Proprietary", re.IGNORECASE)
+READ_BY_HAND = {
+    "mlcroissant": "says nothing; Apache-2.0 in its repository (mlcommons/croissant)",
+    "pytorch_wavelets": "MIT in its file LICENSE, which sends users of the dual-tree transform to the terms of the "
+    "original toolbox of Kingsbury and Shaffrey",
+    "axe-playwright-python": "MIT in its file LICENSE",
+}
+"""Packages whose metadata name no licence or no one licence, and what their files say."""
+
+
+@pytest.mark.parametrize("extra", ["", "test", "site"])
+def test_every_direct_dependency_may_be_used_freely(extra):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = project["optional-dependencies"][extra] if extra else project["dependencies"]
+    found = {}
+    for name in (re.match(r"[\w.-]+", requirement)[0] for requirement in wanted):
+        facts = metadata.metadata(name)
+        classified = [line for line in facts.get_all("Classifier", []) if "License" in line]
+        said = [facts.get("License-Expression"), *classified]
+        found[name] = "; ".join(filter(None, said)) or (facts.get("License") or "")
+    unclear = {n for n, said in found.items() if not PERMISSIVE.search(said) or RESTRICTED.search(said)}
+    assert unclear - set(READ_BY_HAND) == set(), {name: found[name] for name in unclear}

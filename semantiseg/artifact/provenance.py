@@ -80,7 +80,7 @@ def _text_encoder(root: Path, name: str, problems: list[str]) -> dict[str, Any]:
     if package is None:
         return {"input": f"text encoder {name}", "origin": "not shipped by a package", "checksum": "none recorded"}
     lines = (root / "requirements.lock").read_text(encoding="utf-8").splitlines()
-    pinned = dict(line.split("==") for line in lines if "==" in line).get(package)
+    pinned = dict(line.rstrip(" \\").split("==") for line in lines if "==" in line).get(package)
     try:
         installed = metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -165,8 +165,8 @@ def ablation(output: Path, seeds: tuple[int, ...], names: tuple[str, ...], steps
 @click.option("--modality", type=click.Choice(["CT", "MR"]), help="Told from the values if not given.")
 @click.option("--site", type=click.Choice(["abdomen", "lung"]), default="abdomen", show_default=True, help="CT window.")
 @click.option(
-    "--intensity", type=click.Choice(["HU", "HU+1024", "rescaled", "z-scored"]), callback=lambda *given: given[-1] or "",
-    help="Scale of a CT; recognised if not given.",
+    "--intensity", type=click.Choice(["HU", "HU+1024", "rescaled", "z-scored"]),
+    callback=lambda *given: given[-1] or "", help="Scale of a CT; recognised if not given.",
 )  # fmt: skip
 @click.option("--channel", type=int, help="Of a 4D image, counted from 0.")
 @click.option("--spacing-mm", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True)

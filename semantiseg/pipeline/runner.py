@@ -244,7 +244,7 @@ def adopt(name: str, *, root: Path, made_by: str) -> None:
     if dvc("--wait-for-lock", "commit", "--force", name, root=root).returncode:
         raise StageError(
             f"stage {name}: expected DVC to take its outputs into the cache, got the error above. They are in "
-            f"{', '.join(out.as_posix() for out in stage.outs)}; run `dvc commit --force {name}` before any `dvc repro`."
+            f"{', '.join(map(str, stage.outs))}; run `dvc commit --force {name}` before any `dvc repro`."
         )
     mending.keep(root)
 

@@ -121,7 +121,7 @@ def test_a_lock_with_fewer_stages_does_not_replace_the_kept_one(ran):
 )
 def test_the_second_of_two_runs_says_who_is_at_work(ran):
     hold = (
-        f"import time; from pathlib import Path; from semantiseg import mending\n"
+        f"import time; from pathlib import Path; from semantiseg.pipeline import mending\n"
         f"with mending.alone(Path({str(ran)!r})): print('held', flush=True); time.sleep(60)"
     )
     other = subprocess.Popen([sys.executable, "-c", hold], stdout=subprocess.PIPE, env=tiny_project.surroundings())

@@ -43,4 +43,11 @@ def test_workers_end_with_the_process_that_started_them(tmp_path):
     finally:
         os.kill(parent.pid, signal.SIGKILL)
         parent.wait()
-    _until(lambda: not any(worker.is_running() and worker.status() != "zombie" for worker in workers), "the workers' end")
+    _until(lambda: not any(map(_lives, workers)), "the workers' end")
+
+
+def _lives(process):
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
