@@ -85,12 +85,13 @@ def _executed(cells: list[Any], values: dict[str, Any], *, where: str) -> str:
         for number, cell in enumerate(cells, start=1):
             if cell.cell_type != "code":
                 continue
+            name = f"{where}[{number}]"
             try:
-                _cell(cell.source, space, name=f"{where}[{number}]")
+                _cell(cell.source, space, name=name)
             except Exception as error:
-                line = [frame.tb_lineno for frame in _frames(error) if frame.tb_frame.f_code.co_name == "<module>"][-1]
-                text = cell.source.splitlines()[line - 1]
-                raise CellError(f"{where}, cell {number}, line {line}: {text}\n{error!r}") from error
+                mine = [frame.tb_lineno for frame in _frames(error) if frame.tb_frame.f_code.co_filename == name]
+                text = cell.source.splitlines()[mine[0] - 1] if mine else ""
+                raise CellError(f"{where}, cell {number}: {text}\n{error!r}") from error
             if "parameters" in cell.metadata.get("tags", []):
                 space.update(values)
     return printed.getvalue()

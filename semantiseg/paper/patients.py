@@ -25,7 +25,7 @@ from semantiseg.data.split import few_patients
 from semantiseg.errors import DataError
 from semantiseg.paper import style
 from semantiseg.paper.table_text import interval, number, percent
-from semantiseg.recipes import shown
+from semantiseg.recipes import recipe_of
 
 RUN_RECORD = Path("logs/demo_run.json")
 """What a run writes of itself, in a workspace too (`pipeline.runner`)."""
@@ -225,7 +225,7 @@ def _block(item: Record) -> str:
     head = ("Model", "Asked with", "L1 Dice", "L2 Dice", "L3 Dice", "PSS", "Collapse rate", "Clinical L3")
     rows = [
         [
-            shown(row["model"]).label, ASKED[row["variant"]],
+            recipe_of(row["model"]).label, ASKED[row["variant"]],
             *(interval(row, f"l{level}") for level in LEVELS),
             interval(row, "pss", lambda value: number(value, digits=3)), interval(row, "collapse_rate", percent),
             interval(row, "clinical_l3"),
@@ -254,7 +254,7 @@ def _amounts(item: Record) -> str:
 
 
 def _label(row: Mapping[str, Any]) -> str:
-    label = shown(row["model"]).label
+    label = recipe_of(row["model"]).label
     return label if row["variant"] == PLAIN else f"{label}, composed"
 
 
