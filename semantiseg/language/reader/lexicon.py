@@ -100,7 +100,7 @@ class Lexeme:
 
 HOMES: dict[str, str] = {
     **{key: item.parent for key, item in STRUCTURES.items() if item.parent is not None},
-    "lung_tumour": "lung", "colon_tumour": "colon", "brain_tumour": "brain_tumour",
+    "lung_tumour": "lung", "colon_tumour": "colon", "brain_tumour": "brain_tumour", "hepatic_vessels": "liver",
 }  # fmt: skip
 """Structure -> the one whose mention tells which "tumour", "cyst" or "oedema" is meant."""
 
@@ -140,6 +140,10 @@ def plural(phrase: str) -> str:
     )
     words[head] = _PLURAL_WORDS.get(words[head], words[head] if words[head].endswith("s") else words[head] + "s")
     return " ".join(words)
+
+
+PLURALS = frozenset(plural(noun).split()[-1] for noun in _LESION_NOUNS) | {"mets", "deposits", "kidneys", "lungs"}
+"""Words that name several."""
 
 
 def thing_of(keys: Iterable[str]) -> Program:

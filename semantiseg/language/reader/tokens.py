@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from semantiseg.errors import PromptError
 from semantiseg.language.program import Program, atoms
-from semantiseg.language.reader.lexicon import HOMES, HYPHENATED, LEXICON, SPELLINGS, Kind, Lexeme, thing_of
+from semantiseg.language.reader.lexicon import HOMES, HYPHENATED, LEXICON, PLURALS, SPELLINGS, Kind, Lexeme, thing_of
 
 _PAIRED = frozenset({"kidney", "lung", "adrenal_gland"})
 _DETERMINERS = frozenset("the a an this that its their any all whole entire every each".split()) | {"all of"}
@@ -55,9 +55,15 @@ def unaccounted(pieces: Sequence[Piece]) -> Iterator[str]:
         ):
             # "Left behind the spleen" may be what remains there.
             yield piece.text
-        elif piece.kind is Kind.SELECT and (ahead := _at(pieces, place + 1)) is not None and ahead.text in _QUANTITIES:
-            # "A greatest diameter" chooses no lesion.
+        elif piece.kind is Kind.SELECT and (ahead := _at(pieces, place + 1)) is not None and (
+            ahead.text in _QUANTITIES or _is_plural(ahead)
+        ):
+            # "A greatest diameter" chooses no lesion, "the largest masses" chooses several.
             yield piece.text
+
+
+def _is_plural(piece: Piece) -> bool:
+    return piece.kind in (Kind.THING, Kind.NOUN) and not PLURALS.isdisjoint(piece.text.split())
 
 
 def _at(pieces: Sequence[Piece], place: int) -> Piece | None:
@@ -115,6 +121,26 @@ def _taken_out_of(pieces: Sequence[Piece], place: int) -> bool:
     return any(piece.kind in (Kind.OUT_OF, Kind.EXCLUDED) for piece in pieces)
 
 
+def _before_a_noun(pieces: Sequence[Piece], place: int) -> bool:
+    """ "All tumours"; "all but exclude the tumour" does not exclude it."""
+    piece = _at(pieces, place + 1)
+    return piece is None or piece.kind not in (Kind.EXCLUDE, Kind.EXCLUDED, Kind.TAKE)
+
+
+def _chooses_nothing_less(pieces: Sequence[Piece], place: int) -> bool:
+    """ "Only the kidney"; what is left out, borne or placed by "only" is not what is without "only"."""
+    before = _at(pieces, place - 1)
+    return before is None or before.kind not in (Kind.EXCLUDE, Kind.FREE, Kind.BEAR, Kind.WITH, Kind.FACING, Kind.TAKE)
+
+
+def _of_what_is_left_out(pieces: Sequence[Piece], place: int) -> bool:
+    """ "Without tumour or cyst" leaves both out, "any mass or cyst" asks for both; "the tumour or the cyst" asks for
+    one of them."""
+    outs = (Kind.EXCLUDE, Kind.FREE, Kind.TAKE, Kind.FREE_BEFORE)
+    described = _beside(pieces, place, -1, Kind.ATTRIBUTE)
+    return described or any(piece.kind in outs or piece.text in _EVERY for piece in pieces[:place])
+
+
 def _before_half(pieces: Sequence[Piece], place: int) -> bool:
     rest = [piece.kind for piece in pieces[place:] if piece.kind is not Kind.FILLER]
     return rest[:2] in ([Kind.DIRECTION, Kind.HALF], [Kind.SIDE, Kind.HALF])
@@ -144,6 +170,7 @@ def _no_side_before(pieces: Sequence[Piece], place: int) -> bool:
     return before is None or before.kind is not Kind.SIDE or " " not in before.text
 
 
+_EVERY = frozenset({"any", "every", "all", "all of", "each"})
 _APPROXIMATELY = frozenset({"about", "around", "approximately", "roughly"})
 _QUANTITIES = frozenset({"diameter of", "width of"})
 
@@ -154,6 +181,9 @@ _PLACED: tuple[tuple[str, Condition], ...] = (
     ("one|ones|single", _beside_choice),
     ("is|are", _asserts),
     ("both", _no_number_said),
+    ("all|all of|any", _before_a_noun),
+    ("only|just|alone|solely|exclusively", _chooses_nothing_less),
+    ("or", _of_what_is_left_out),
     ("not all|not all of|whichever|whichever of|out of all", _then_chosen),
     ("what is left of|what remains of|once|after", _then_excluded),
     ("leave|take|keep", _taken_out_of),

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from semantiseg.bench.verify.handwritten_mutations import load_mutations
 from semantiseg.errors import PromptError
 from semantiseg.language.reader import parser, tokens
 
-FILE = Path(__file__).resolve().parents[2] / "benchmarks" / "unseen_mutations.yaml"
+FOLDER = Path(__file__).resolve().parents[3] / "benchmarks"
+sys.path.insert(0, str(FOLDER))
+from handwritten_mutations import load_mutations  # noqa: E402
+
+FILE = FOLDER / "unseen_mutations.yaml"
 MUTATIONS = load_mutations(FILE)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from semantiseg.bench.build import make_candidates
-from semantiseg.bench.verify.exam import CONTROL, KINDS, Mutator
+from semantiseg.bench.verify.mutations import CONTROL, KINDS, Mutator, exchanged
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import ProgramError
 from semantiseg.language.clause import Clause, from_json, to_json
@@ -64,6 +64,54 @@ def test_words_are_edited_as_a_slip_would_edit_them(mutator):
     assert "renal cyst measuring 14 mm" in said["size exaggerated"]
 
 
+@pytest.mark.parametrize(
+    ("program", "kind", "said"),
+    [
+        ("side(organ(kidney), right)", "all but", "all kidneys but the right one"),
+        ("half(organ(kidney), anterior)", "all but", "all of the kidney except the anterior half"),
+        ("minus(organ(kidney), lesion(kidney_tumour))", "all but", None),
+        ("minus(organ(kidney), lesion(kidney_tumour))", "not only", "all of the kidney, not just the kidney tumour"),
+        ("lesion(kidney_tumour)", "not only", "all of the kidney, and not only the kidney tumour"),
+        ("lesion(kidney_tumour)", "number of instances", "one of the kidney tumours"),
+        ("largest(lesion(kidney_tumour))", "number of instances", "the two largest kidney tumours"),
+        ("side(organ(kidney), right)", "side of the image", "the kidney on the right in this image"),
+        ("organ(kidney)", "side of the image", None), ("organ(kidney)", "another quantity", None),
+    ],
+)  # fmt: skip
+def test_what_turns_a_sentence_by_a_few_words_is_planted_where_it_is_false(mutator, program, kind, said):
+    texts = texts_by_kind(mutator, row(program, "a prompt"))[kind]
+    assert said in texts if said else not texts
+
+
+def test_the_true_diameter_is_said_of_another_quantity(mutator):
+    clauses = (Clause("diameter", "8"), Clause("shape", "round"))
+    planted = [mutant for mutant in mutator.of(row("lesion(kidney_cyst)", "round renal cyst, 8 mm across", *clauses))
+               if mutant.kind == "another quantity"]  # fmt: skip
+    assert "kidney cyst with an area of 8 mm" in [mutant.text for mutant in planted]
+    assert {from_json(mutant.row["clauses"]) for mutant in planted} == {clauses[:1]}
+
+
+def test_slips_of_function_words_are_drawn_from_the_words_that_are_there(mutator):
+    seen = set()
+    for seed in range(40):
+        other = Mutator.__new__(Mutator)
+        vars(other).update(vars(mutator) | {"seed": seed})
+        seen |= set(texts_by_kind(other, row(PLACED, "tumour in the right kidney"))["function word"])
+    assert {"tumour near the right kidney", "all but tumour in the right kidney",
+            "tumour in not only the right kidney"} <= seen  # fmt: skip
+    assert "tumour in the right kidney" not in seen
+
+
+def test_counterfactual_pairs_exchange_their_words():
+    one, other = (
+        row("organ(liver)", text) | {"suite": "counterfactual", "group": "pair 1"} for text in ("left", "right")
+    )
+    alone = row("organ(liver)", "alone") | {"suite": "counterfactual", "group": "pair 2"}
+    assert [(mutant.row["text"], mutant.text) for mutant in exchanged([one, alone, other])] == [
+        ("left", "right"), ("right", "left")
+    ]  # fmt: skip
+
+
 def test_sides_that_are_part_of_a_name_or_of_a_phrase_are_no_sides(mutator):
     said = texts_by_kind(mutator, row(PLACED, "tumour of the right kidney with the cyst left out"))
     edited = [text for text in said["side swapped"] if text.endswith("left out")]
@@ -102,10 +150,9 @@ def planted(volumes, store, tmp_path_factory):
     ).prompts
     found = []
     for volume_id, rows in made[made["split"] == "test"].groupby("volume_id"):
-        mutator = Mutator(store, volume_id, seed=0)
-        found += [
-            (volume_id, original, mutant) for original in rows.to_dict("records") for mutant in mutator.of(original)
-        ]
+        mutator, originals = Mutator(store, volume_id, seed=0), rows.to_dict("records")
+        found += [(volume_id, original, mutant) for original in originals for mutant in mutator.of(original)]
+        found += [(volume_id, mutant.row, mutant) for mutant in exchanged(originals)]
     return found
 
 
