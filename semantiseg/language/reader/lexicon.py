@@ -114,13 +114,13 @@ _ORGAN_WORDS = {
     "liver": ("liver", "hepatic"), "kidney": ("kidney", "renal"), "pancreas": ("pancreas", "pancreatic"),
     "lung": ("lung", "pulmonary"), "colon": ("colon", "colonic"), "brain_tumour": ("brain", "intracranial"),
 }  # fmt: skip
-_TUMOURS = ("liver_tumour", "pancreatic_tumour", "colon_tumour", "lung_tumour", "kidney_tumour", "brain_tumour")
+TUMOURS = ("liver_tumour", "pancreatic_tumour", "colon_tumour", "lung_tumour", "kidney_tumour", "brain_tumour")
 _LESION_NOUNS: dict[str, tuple[str, ...]] = {
-    **{noun: _TUMOURS for noun in ("tumour", "mass", "neoplasm", "cancer", "malignancy", "solid lesion", "solid mass")},
-    "carcinoma": _TUMOURS[:-1],
+    **{noun: TUMOURS for noun in ("tumour", "mass", "neoplasm", "cancer", "malignancy", "solid lesion", "solid mass")},
+    "carcinoma": TUMOURS[:-1],
     "metastasis": ("liver_tumour",),
     "nodule": ("lung_tumour",),
-    "lesion": (*_TUMOURS, "kidney_cyst"),
+    "lesion": (*TUMOURS, "kidney_cyst"),
     "cyst": ("kidney_cyst",),
     "cystic lesion": ("kidney_cyst",),
     "cystic mass": ("kidney_cyst",),
@@ -264,7 +264,8 @@ _FUNCTION_WORDS: dict[Kind, str] = {
     "involved by|in which|where",
     Kind.FREE: "free of|free from|clear of|devoid of|with no|having no|has no|have no|contains no|contain no|"
     "bears no|bear no|"
-    "without any|not containing|not bearing|not affected by|not involved by|unaffected by|uninvolved by|lacking|"
+    "without any|without a|without an|not containing|not bearing|not affected by|not involved by|unaffected by|"
+    "uninvolved by|lacking|"
     "in which there is no|that does not contain|that does not bear",
     Kind.BEARING_BEFORE: "-bearing|-containing|-harbouring|-affected",
     Kind.FREE_BEFORE: "-free",

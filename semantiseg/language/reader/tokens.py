@@ -18,7 +18,8 @@ from semantiseg.errors import PromptError
 from semantiseg.language.program import Program, atoms
 from semantiseg.language.reader.lexicon import HOMES, HYPHENATED, LEXICON, PLURALS, SPELLINGS, Kind, Lexeme, thing_of
 
-_PAIRED = frozenset({"kidney", "lung", "adrenal_gland"})
+PAIRED = frozenset({"kidney", "lung", "adrenal_gland"})
+"""Organs of which a patient has two."""
 _DETERMINERS = frozenset("the a an this that its their any all whole entire every each".split()) | {"all of"}
 
 
@@ -102,7 +103,7 @@ def _no_number_said(pieces: Sequence[Piece], place: int) -> bool:
     """ "Both" before a pair, or before two things joined."""
     joined = any(piece.kind is Kind.AND for piece in pieces[place:])
     things = [piece.value for piece in pieces[place:] if piece.kind is Kind.THING]
-    paired = bool(things) and isinstance(things[0], Program) and {item.key for item in atoms(things[0])} <= _PAIRED
+    paired = bool(things) and isinstance(things[0], Program) and {item.key for item in atoms(things[0])} <= PAIRED
     return joined or paired
 
 
@@ -133,12 +134,27 @@ def _chooses_nothing_less(pieces: Sequence[Piece], place: int) -> bool:
     return before is None or before.kind not in (Kind.EXCLUDE, Kind.FREE, Kind.BEAR, Kind.WITH, Kind.FACING, Kind.TAKE)
 
 
-def _of_what_is_left_out(pieces: Sequence[Piece], place: int) -> bool:
-    """ "Without tumour or cyst" leaves both out, "any mass or cyst" asks for both; "the tumour or the cyst" asks for
-    one of them."""
+def _of_lesions_or_left_out(pieces: Sequence[Piece], place: int) -> bool:
+    """ "Without tumour or cyst" leaves both out, "the mass or cyst" asks for any; "tumour or kidney" is open."""
     outs = (Kind.EXCLUDE, Kind.FREE, Kind.TAKE, Kind.FREE_BEFORE)
     described = _beside(pieces, place, -1, Kind.ATTRIBUTE)
-    return described or any(piece.kind in outs or piece.text in _EVERY for piece in pieces[:place])
+    lesions = all(_beside(pieces, place, step, Kind.NOUN) or _is_lesion(pieces, place, step) for step in (-1, 1))
+    return described or lesions or any(piece.kind in outs for piece in pieces[:place])
+
+
+def _is_lesion(pieces: Sequence[Piece], place: int, step: int) -> bool:
+    place += step
+    while (piece := _at(pieces, place)) is not None and piece.kind is Kind.FILLER:
+        place += step
+    return piece is not None and isinstance(piece.value, Program) and piece.value.operation == "lesion"
+
+
+def _of_what_is_borne_by_others(pieces: Sequence[Piece], place: int) -> bool:
+    """ "With its tumour removed", "with its sharp margins"; "the kidney with its tumour" takes both, and "the kidney
+    with the tumour" chooses one."""
+    before, ahead = _at(pieces, place - 1), _at(pieces, place + 1)
+    described = ahead is not None and ahead.kind is Kind.ATTRIBUTE
+    return before is None or before.text != "with" or described or _then_excluded(pieces, place)
 
 
 def _before_half(pieces: Sequence[Piece], place: int) -> bool:
@@ -170,7 +186,6 @@ def _no_side_before(pieces: Sequence[Piece], place: int) -> bool:
     return before is None or before.kind is not Kind.SIDE or " " not in before.text
 
 
-_EVERY = frozenset({"any", "every", "all", "all of", "each"})
 _APPROXIMATELY = frozenset({"about", "around", "approximately", "roughly"})
 _QUANTITIES = frozenset({"diameter of", "width of"})
 
@@ -183,7 +198,8 @@ _PLACED: tuple[tuple[str, Condition], ...] = (
     ("both", _no_number_said),
     ("all|all of|any", _before_a_noun),
     ("only|just|alone|solely|exclusively", _chooses_nothing_less),
-    ("or", _of_what_is_left_out),
+    ("or", _of_lesions_or_left_out),
+    ("its|their", _of_what_is_borne_by_others),
     ("not all|not all of|whichever|whichever of|out of all", _then_chosen),
     ("what is left of|what remains of|once|after", _then_excluded),
     ("leave|take|keep", _taken_out_of),
@@ -292,3 +308,59 @@ def _meant(token: Token, homes: set[str], text: str) -> Program:
             f"expected one organ that tells which {token.text!r} is meant, got {sorted(homes)} in {text!r}. Name it."
         )
     return thing_of(here)
+
+
+def apposed(tokens: Sequence[Token], *, only: bool) -> list[Token]:
+    """Tokens of which no structure stands beside another without a word between: "the prostate (whole gland)" names it
+    twice, "hippocampus, head only" narrows it, "liver, spleen and stomach" lists.
+
+    Args:
+        tokens: as `resolved` gives them.
+        only: whether the sentence says "only".
+    """
+    found: list[Token] = []
+    listed = _ends_as_list(tokens)
+    for place, token in enumerate(tokens):
+        after = tokens[place + 1].kind if place + 1 < len(tokens) else Kind.COMMA
+        if token.kind is Kind.THING and len(found) > 1 and _adds_its_own(found[-1], found[-2::-1], token):
+            found.pop()
+            continue
+        if token.kind is Kind.THING and found and found[-1].kind is Kind.THING and _labels(found[-1]) == _labels(token):
+            continue
+        if token.kind is not Kind.THING or [item.kind for item in found[-2:]] != [Kind.THING, Kind.COMMA]:
+            found.append(token)
+            continue
+        one, other = _labels(found[-2]), _labels(token)
+        if one == other:
+            found.pop()
+        elif other < one and after is Kind.COMMA and (only or set(map(str, _kinds(token))) == {"part"}):
+            found[-2:] = [token]
+        elif listed:
+            found[-1:] = [Token("and", Kind.AND, None), token]
+        else:
+            found.append(token)
+    return found
+
+
+def _adds_its_own(joint: Token, before: Sequence[Token], token: Token) -> bool:
+    """Whether "and its tumour" adds to a structure what belongs to it anyway."""
+    whole = next((item for item in before if item.kind is Kind.THING), None)
+    own = joint.kind is Kind.AND and not {"its", "their", "included"}.isdisjoint(joint.text.split())
+    return own and whole is not None and _labels(token) <= _labels(whole)
+
+
+def _ends_as_list(tokens: Sequence[Token]) -> bool:
+    """Whether the structures are a list and nothing else: three or more, or the last after an "and"."""
+    kinds = [token.kind for token in tokens]
+    things = kinds.count(Kind.THING)
+    return things >= 3 and not set(kinds) - {Kind.THING, Kind.COMMA, Kind.AND, Kind.SIDE}
+
+
+def _labels(token: Token) -> frozenset[str]:
+    """Labels of what a token names, wholes of which no part is labelled aside."""
+    named = atoms(token.value) if isinstance(token.value, Program) else ()
+    return frozenset(leaf for item in named for leaf in item.structure.leaves if not leaf.startswith("whole_"))
+
+
+def _kinds(token: Token) -> list[str]:
+    return [item.operation for item in atoms(token.value)] if isinstance(token.value, Program) else []
