@@ -9,18 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from semantiseg.conventions import LabelArray, Side
+from semantiseg.language.ontology import STRUCTURES
 
-ORGANS: dict[str, Side] = {
-    "liver_parenchyma": "right",
-    "right_kidney": "right",
-    "right_adrenal_gland": "right",
-    "right_lung": "right",
-    "spleen": "left",
-    "left_kidney": "left",
-    "left_adrenal_gland": "left",
-    "left_lung": "left",
-}
-"""On which side of the midline a leaf's centroid lies (situs inversus, one person in some 10,000, aside)."""
+ORGANS: dict[str, Side] = {leaf: side for item in STRUCTURES.values() for leaf, side in item.sided_leaves.items()}
+"""On which side of the midline a leaf's centroid lies."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -62,10 +63,7 @@ def score_answer(
         "volume_id": prompt.volume_id,
         "patient_id": prompt.patient_id,
         "slice": prompt.slice,
-        "dice": score.dice,
-        "iou": score.iou,
-        "nsd": score.nsd,
-        "hd95_mm": score.hd95_mm,
+        **asdict(score),
         "target_mm2": float(pixels) * pixel_mm2,
         "predicted_mm2": float(answer.sum()) * pixel_mm2,
         "parent_dice": parent_dice,
@@ -79,8 +77,8 @@ def no_scores() -> pd.DataFrame:
     """`results.parquet` of a test split without prompts: its columns in their types, no row."""
     words, flags = ("prompt_id", "volume_id", "patient_id", "model"), ("parent_differs", "collapsed")
     order = (
-        "prompt_id", "volume_id", "patient_id", "slice", "model", "dice", "iou", "nsd", "hd95_mm", "target_mm2",
-        "predicted_mm2", "parent_dice", "parent_differs", "collapsed", "twin_dice",
+        "prompt_id", "volume_id", "patient_id", "slice", "model", *(metric.key for metric in metrics.METRICS),
+        "target_mm2", "predicted_mm2", "parent_dice", "parent_differs", "collapsed", "twin_dice",
     )  # fmt: skip
     types = dict.fromkeys(words, "object") | dict.fromkeys(flags, "bool") | {"slice": "int64"}
     return pd.DataFrame({name: pd.Series(dtype=types.get(name, "float64")) for name in order})

@@ -16,8 +16,9 @@ alike, a missed one as 0, a mark where there is none as 0 too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,44 @@ KITS23_TOLERANCES_MM = {
 }
 """Tolerances of the surface Dice in KiTS23's own evaluation, by its classes (neheller/kits23,
 configuration/labels.py)."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What is said of a metric wherever its numbers stand: results, Table 1, submissions, the explorer.
+
+    Attributes:
+        key: its column in `results.parquet`, and its field of `Score`.
+        label: its name, with its unit where it has one.
+        better: "higher" or "lower"; what is higher lies in [0, 1].
+        worst: its value for the worst answer, from the grid's shape and the edges of a voxel in mm.
+        digits: how many are shown.
+        tabled: whether its mean is a column of Table 1 and of submissions (Dice has its own there, by level).
+    """
+
+    key: str
+    label: str
+    better: Literal["higher", "lower"]
+    worst: Callable[[tuple[int, ...], Spacing], float]
+    digits: int = 2
+    tabled: bool = True
+
+
+def _nothing(shape: tuple[int, ...], spacing: Spacing) -> float:
+    return 0.0
+
+
+def _diagonal(shape: tuple[int, ...], spacing: Spacing) -> float:
+    return float(np.linalg.norm(np.multiply(shape, spacing)))
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric("dice", "Dice", "higher", _nothing, tabled=False),
+    Metric("iou", "IoU", "higher", _nothing, tabled=False),
+    Metric("nsd", "NSD", "higher", _nothing),
+    Metric("hd95_mm", "HD95, mm", "lower", _diagonal, digits=1),
+)
+"""All metrics of an answer, in the order of their columns."""
 
 
 @dataclass(frozen=True)
@@ -152,8 +191,10 @@ def hd95(answer: Mask, target: Mask, *, spacing_mm: float | Sequence[float]) -> 
     return _hausdorff(*surface.common_box(answer, target), spacing)
 
 
-def _diagonal(shape: tuple[int, ...], spacing: Spacing) -> float:
-    return float(np.linalg.norm(np.multiply(shape, spacing)))
+def worst(shape: tuple[int, ...], *, spacing_mm: float | Sequence[float]) -> Score:
+    """The scores of the worst answer on a grid: nothing right."""
+    spacing = _spacing(spacing_mm, len(shape))
+    return Score(**{metric.key: metric.worst(shape, spacing) for metric in METRICS})
 
 
 def score_masks(answer: Mask, target: Mask, *, spacing_mm: float | Sequence[float], nsd_tolerance_mm: float) -> Score:
@@ -170,8 +211,8 @@ def score_masks(answer: Mask, target: Mask, *, spacing_mm: float | Sequence[floa
     check_masks(answer, target)
     spacing = _spacing(spacing_mm, answer.ndim)
     if not answer.any() or not target.any():
-        alike = bool(answer.any() == target.any())
-        return Score(*(float(alike),) * 3, hd95_mm=0.0 if alike else _diagonal(answer.shape, spacing))
+        both_empty = bool(answer.any() == target.any())
+        return Score(dice=1.0, iou=1.0, nsd=1.0, hd95_mm=0.0) if both_empty else worst(answer.shape, spacing_mm=spacing)
     answer, target = surface.common_box(answer, target)
     return Score(
         dice=dice(answer, target),

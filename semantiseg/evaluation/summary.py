@@ -31,6 +31,7 @@ from semantiseg.conventions import LEVELS
 from semantiseg.errors import DataError
 from semantiseg.evaluation import sensitivity
 from semantiseg.evaluation.bootstrap import Estimate, PatientBootstrap, estimate, identity
+from semantiseg.evaluation.metrics import METRICS
 
 Numbers = NDArray[np.float64]
 
@@ -123,7 +124,11 @@ def model_summary(answers: pd.DataFrame, draws: PatientBootstrap) -> dict[str, A
     """
     core = sensitivity.suite_of(answers, "core", phrasing=sensitivity.HEADLINE)
     phrased = sensitivity.suite_of(answers, "phrasing")
-    other = {name: estimate(identity, draws.mean(core[name], core["patient_id"])) for name in ("iou", "nsd", "hd95_mm")}
+    other = {
+        metric.key: estimate(identity, draws.mean(core[metric.key], core["patient_id"]))
+        for metric in METRICS
+        if metric.key != "dice"
+    }
     return _plain(
         {
             "prompts": len(answers),

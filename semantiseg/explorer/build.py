@@ -25,6 +25,7 @@ from semantiseg import files
 from semantiseg.conventions import radiological
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
+from semantiseg.evaluation.metrics import METRICS
 from semantiseg.evaluation.sensitivity import join
 from semantiseg.explorer import case
 from semantiseg.explorer.case import case_data
@@ -160,6 +161,7 @@ def catalogue(
         )
     return {
         "models": [{"id": model, "label": recipe_of(model).label} for model in answers],
+        "metrics": [[item.key, item.label, item.digits, 1 if item.better == "higher" else -1] for item in METRICS],
         "gated": any(gates.values()),
         "origin": style.origin_name(sorted(prompts["origin"].unique())),
         "cases": cases,

@@ -27,6 +27,7 @@ from semantiseg.bench.measure.labelled_slice import LabelledSlice, read_volume
 from semantiseg.conventions import LabelArray, Mask, radiological
 from semantiseg.data.store import VolumeStore
 from semantiseg.evaluation import runs
+from semantiseg.evaluation.metrics import METRICS
 from semantiseg.language import clause
 from semantiseg.language.clause import Clause
 from semantiseg.language.program import Program, atoms, parse
@@ -69,7 +70,7 @@ def label_runs(labels: LabelArray) -> list[int]:
     return pairs.ravel().tolist()
 
 
-SCORES = ("dice", "iou", "nsd", "hd95_mm", "predicted_mm2", "parent_dice")
+SCORES = (*(metric.key for metric in METRICS), "predicted_mm2", "parent_dice")
 
 
 class _Masks:

@@ -24,8 +24,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from semantiseg.conventions import Side
 from semantiseg.errors import OntologyError
 
 Kind = Literal["organ", "lesion", "part"]
@@ -44,7 +45,15 @@ class Structure:
         parent: structure that contains it and that a reader who ignores the qualifier would mark, or None.
         names: noun phrases that training may use; the first is the canonical (L1) name.
         held_out: noun phrases that only test prompts use.
+        source: the vocabulary that its names and descriptions follow.
         channels: channels on which it can be seen, or None for all.
+        side: the side of the midline on which its centroid lies (situs inversus, one person in some 10,000, aside).
+        paired: whether a patient has one on each side.
+        scattered: whether a slice may show it in several pieces, as lesions always may.
+        landmark: whether a relative position is told from it.
+        home: the structure whose mention makes clear which "tumour" or "cyst" is meant; its parent, or itself.
+        short: nouns that training may use for it where its home is named, such as "the cyst" after "kidney".
+        short_held_out: such nouns that only test prompts use.
     """
 
     key: str
@@ -55,7 +64,23 @@ class Structure:
     parent: str | None
     names: tuple[str, ...]
     held_out: tuple[str, ...]
+    source: str
     channels: tuple[str, ...] | None = None
+    side: Side | None = None
+    paired: bool = False
+    scattered: bool = False
+    landmark: bool = False
+    home: str | None = None
+    short: tuple[str, ...] = ()
+    short_held_out: tuple[str, ...] = ()
+
+    @property
+    def sided_leaves(self) -> dict[str, Side]:
+        """Leaf -> the side of the midline on which it lies, of those that lie on one."""
+        if self.side is not None:
+            return dict.fromkeys(self.anchors, self.side)
+        sides: tuple[Side, Side] = ("left", "right")
+        return {leaf: side for leaf in self.leaves for side in sides if self.paired and leaf.startswith(f"{side}_")}
 
     @property
     def container(self) -> Structure | None:
@@ -76,141 +101,167 @@ def _structure(
     names: str,
     held_out: str,
     *,
+    source: str,
     anchors: str = "",
     main: str = "",
     parent: str | None = None,
     channels: str = "",
+    home: str | None = None,
+    short: str = "",
+    short_held_out: str = "",
+    **facts: Any,
 ) -> Structure:
-    phrases = tuple(name.strip() for name in names.split(","))
-    unseen = tuple(name.strip() for name in held_out.split(",") if name.strip())
+    """An entry as it is written below: lists as words, phrases parted by commas."""
     return Structure(
         key=key, kind=kind, leaves=tuple(leaves.split()), anchors=tuple((anchors or leaves).split()), main=main or key,
-        parent=parent, names=phrases, held_out=unseen, channels=tuple(channels.split()) or None,
+        parent=parent, names=_phrases(names), held_out=_phrases(held_out), source=source,
+        channels=tuple(channels.split()) or None, home=home or parent, short=_phrases(short),
+        short_held_out=_phrases(short_held_out), **facts,
     )  # fmt: skip
 
+
+def _phrases(text: str) -> tuple[str, ...]:
+    return tuple(phrase.strip() for phrase in text.split(",") if phrase.strip())
+
+
+RENAL, BOSNIAK = "R.E.N.A.L. nephrometry (Kutikov 2009)", "Bosniak 2019 (Silverman)"
+LIRADS, PIRADS = "LI-RADS CT/MRI lexicon", "PI-RADS v2.1 sector map"
+FLEISCHNER, BRATS = "Fleischner Society glossary", "BraTS 2024 (arXiv:2405.18368)"
+MSD, ATLAS = "Medical Segmentation Decathlon (arXiv:1902.09063)", "label tables of BTCV, AMOS and TotalSegmentator"
 
 _ALL = (
     # The paper's 14 structures and their sub-structures.
     _structure("left_atrium", "organ", "left_atrium",
                "left atrium, left atrial cavity, left atrial chamber, cavity of the left atrium",
-               "left atrial blood pool, left cardiac atrium"),
+               "left atrial blood pool, left cardiac atrium", source=MSD),
     _structure("liver", "organ", "liver_parenchyma liver_tumour",
                "liver, hepatic organ, liver parenchyma with its lesions, whole liver",
-               "entire liver, hepatic gland", anchors="liver_parenchyma"),
+               "entire liver, hepatic gland", anchors="liver_parenchyma", source=LIRADS, side="right", landmark=True),
     _structure("liver_tumour", "lesion", "liver_tumour",
                "liver tumour, hepatic tumour, liver lesion, hepatic mass, tumour of the liver, focal hepatic lesion",
-               "hepatic lesion, liver mass, hepatic neoplasm", parent="liver"),
+               "hepatic lesion, liver mass, hepatic neoplasm", parent="liver", source=LIRADS,
+               short="tumour, lesion, mass", short_held_out="neoplasm", landmark=True),
     _structure("hepatic_vessels", "organ", "hepatic_vessels",
                "hepatic vessels, liver vessels, hepatic vasculature, vessels of the liver, intrahepatic vessels",
-               "vascular tree of the liver, hepatic vascular tree"),
+               "vascular tree of the liver, hepatic vascular tree", source=MSD, scattered=True, home="liver"),
     _structure("spleen", "organ", "spleen", "spleen, splenic organ, splenic parenchyma, whole spleen",
-               "entire spleen, splenic tissue"),
+               "entire spleen, splenic tissue", source=MSD, side="left", landmark=True),
     _structure("pancreas", "organ", "pancreas_parenchyma pancreatic_tumour",
                "pancreas, pancreatic gland, whole pancreas, pancreatic organ",
                "entire pancreas, pancreatic tissue with its lesions",
-               anchors="pancreas_parenchyma"),
+               anchors="pancreas_parenchyma", source=MSD, landmark=True),
     _structure("pancreatic_tumour", "lesion", "pancreatic_tumour",
                "pancreatic tumour, pancreas tumour, pancreatic mass, tumour of the pancreas, pancreatic lesion",
-               "mass of the pancreas, lesion of the pancreas, pancreatic neoplasm", parent="pancreas"),
+               "mass of the pancreas, lesion of the pancreas, pancreatic neoplasm", parent="pancreas",
+               source="SAR/APA template for pancreatic ductal adenocarcinoma (Al-Hawary 2014)",
+               short="tumour, lesion, mass", short_held_out="neoplasm"),
     _structure("colon_tumour", "lesion", "colon_tumour",
                "colon tumour, colonic tumour, colon cancer, colonic mass, tumour of the colon",
-               "mass of the colon, colonic neoplasm"),
+               "mass of the colon, colonic neoplasm", source=MSD, home="colon"),
     _structure("lung_tumour", "lesion", "lung_tumour",
                "lung tumour, pulmonary tumour, lung cancer, pulmonary mass, tumour of the lung, lung nodule",
-               "lung mass, pulmonary nodule, pulmonary neoplasm"),
+               "lung mass, pulmonary nodule, pulmonary neoplasm", source=FLEISCHNER, home="lung",
+               short="tumour, mass, nodule", short_held_out="neoplasm"),
     _structure("kidney", "organ", "kidney_parenchyma kidney_tumour kidney_cyst right_kidney left_kidney whole_kidney",
                "kidney, kidneys, renal organ, renal tissue with its masses",
                "renal organs, kidney organ, kidney tissue with its masses",
-               anchors="kidney_parenchyma right_kidney left_kidney whole_kidney"),
+               anchors="kidney_parenchyma right_kidney left_kidney whole_kidney", source=RENAL, paired=True),
     _structure("kidney_tumour", "lesion", "kidney_tumour",
                "kidney tumour, renal tumour, renal mass, tumour of the kidney, solid renal lesion",
-               "kidney mass, solid renal mass, renal neoplasm", main="kidney_tumour", parent="kidney"),
+               "kidney mass, solid renal mass, renal neoplasm", main="kidney_tumour", parent="kidney", source=RENAL,
+               short="tumour, mass", short_held_out="neoplasm", landmark=True),
     _structure("kidney_cyst", "lesion", "kidney_cyst",
                "kidney cyst, renal cyst, cyst of the kidney, cystic renal lesion",
                "cystic kidney lesion, renal cystic lesion",
-               main="kidney", parent="kidney"),
+               main="kidney", parent="kidney", source=BOSNIAK, short="cyst", short_held_out="cystic lesion"),
     _structure("prostate", "organ", "peripheral_zone transition_zone whole_prostate",
-               "prostate, prostate gland, prostatic gland, whole prostate", "entire prostate, prostatic organ"),
+               "prostate, prostate gland, prostatic gland, whole prostate", "entire prostate, prostatic organ",
+               source=PIRADS),
     _structure("peripheral_zone", "part", "peripheral_zone",
                "peripheral zone, peripheral zone of the prostate, prostatic peripheral zone, "
                "outer zone of the prostate",
-               "peripheral prostate zone, outer prostatic zone", main="prostate", parent="prostate"),
+               "peripheral prostate zone, outer prostatic zone", main="prostate", parent="prostate",
+               source=f"{PIRADS}; SNOMED CT 279706003"),
     _structure("transition_zone", "part", "transition_zone",
                "transition zone, transition zone of the prostate, prostatic transition zone, "
                "inner zone of the prostate",
-               "transition prostate zone, inner prostatic zone", main="prostate", parent="prostate"),
+               "transition prostate zone, inner prostatic zone", main="prostate", parent="prostate",
+               source=f"{PIRADS}; SNOMED CT 399384005"),
     _structure("hippocampus", "organ", "anterior_hippocampus posterior_hippocampus whole_hippocampus",
                "hippocampus, hippocampal formation, whole hippocampus, hippocampal structure",
-               "entire hippocampus, hippocampal tissue"),
+               "entire hippocampus, hippocampal tissue", source=MSD),
     _structure("anterior_hippocampus", "part", "anterior_hippocampus",
                "anterior hippocampus, hippocampal head, head of the hippocampus, anterior hippocampal part",
                "anterior part of the hippocampus, head of the hippocampal formation", main="hippocampus",
-               parent="hippocampus"),
+               parent="hippocampus", source=MSD),
     _structure("posterior_hippocampus", "part", "posterior_hippocampus",
                "posterior hippocampus, hippocampal body and tail, body and tail of the hippocampus, "
                "posterior hippocampal part",
                "posterior part of the hippocampus, body and tail of the hippocampal formation",
-               main="hippocampus", parent="hippocampus"),
+               main="hippocampus", parent="hippocampus", source=MSD),
     _structure("brain_tumour", "lesion",
                "enhancing_tumour necrotic_core brain_oedema nonenhancing_tumour tumour_cyst whole_brain_tumour",
                "brain tumour, whole brain tumour, glioma, brain tumour with oedema, intracranial tumour",
-               "whole glioma, intracranial glioma, whole intracranial tumour"),
+               "whole glioma, intracranial glioma, whole intracranial tumour", source=f"{BRATS}; VASARI",
+               home="brain_tumour"),
     _structure("tumour_core", "part", "enhancing_tumour necrotic_core nonenhancing_tumour tumour_cyst",
                "tumour core, core of the brain tumour, core of the glioma, brain tumour core",
                "glioma core, core of the intracranial tumour", main="brain_tumour", parent="brain_tumour",
-               anchors="enhancing_tumour", channels="T1c T2"),
+               anchors="enhancing_tumour", channels="T1c T2", source=BRATS),
     _structure("enhancing_tumour", "part", "enhancing_tumour",
                "enhancing tumour, enhancing rim, contrast-enhancing tumour, enhancing part of the glioma",
                "enhancing part of the brain tumour, enhancing glioma rim", main="brain_tumour",
-               parent="brain_tumour", channels="T1c"),
+               parent="brain_tumour", channels="T1c", source=f"{BRATS}; VASARI F5"),
     _structure("necrotic_core", "part", "necrotic_core",
                "necrotic core, necrotic tumour core, necrosis of the brain tumour, necrotic part of the glioma",
                "necrotic glioma core, necrotic part of the brain tumour", main="brain_tumour",
-               parent="brain_tumour", channels="T1c"),
+               parent="brain_tumour", channels="T1c", source=f"{BRATS}; VASARI F7"),
     _structure("brain_oedema", "part", "brain_oedema",
                "peritumoural oedema, oedema around the tumour, surrounding oedema, oedema of the brain",
                "peritumoural brain oedema, surrounding brain oedema", main="brain_tumour",
-               parent="brain_tumour", channels="T2 FLAIR"),
+               parent="brain_tumour", channels="T2 FLAIR", source=f"{BRATS}; VASARI F14", short="oedema"),
     _structure("resection_cavity", "part", "resection_cavity",
                "resection cavity, surgical cavity, postoperative cavity, cavity after resection",
-               "postoperative resection cavity, surgical resection cavity", main="brain_tumour"),
+               "postoperative resection cavity, surgical resection cavity", main="brain_tumour", source=BRATS),
     # BraTS-PED tells solid tumour without enhancement from cysts (arXiv:2404.15009); others call both NETC.
     _structure("nonenhancing_tumour", "part", "nonenhancing_tumour",
                "non-enhancing tumour, nonenhancing tumour, solid tumour without enhancement, "
                "non-enhancing part of the glioma",
                "non-enhancing part of the brain tumour, tumour tissue without enhancement", main="brain_tumour",
-               parent="brain_tumour", channels="T1c T2 FLAIR"),
+               parent="brain_tumour", channels="T1c T2 FLAIR", source="BraTS-PEDs (arXiv:2404.15009)"),
     _structure("tumour_cyst", "part", "tumour_cyst",
                "tumour cyst, cystic component of the glioma, cystic part of the brain tumour, intratumoural cyst",
                "cystic component of the brain tumour, cystic part of the glioma", main="brain_tumour",
-               parent="brain_tumour", channels="T1c T2 FLAIR"),
+               parent="brain_tumour", channels="T1c T2 FLAIR", source="BraTS-PEDs (arXiv:2404.15009)"),
     # MEN-RT's gross tumour volume: tumour with its nodular dural tail. Extra-axial, so no part of a brain tumour.
     _structure("meningioma", "lesion", "meningioma",
                "meningioma, intracranial meningioma, meningeal tumour, gross tumour volume of the meningioma",
-               "dural tumour, meningeal neoplasm", main="brain_tumour"),
+               "dural tumour, meningeal neoplasm", main="brain_tumour", source="BraTS-MEN-RT (arXiv:2405.18383)"),
     # Further organs of users' own collections.
     _structure("gallbladder", "organ", "gallbladder",
-               "gallbladder, gall bladder, whole gallbladder, biliary bladder", "entire gallbladder"),
+               "gallbladder, gall bladder, whole gallbladder, biliary bladder", "entire gallbladder", source=ATLAS),
     _structure("oesophagus", "organ", "oesophagus", "oesophagus, esophagus, whole oesophagus, oesophageal tube",
-               "entire oesophagus, gullet"),
+               "entire oesophagus, gullet", source=ATLAS),
     _structure("stomach", "organ", "stomach", "stomach, gastric organ, whole stomach, stomach with its contents",
-               "entire stomach"),
-    _structure("duodenum", "organ", "duodenum", "duodenum, duodenal loop, whole duodenum", "entire duodenum"),
+               "entire stomach", source=ATLAS, landmark=True),
+    _structure("duodenum", "organ", "duodenum", "duodenum, duodenal loop, whole duodenum", "entire duodenum",
+               source=ATLAS),
     _structure("aorta", "organ", "aorta", "aorta, abdominal aorta, aortic vessel, aortic lumen and wall",
-               "whole aorta, aortic trunk"),
+               "whole aorta, aortic trunk", source=ATLAS, landmark=True),
     _structure("inferior_vena_cava", "organ", "inferior_vena_cava",
-               "inferior vena cava, IVC, postcava, vena cava inferior", "inferior caval vein, caval vein"),
+               "inferior vena cava, IVC, postcava, vena cava inferior", "inferior caval vein, caval vein",
+               source=ATLAS),
     _structure("portal_and_splenic_veins", "organ", "portal_and_splenic_veins",
                "portal and splenic veins, portal vein and splenic vein, portal venous system, portosplenic veins",
-               "splenic and portal veins, portosplenic venous system"),
+               "splenic and portal veins, portosplenic venous system", source=ATLAS),
     _structure("adrenal_gland", "organ", "right_adrenal_gland left_adrenal_gland adrenal_gland",
                "adrenal gland, adrenal glands, suprarenal gland, suprarenal glands",
-               "adrenals, suprarenals, suprarenal organ"),
+               "adrenals, suprarenals, suprarenal organ", source=ATLAS, paired=True),
     _structure("urinary_bladder", "organ", "urinary_bladder", "urinary bladder, bladder, whole urinary bladder",
-               "entire urinary bladder"),
+               "entire urinary bladder", source=ATLAS),
     _structure("lung", "organ", "lung right_lung left_lung", "lung, lungs, pulmonary parenchyma, lung fields",
-               "pulmonary tissue"),
-    _structure("heart", "organ", "heart", "heart, cardiac silhouette, whole heart", "entire heart"),
+               "pulmonary tissue", source=ATLAS, paired=True),
+    _structure("heart", "organ", "heart", "heart, cardiac silhouette, whole heart", "entire heart", source=ATLAS),
 )  # fmt: skip
 
 STRUCTURES: dict[str, Structure] = {structure.key: structure for structure in _ALL}
@@ -247,30 +298,6 @@ def available(labelled: Collection[str], *, channel: str) -> list[Structure]:
         if any(anchor in labelled for anchor in item.anchors) and (item.channels is None or channel in item.channels)
     ]
 
-
-RENAL, BOSNIAK = "R.E.N.A.L. nephrometry (Kutikov 2009)", "Bosniak 2019 (Silverman)"
-LIRADS, PIRADS = "LI-RADS CT/MRI lexicon", "PI-RADS v2.1 sector map"
-FLEISCHNER, BRATS = "Fleischner Society glossary", "BraTS 2024 (arXiv:2405.18368)"
-MSD, ATLAS = "Medical Segmentation Decathlon (arXiv:1902.09063)", "label tables of BTCV, AMOS and TotalSegmentator"
-
-SOURCE: dict[str, str] = {
-    "left_atrium": MSD, "liver": LIRADS, "liver_tumour": LIRADS, "hepatic_vessels": MSD, "spleen": MSD,
-    "pancreas": MSD, "pancreatic_tumour": "SAR/APA template for pancreatic ductal adenocarcinoma (Al-Hawary 2014)",
-    "colon_tumour": MSD, "lung_tumour": FLEISCHNER, "kidney": RENAL, "kidney_tumour": RENAL, "kidney_cyst": BOSNIAK,
-    "prostate": PIRADS, "peripheral_zone": f"{PIRADS}; SNOMED CT 279706003",
-    "transition_zone": f"{PIRADS}; SNOMED CT 399384005",
-    "hippocampus": MSD, "anterior_hippocampus": MSD, "posterior_hippocampus": MSD,
-    "brain_tumour": f"{BRATS}; VASARI", "tumour_core": BRATS, "enhancing_tumour": f"{BRATS}; VASARI F5",
-    "necrotic_core": f"{BRATS}; VASARI F7", "brain_oedema": f"{BRATS}; VASARI F14", "resection_cavity": BRATS,
-    "nonenhancing_tumour": "BraTS-PEDs (arXiv:2404.15009)", "tumour_cyst": "BraTS-PEDs (arXiv:2404.15009)",
-    "meningioma": "BraTS-MEN-RT (arXiv:2405.18383)",
-    **dict.fromkeys(
-        ("gallbladder", "oesophagus", "stomach", "duodenum", "aorta", "inferior_vena_cava", "portal_and_splenic_veins",
-         "adrenal_gland", "urinary_bladder", "lung", "heart"),
-        ATLAS,
-    ),
-}  # fmt: skip
-"""Structure -> the vocabulary that its names and descriptions follow."""
 
 NEVER: dict[str, str] = {
     "histology": r"clear[- ]cell|papillary|chromophobe|oncocytoma|angiomyolipoma|adenocarcinoma|glioblastoma|"

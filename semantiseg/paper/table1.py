@@ -14,6 +14,7 @@ from semantiseg.data.split import few_patients
 from semantiseg.errors import DataError
 from semantiseg.evaluation.bootstrap import PatientBootstrap
 from semantiseg.evaluation.comparison import compare
+from semantiseg.evaluation.metrics import METRICS
 from semantiseg.evaluation.sensitivity import HEADLINE, join
 from semantiseg.evaluation.summary import bench_summary, model_summary
 from semantiseg.paper import style
@@ -46,7 +47,7 @@ PRINTED = (
     ),
 )
 
-_ESTIMATES = {
+_ESTIMATES: Mapping[str, tuple[str, ...]] = {
     "l1": ("core", "l1"),
     "l2": ("core", "l2"),
     "l3": ("core", "l3"),
@@ -76,8 +77,7 @@ _ESTIMATES = {
     "level_skewness": ("fairness", "level", "skewness"),
     "level_std": ("fairness", "level", "std"),
     "level_es": ("fairness", "level", "es"),
-    "nsd": ("core", "nsd"),
-    "hd95_mm": ("core", "hd95_mm"),
+    **{metric.key: ("core", metric.key) for metric in METRICS if metric.tabled},
 }
 """Column of the table -> where its estimate stands in a model's summary."""
 

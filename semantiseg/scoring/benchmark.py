@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from semantiseg.bench.measure.labelled_slice import LabelledSlice, Memo, read_sl
 from semantiseg.conventions import Mask
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
+from semantiseg.evaluation import metrics
 from semantiseg.evaluation.answers import score_answer, twin_programs
 
 PROMPTS, VOLUMES = Path("bench") / "prompts.parquet", "volumes"
@@ -124,10 +125,7 @@ class Benchmark:
         shape, nothing = shown.labels.shape, np.zeros(shown.labels.shape, dtype=bool)
         given = self.score(prompt_id, nothing, nsd_tolerance_mm=0.0)
         return given | {
-            "dice": 0.0,
-            "iou": 0.0,
-            "nsd": 0.0,
-            "hd95_mm": float(np.hypot(*shape)) * shown.spacing_mm,
+            **asdict(metrics.worst(shape, spacing_mm=shown.spacing_mm)),
             "predicted_mm2": float(np.prod(shape)) * shown.spacing_mm**2,
             "parent_dice": 0.0,
             "collapsed": given["parent_differs"],

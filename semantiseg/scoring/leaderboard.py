@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from semantiseg import markup
 from semantiseg.errors import DataError
+from semantiseg.evaluation.metrics import METRICS
 from semantiseg.paper.table_text import NONE, number, percent
 
 SCHEMA = 1
@@ -69,6 +70,10 @@ class Levels(_Strict):
         return self
 
 
+_MEANS = {metric.key: Share if metric.better == "higher" else Number for metric in METRICS if metric.tabled}
+"""Fields of a submission: the metrics beside Dice."""
+
+
 class Submission(_Strict):
     """One model's measured numbers and what they were measured on."""
 
@@ -92,8 +97,7 @@ class Submission(_Strict):
     paraphrase_worst: Share
     counterfactual_response: Share
     absent_rate: Share
-    nsd: Share
-    hd95_mm: Number
+    __annotations__ |= _MEANS
     level_es: Share
 
     @model_validator(mode="after")
@@ -117,8 +121,7 @@ def submitted_numbers(summary: Mapping[str, Any]) -> dict[str, Any]:
         "paraphrase_worst": summary["paraphrase"]["worst"],
         "counterfactual_response": summary["counterfactual"]["response"],
         "absent_rate": summary["absent"]["rate"],
-        "nsd": summary["core"]["nsd"],
-        "hd95_mm": summary["core"]["hd95_mm"],
+        **{metric.key: summary["core"][metric.key] for metric in METRICS if metric.tabled},
         "level_es": summary["fairness"]["level"]["es"],
     }
 

@@ -11,7 +11,7 @@ from transformers import CLIPTextConfig
 from semantiseg.baselines.ask_picture import fill_by_formula
 from semantiseg.baselines.imis import ImisNet, ImisNetwork, ImisSizes
 
-SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
 @pytest.fixture(scope="session")

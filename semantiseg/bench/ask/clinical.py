@@ -38,7 +38,6 @@ from semantiseg.language.grammar.tables import (
     DIRECTION_WORDS,
     FRAMES,
     OPERATIONS,
-    SHORT_NOUNS,
 )
 from semantiseg.language.ontology import STRUCTURES, structure
 from semantiseg.language.program import Program, atoms, parse
@@ -161,8 +160,8 @@ def _kinds() -> dict[Program, str]:
 def grammar_words() -> frozenset[str]:
     """Every word that some text of the grammar holds, held-out ones too."""
     names = [name for item in STRUCTURES.values() for name in item.names + item.held_out]
+    names += [noun for item in STRUCTURES.values() for noun in item.short + item.short_held_out]
     tables = [FRAMES, DESCRIPTIONS, *OPERATIONS.values(), *COLLECTIVE_NOUNS.values()]
-    tables += [table for _, table in SHORT_NOUNS.values()]
     tables += [getattr(item, field) for item in WORDINGS.values() for field in item.__dataclass_fields__]
     phrases = [text for table in tables for text in table.training + table.held_out]
     phrases += [text for table in DIRECTION_WORDS.values() for spoken in table.values() for text in spoken]

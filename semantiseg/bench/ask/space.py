@@ -6,14 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
-from semantiseg.language.ontology import Structure
+from semantiseg.language.ontology import STRUCTURES, Structure
 from semantiseg.language.program import DIRECTIONS, Program, atom, call
 
-PAIRED = frozenset({"kidney", "lung", "adrenal_gland"})
+PAIRED = frozenset(key for key, item in STRUCTURES.items() if item.paired)
 """Organs that a patient has on both sides."""
-SCATTERED = frozenset({"hepatic_vessels"})
+SCATTERED = frozenset(key for key, item in STRUCTURES.items() if item.scattered)
 """Organs that a slice shows in several pieces; lesions may always be several."""
-LANDMARKS = frozenset({"liver", "spleen", "aorta", "liver_tumour", "kidney_tumour", "pancreas", "stomach"})
+LANDMARKS = frozenset(key for key, item in STRUCTURES.items() if item.landmark)
 """What a relative position is told from."""
 
 

@@ -72,14 +72,13 @@
     place.replaceChildren(...clauses, ...facts, size);
   };
 
-  const ROWS = [["dice", "Dice", 2, 1], ["iou", "IoU", 2, 1], ["nsd", "NSD", 2, 1], ["hd95_mm", "HD95, mm", 1, -1],
-    ["parent_dice", "Dice with parent", 2, 0], ["predicted_mm2", "Area, mm²", 0, 0]];
+  const MORE = [["parent_dice", "Dice with parent", 2, 0], ["predicted_mm2", "Area, mm²", 0, 0]];
 
   SemantiSeg.showScores = (table, label, answer, other) => {
     if (!answer) { table.replaceChildren(element("caption", {}, "No second model")); return; }
     const verdict = answer.collapsed ? element("span", { class: "collapsed" }, "Collapsed onto the parent")
       : answer.differs ? "Closer to the target than to the parent" : "Target and parent are the same here";
-    const rows = ROWS.map(([key, name, digits, sense]) => {
+    const rows = [...SemantiSeg.catalogue.metrics, ...MORE].map(([key, name, digits, sense]) => {
       const better = other && sense && answer[key] !== null && other[key] !== null && sense * answer[key] > sense * other[key];
       const cell = element("td", better ? { class: "better" } : {}, number(answer[key], digits));
       return element("tr", {}, element("th", { scope: "row" }, name), cell);

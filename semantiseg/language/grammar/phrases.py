@@ -26,7 +26,6 @@ from semantiseg.language.grammar.tables import (
     DESCRIPTIONS,
     PLURAL_HEADS,
     PLURALS,
-    SHORT_NOUNS,
     Part,
     Table,
     outermost,
@@ -236,7 +235,7 @@ def names(key: str, clauses: tuple[Clause, ...], *, short: bool, part: Part) -> 
     """The names of a structure after the clauses' adjectives; `short` adds nouns that need an organ named elsewhere."""
     item = STRUCTURES[key]
     full = synonyms(Table(item.names, item.held_out), part)
-    nouns = synonyms(SHORT_NOUNS[key][1], part) if short else ()
+    nouns = synonyms(Table(item.short, item.short_held_out), part) if short else ()
     every = full + nouns
     plural = tuple(name for name in every if is_plural(name))
     phrase = NounPhrase(

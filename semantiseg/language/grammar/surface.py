@@ -30,12 +30,12 @@ from semantiseg.language.grammar.tables import (
     DIRECTION_WORDS,
     FRAMES,
     OPERATIONS,
-    SHORT_NOUNS,
     Part,
     nested,
     outermost,
     synonyms,
 )
+from semantiseg.language.ontology import STRUCTURES
 from semantiseg.language.program import Program, atoms, call, subject
 
 PARTS: tuple[Part, ...] = ("seen", "unseen_template", "unseen_synonym", "unseen")
@@ -131,12 +131,12 @@ def _framed(phrase: NounPhrase, part: Part, *, bare: bool) -> Forms:
 def _may_be_short(program: Program) -> tuple[bool, ...]:
     """For every atom, left to right: whether "the tumour" is clear: the text names its organ in full elsewhere."""
     keys = [item.key for item in atoms(program)]
-    organs = [SHORT_NOUNS[key][0] if key in SHORT_NOUNS else key for key in keys]
-    homes = {home for home, _ in SHORT_NOUNS.values()}
+    organs = [STRUCTURES[key].home if STRUCTURES[key].short else key for key in keys]
+    homes = {item.home for item in STRUCTURES.values() if item.short}
     if len(homes.intersection(organs)) != 1:
         return (False,) * len(keys)
     return tuple(
-        key in SHORT_NOUNS and (organ in keys or organ in organs[:place])
+        bool(STRUCTURES[key].short) and (organ in keys or organ in organs[:place])
         for place, (key, organ) in enumerate(zip(keys, organs, strict=True))
     )
 

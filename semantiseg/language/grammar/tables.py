@@ -309,16 +309,6 @@ DIRECTION_WORDS = {
 }  # fmt: skip
 """What `{d}` stands for."""
 
-SHORT_NOUNS: dict[str, tuple[str, Table]] = {
-    "liver_tumour": ("liver", Table(("tumour", "lesion", "mass"), ("neoplasm",))),
-    "pancreatic_tumour": ("pancreas", Table(("tumour", "lesion", "mass"), ("neoplasm",))),
-    "kidney_tumour": ("kidney", Table(("tumour", "mass"), ("neoplasm",))),
-    "kidney_cyst": ("kidney", Table(("cyst",), ("cystic lesion",))),
-    "lung_tumour": ("lung", Table(("tumour", "mass", "nodule"), ("neoplasm",))),
-    "brain_oedema": ("brain_tumour", Table(("oedema",), ())),
-}
-"""Lesion -> the structure whose mention makes its short nouns clear, and those nouns ("the cyst", after "kidney")."""
-
 COLLECTIVE_NOUNS: dict[frozenset[str], Table] = {
     frozenset({"kidney_tumour", "kidney_cyst"}): Table(
         ("renal lesions", "kidney lesions", "focal renal lesions"), ("focal kidney lesions",)

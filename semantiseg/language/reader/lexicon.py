@@ -98,10 +98,7 @@ class Lexeme:
     value: object = None
 
 
-HOMES: dict[str, str] = {
-    **{key: item.parent for key, item in STRUCTURES.items() if item.parent is not None},
-    "lung_tumour": "lung", "colon_tumour": "colon", "brain_tumour": "brain_tumour", "hepatic_vessels": "liver",
-}  # fmt: skip
+HOMES: dict[str, str] = {key: item.home for key, item in STRUCTURES.items() if item.home is not None}
 """Structure -> the one whose mention tells which "tumour", "cyst" or "oedema" is meant."""
 
 SPELLINGS = {
@@ -114,10 +111,11 @@ _ORGAN_WORDS = {
     "liver": ("liver", "hepatic"), "kidney": ("kidney", "renal"), "pancreas": ("pancreas", "pancreatic"),
     "lung": ("lung", "pulmonary"), "colon": ("colon", "colonic"), "brain_tumour": ("brain", "intracranial"),
 }  # fmt: skip
-TUMOURS = ("liver_tumour", "pancreatic_tumour", "colon_tumour", "lung_tumour", "kidney_tumour", "brain_tumour")
+TUMOURS = tuple(key for key, item in STRUCTURES.items() if item.kind == "lesion" and item.names[0].endswith("tumour"))
+_CARCINOMAS = tuple(key for key in TUMOURS if key != "brain_tumour")
 _LESION_NOUNS: dict[str, tuple[str, ...]] = {
     **{noun: TUMOURS for noun in ("tumour", "mass", "neoplasm", "cancer", "malignancy", "solid lesion", "solid mass")},
-    "carcinoma": TUMOURS[:-1],
+    "carcinoma": _CARCINOMAS,
     "metastasis": ("liver_tumour",),
     "nodule": ("lung_tumour",),
     "lesion": (*TUMOURS, "kidney_cyst"),
