@@ -26,8 +26,7 @@ from semantiseg.errors import ParameterError, StageError
 from semantiseg.params import Parameters, check, load, profile_text
 from semantiseg.pipeline import mending, notebook
 from semantiseg.pipeline.execution import clock
-from semantiseg.pipeline.stage import load as load_stage
-from semantiseg.pipeline.stage import read_log
+from semantiseg.pipeline.stage import load_stage, read_log
 
 WORKSPACES = Path("workspaces")
 IMAGES = "images"
