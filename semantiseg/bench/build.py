@@ -11,13 +11,13 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from semantiseg.bench.ask.candidates import COLUMNS as PLANNED_COLUMNS
 from semantiseg.bench.ask.candidates import VolumePlan, plan_volume
 from semantiseg.bench.ask.draw import draw_volumes
 from semantiseg.bench.ask.scene import scenes_of
 from semantiseg.bench.ask.training import training_rows
-from semantiseg.bench.tables import COLUMNS as ACCOUNT_COLUMNS
 from semantiseg.bench.tables import (
+    ACCOUNT_COLUMNS,
+    PLANNED_COLUMNS,
     PROMPT_COLUMNS,
     REJECTED_COLUMNS,
     TRAINING_COLUMNS,
@@ -39,7 +39,7 @@ ACCOUNT_ORDER = ("collection", "suite", "level")
 @dataclass(frozen=True)
 class Candidates:
     """What stage prompts makes: candidate prompts, training questions, volumes without nine core prompts, and what was
-    wanted and planned of every drawn volume (`goals.COLUMNS`)."""
+    wanted and planned of every drawn volume (`PlannedRow`)."""
 
     prompts: pd.DataFrame
     training: pd.DataFrame
@@ -55,7 +55,7 @@ class Candidates:
 @dataclass(frozen=True)
 class Bench:
     """What stage verify makes: accepted prompts, rejected ones with reasons, accepted training questions, and the
-    account of all that was wanted (`account.COLUMNS`)."""
+    account of all that was wanted (`AccountRow`)."""
 
     prompts: pd.DataFrame
     rejected: pd.DataFrame

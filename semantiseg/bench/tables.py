@@ -15,62 +15,59 @@ import json
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_type_hints
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from semantiseg.bench.ask import questions, training
+from semantiseg.bench.ask.candidates import PlannedRow
 from semantiseg.bench.ask.draw import code_of
+from semantiseg.bench.ask.questions import PromptRow, RejectedRow
+from semantiseg.bench.ask.training import TrainingRow
 from semantiseg.bench.verify.verification import REDRAWS
 from semantiseg.conventions import LEVELS
 from semantiseg.errors import DataError
 
-_INTEGERS = frozenset(
-    {"slice", "level", "target_pixels", "parent_pixels", "present", "drawn", "wanted", "planned", "made", "short"}
-)
-_LISTS = frozenset({"texts"})
 
-PROMPT_COLUMNS = questions.COLUMNS
-REJECTED_COLUMNS = (*questions.COLUMNS, "reason")
-TRAINING_COLUMNS = training.COLUMNS
+@dataclass(frozen=True)
+class AccountRow:
+    """What was wanted and made of a collection, suite and level (0: a probe suite): a row of `account.parquet`."""
 
-DESCRIPTIONS = {
-    "prompt_id": "hash of volume, slice, suite, program, clauses and text",
-    "volume_id": "single-channel volume, <case_id>:<channel>",
-    "case_id": "case; its channels share one label map",
-    "patient_id": "patient; splits never divide one",
-    "collection": "source collection",
-    "origin": "phantom (synthetic), official or user",
-    "modality": "CT or MR",
-    "channel": "CT, T1, T1c, T2, FLAIR or ADC",
-    "split": "train, validation or test, by patient",
-    "slice": "axial slice of the prepared volume on which the prompt is asked, counted from inferior",
-    "suite": "core, phrasing, triple, paraphrase, counterfactual or absent",
-    "group": "shared by the prompts of one triple, paraphrase group or counterfactual pair; else empty",
-    "level": "1 name, 2 description, 3 composition; in sums 0 for a probe suite as a whole",
-    "kind": "name, attribute, side, exclusion, distractor, spatial or instance",
-    "structure": "which of the paper's structures the prompt counts under",
-    "program": "program over the label map whose value on the slice is the target mask",
-    "parent": "program of what a reader who ignores every qualifier would mark",
-    "clauses": "JSON list of attribute clauses",
-    "text": "the prompt",
-    "phrasing": "part of the grammar: seen, unseen_template, unseen_synonym, or unseen (both)",
-    "evidence": "JSON: limits cleared by the program, one measurement for each clause",
-    "target_pixels": "pixels of the target on the slice",
-    "parent_pixels": "pixels of the parent on the slice",
-    "reason": "why the prompt was rejected",
-    "texts": "training texts of the question",
-    "present": "channel-volumes of the collection",
-    "drawn": "channel-volumes of the collection that are asked about",
-    "wanted": "prompts that the drawn volumes were wanted to give",
-    "planned": "prompts planned before any text is verified",
-    "made": "prompts in the benchmark",
-    "short": "wanted and not made",
-    "reasons": "JSON: code of a reason -> prompts missing for it",
+    collection: Annotated[str, "source collection"]
+    suite: Annotated[str, "core, phrasing, triple, paraphrase, counterfactual or absent"]
+    level: Annotated[int, "1 name, 2 description, 3 composition; in sums 0 for a probe suite as a whole"]
+    present: Annotated[int, "channel-volumes of the collection"]
+    drawn: Annotated[int, "channel-volumes of the collection that are asked about"]
+    wanted: Annotated[int, "prompts that the drawn volumes were wanted to give"]
+    made: Annotated[int, "prompts in the benchmark"]
+    short: Annotated[int, "wanted and not made"]
+    reasons: Annotated[str, "JSON: code of a reason -> prompts missing for it"]
+
+
+def _columns(row: type) -> dict[str, tuple[pa.DataType, str]]:
+    """Column -> its type in the file and what it holds, from the fields of a row."""
+    hints = get_type_hints(row, include_extras=True)
+    return {name: (_ARROW[hint.__origin__], hint.__metadata__[0]) for name, hint in hints.items()}
+
+
+_ARROW: Mapping[Any, pa.DataType] = {str: pa.string(), int: pa.int64(), list[str]: pa.list_(pa.string())}
+_DATA_TYPES = {pa.string(): "sc:Text", pa.int64(): "sc:Integer", pa.list_(pa.string()): "sc:Text"}
+_COLUMNS = {
+    name: column
+    for row in (RejectedRow, TrainingRow, PlannedRow, AccountRow)
+    for name, column in _columns(row).items()
 }
+
+PROMPT_COLUMNS = tuple(_columns(PromptRow))
+REJECTED_COLUMNS = tuple(_columns(RejectedRow))
+TRAINING_COLUMNS = tuple(_columns(TrainingRow))
+PLANNED_COLUMNS = tuple(_columns(PlannedRow))
+ACCOUNT_COLUMNS = tuple(_columns(AccountRow))
+
+DESCRIPTIONS = {name: text for name, (_, text) in _COLUMNS.items()}
 """Column -> what it holds."""
 
 
@@ -101,14 +98,8 @@ def write_table(
 
 
 def schema_of(columns: Sequence[str]) -> pa.Schema:
-    """Types of the columns: whole numbers, lists of strings, else strings."""
-    return pa.schema([(column, _type(column)) for column in columns])
-
-
-def _type(column: str) -> pa.DataType:
-    if column in _LISTS:
-        return pa.list_(pa.string())
-    return pa.int64() if column in _INTEGERS else pa.string()
+    """Types of the columns, as the fields of their rows have them."""
+    return pa.schema([(column, _COLUMNS[column][0]) for column in columns])
 
 
 def write_croissant(folder: Path, *, tables: Mapping[str, Sequence[str]], origins: Mapping[str, str]) -> None:
@@ -162,15 +153,16 @@ def _record_set(name: str, columns: Sequence[str]) -> dict[str, Any]:
 
 
 def _field(name: str, column: str) -> dict[str, Any]:
+    kind, description = _COLUMNS[column]
     field = {
         "@type": "cr:Field",
         "@id": f"{name}/{column}",
         "name": column,
-        "description": DESCRIPTIONS[column],
-        "dataType": "sc:Integer" if column in _INTEGERS else "sc:Text",
+        "description": description,
+        "dataType": _DATA_TYPES[kind],
         "source": {"fileObject": {"@id": f"{name}.parquet"}, "extract": {"column": column}},
     }
-    return field | ({"repeated": True} if column in _LISTS else {})
+    return field | ({"repeated": True} if pa.types.is_list(kind) else {})
 
 
 CONTEXT = {
@@ -211,8 +203,6 @@ CONTEXT = {
 }
 
 
-COLUMNS = ("collection", "suite", "level", "present", "drawn", "wanted", "made", "short", "reasons")
-"""Columns of `account.parquet`, in order; the core has a row for each level, a probe suite one, of level 0."""
 AFTERWARDS = ("balance", "group")
 """Codes of rejections that follow from another prompt's."""
 
@@ -222,11 +212,11 @@ Key = tuple[str, str, int]
 def account(
     manifest: pd.DataFrame, planned: pd.DataFrame, prompts: pd.DataFrame, rejected: pd.DataFrame
 ) -> list[dict[str, Any]]:
-    """Rows of `COLUMNS`, for every collection of the manifest; `wanted` is `made` and `short` in each.
+    """Rows of `account.parquet` for every collection of the manifest; `wanted` is `made` and `short` in each.
 
     Args:
         manifest: of the prepared volumes.
-        planned: rows of `goals.COLUMNS`, which name the drawn volumes.
+        planned: rows of `planned.parquet`, which name the drawn volumes.
         prompts, rejected: as verification wrote them.
 
     Raises:

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from semantiseg.bench.ask import draw
-from semantiseg.bench.ask.candidates import COLUMNS, core_goals
+from semantiseg.bench.ask.candidates import core_goals
 from semantiseg.bench.build import make_candidates, verify_candidates
-from semantiseg.bench.tables import account, totals
+from semantiseg.bench.tables import PLANNED_COLUMNS, account, totals
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
 
@@ -21,7 +21,7 @@ def goal(volume_id: str, suite: str, level: int, wanted: int, **reasons: int) ->
     collection = volume_id[0].upper()
     planned = wanted - sum(reasons.values())
     row = (volume_id, collection, "test", suite, level, wanted, planned, json.dumps(reasons))
-    return dict(zip(COLUMNS, row, strict=True))
+    return dict(zip(PLANNED_COLUMNS, row, strict=True))
 
 
 PLANNED = pd.DataFrame(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -138,8 +138,19 @@ def _slice_for_absent(scene: Scene, program: Program) -> int:
     return int(np.argmax(of_any)) if np.any(of_any) else scene.depth // 2
 
 
-COLUMNS = ("volume_id", "collection", "split", "suite", "level", "wanted", "planned", "reasons")
-"""Columns of `planned.parquet`, in order; one row a drawn volume, suite and level of the core (0: a probe suite)."""
+@dataclass(frozen=True)
+class PlannedRow:
+    """What is planned of a drawn volume, suite and level of the core (0: a probe suite): a row of `planned.parquet`."""
+
+    volume_id: Annotated[str, "single-channel volume, <case_id>:<channel>"]
+    collection: Annotated[str, "source collection"]
+    split: Annotated[str, "train, validation or test, by patient"]
+    suite: Annotated[str, "core, phrasing, triple, paraphrase, counterfactual or absent"]
+    level: Annotated[int, "1 name, 2 description, 3 composition; in sums 0 for a probe suite as a whole"]
+    wanted: Annotated[int, "prompts that the drawn volumes were wanted to give"]
+    planned: Annotated[int, "prompts planned before any text is verified"]
+    reasons: Annotated[str, "JSON: code of a reason -> prompts missing for it"]
+
 
 
 def goal(scene: Scene, suite: str, level: int, wanted: int, short: Mapping[str, int]) -> dict[str, Any]:
@@ -185,7 +196,7 @@ WANTED = {
 
 @dataclass
 class VolumePlan:
-    """Candidate rows of one volume, the shortfall of its core if there is one, and its goals (`goals.COLUMNS`)."""
+    """Candidate rows of one volume, the shortfall of its core if there is one, and its goals (`PlannedRow`)."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     shortfall: dict[str, Any] | None = None

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -23,7 +23,7 @@ from typing import Any
 import pandas as pd
 
 from semantiseg import document
-from semantiseg.bench.ask.questions import COLUMNS, Question, best_slices, prompt_row
+from semantiseg.bench.ask.questions import PromptRow, Question, best_slices, prompt_row
 from semantiseg.bench.ask.scene import Scene, scenes_of
 from semantiseg.bench.ask.space import compositions, placements
 from semantiseg.bench.verify.verification import Judge
@@ -212,7 +212,7 @@ def clinical_questions(
                 found = _ask(scene, judge, sorted(pool, key=lambda item: used[item.text]), minimum_pixels, seed)
                 used.update(row["text"] for row in found)
                 rows += found
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    table = pd.DataFrame(rows, columns=[column.name for column in fields(PromptRow)])
     return table.sort_values(["volume_id", "slice", "program", "text"], ignore_index=True)
 
 

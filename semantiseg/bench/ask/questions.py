@@ -12,7 +12,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -223,12 +223,41 @@ def _marks(question: Question) -> tuple[Any, ...]:
 DRAWS = 12
 """Texts drawn before it is given up that a new one differs from those taken."""
 
-COLUMNS = (
-    "prompt_id", "volume_id", "case_id", "patient_id", "collection", "origin", "modality", "channel", "split", "slice",
-    "suite", "group", "level", "kind", "structure", "program", "parent", "clauses", "text", "phrasing", "evidence",
-    "target_pixels", "parent_pixels",
-)  # fmt: skip
-"""Columns of `candidates.parquet` and `prompts.parquet`, in order."""
+@dataclass(frozen=True)
+class PromptRow:
+    """A prompt: a row of `candidates.parquet` and `prompts.parquet`."""
+
+    prompt_id: Annotated[str, "hash of volume, slice, suite, program, clauses and text"]
+    volume_id: Annotated[str, "single-channel volume, <case_id>:<channel>"]
+    case_id: Annotated[str, "case; its channels share one label map"]
+    patient_id: Annotated[str, "patient; splits never divide one"]
+    collection: Annotated[str, "source collection"]
+    origin: Annotated[str, "phantom (synthetic), official or user"]
+    modality: Annotated[str, "CT or MR"]
+    channel: Annotated[str, "CT, T1, T1c, T2, FLAIR or ADC"]
+    split: Annotated[str, "train, validation or test, by patient"]
+    slice: Annotated[int, "axial slice of the prepared volume on which the prompt is asked, counted from inferior"]
+    suite: Annotated[str, "core, phrasing, triple, paraphrase, counterfactual or absent"]
+    group: Annotated[str, "shared by the prompts of one triple, paraphrase group or counterfactual pair; else empty"]
+    level: Annotated[int, "1 name, 2 description, 3 composition; in sums 0 for a probe suite as a whole"]
+    kind: Annotated[str, "name, attribute, side, exclusion, distractor, spatial or instance"]
+    structure: Annotated[str, "which of the paper's structures the prompt counts under"]
+    program: Annotated[str, "program over the label map whose value on the slice is the target mask"]
+    parent: Annotated[str, "program of what a reader who ignores every qualifier would mark"]
+    clauses: Annotated[str, "JSON list of attribute clauses"]
+    text: Annotated[str, "the prompt"]
+    phrasing: Annotated[str, "part of the grammar: seen, unseen_template, unseen_synonym, or unseen (both)"]
+    evidence: Annotated[str, "JSON: limits cleared by the program, one measurement for each clause"]
+    target_pixels: Annotated[int, "pixels of the target on the slice"]
+    parent_pixels: Annotated[int, "pixels of the parent on the slice"]
+
+
+@dataclass(frozen=True)
+class RejectedRow(PromptRow):
+    """A prompt that the verifier did not accept: a row of `rejected.parquet`."""
+
+    reason: Annotated[str, "why the prompt was rejected"]
+
 
 _FROM_MANIFEST = ("volume_id", "case_id", "patient_id", "collection", "origin", "modality", "channel", "split")
 

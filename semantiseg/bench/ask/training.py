@@ -3,8 +3,9 @@ training part."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -30,11 +31,21 @@ is a signature of its own) and rarely come back: few texts each keep the whole n
 read in a minute.
 """
 
-COLUMNS = (
-    "volume_id", "split", "slice", "level", "kind", "structure", "program", "parent", "clauses", "texts",
-    "target_pixels",
-)  # fmt: skip
-"""Columns of `training.parquet`, in order."""
+@dataclass(frozen=True)
+class TrainingRow:
+    """A training question: a row of `training.parquet`."""
+
+    volume_id: Annotated[str, "single-channel volume, <case_id>:<channel>"]
+    split: Annotated[str, "train, validation or test, by patient"]
+    slice: Annotated[int, "axial slice of the prepared volume on which the prompt is asked, counted from inferior"]
+    level: Annotated[int, "1 name, 2 description, 3 composition; in sums 0 for a probe suite as a whole"]
+    kind: Annotated[str, "name, attribute, side, exclusion, distractor, spatial or instance"]
+    structure: Annotated[str, "which of the paper's structures the prompt counts under"]
+    program: Annotated[str, "program over the label map whose value on the slice is the target mask"]
+    parent: Annotated[str, "program of what a reader who ignores every qualifier would mark"]
+    clauses: Annotated[str, "JSON list of attribute clauses"]
+    texts: Annotated[list[str], "training texts of the question"]
+    target_pixels: Annotated[int, "pixels of the target on the slice"]
 
 
 def training_rows(

@@ -21,9 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from semantiseg.bench.tables import (
-    COLUMNS as ACCOUNT_COLUMNS,
-)
-from semantiseg.bench.tables import (
+    ACCOUNT_COLUMNS,
     PROMPT_COLUMNS,
     REJECTED_COLUMNS,
     TRAINING_COLUMNS,

@@ -8,9 +8,9 @@ import pytest
 
 from semantiseg.bench.ask import clinical as questions
 from semantiseg.bench.ask.clinical import read_sentences, sentences
-from semantiseg.bench.ask.questions import COLUMNS
 from semantiseg.bench.ask.scene import scenes_of
 from semantiseg.bench.measure.attributes import holds
+from semantiseg.bench.tables import PROMPT_COLUMNS
 from semantiseg.data.store import VolumeStore
 from semantiseg.language.clause import from_json
 from semantiseg.language.evaluate import evaluate
@@ -41,7 +41,7 @@ def test_every_question_has_a_target_that_differs_from_its_parent(asked, volumes
 
 
 def test_questions_are_prompts_about_test_volumes_in_the_sentences_own_words(asked):
-    assert list(asked.columns) == list(COLUMNS) and asked["prompt_id"].is_unique
+    assert list(asked.columns) == list(PROMPT_COLUMNS) and asked["prompt_id"].is_unique
     assert set(asked["split"]) == {"test"} and set(asked["suite"]) == {"clinical"}
     meant = {item.text: str(item.program) for item in sentences()}
     assert [meant[text] for text in asked["text"]] == asked["program"].tolist()
@@ -77,7 +77,7 @@ def test_what_a_channel_does_not_show_or_a_case_does_not_have_is_not_asked(volum
 def test_the_verifier_has_the_last_word(volumes, monkeypatch):
     monkeypatch.setattr(questions.Judge, "reasons", lambda self, row, text: ["parent: not askable"])
     none = questions.clinical_questions(volumes, minimum_pixels=10, seed=0)
-    assert none.empty and list(none.columns) == list(COLUMNS)
+    assert none.empty and list(none.columns) == list(PROMPT_COLUMNS)
 
 
 def test_the_same_volumes_give_the_same_questions(asked, volumes):
