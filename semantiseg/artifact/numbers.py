@@ -15,29 +15,96 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from semantiseg import markup
 from semantiseg.artifact.compare import NUMBER
 from semantiseg.errors import DataError
-from semantiseg.paper import breakdown, claims, table1
+from semantiseg.paper import breakdown, claims, patients, table1
+from semantiseg.paper.table_text import number, percent
 from semantiseg.params import read_yaml
+from semantiseg.recipes import recipe_of
 
 
-def _markdown(name: str) -> Callable[[Path], str]:
-    return lambda root: (root / "figures" / name).read_text(encoding="utf-8").strip()
+def _patients(root: Path) -> str:
+    """What the recorded runs on real collections found, a table a collection."""
+    return patients.short(patients.read())
 
 
-def _composition(root: Path) -> str:
-    """Of `composition.md` all models on SemantiBench's core prompts, and the first of them on clinical sentences."""
-    lines = _markdown("composition.md")(root).splitlines()
-    core = [line for line in lines if line.startswith(("| Sentences ", "|---", "| SemantiBench core"))]
-    first = next((line.split("|")[2] for line in core if line.startswith("| SemantiBench core")), "")
-    clinical = [line for line in lines if line.startswith(f"| clinical sentences |{first}|")]
-    return "\n".join([lines[0], "", *core, *clinical])
+def _phantoms(root: Path) -> str:
+    """The same table of the committed run, whose patients are phantoms."""
+    rows = _composed_rows(root)
+    named = f"**Phantoms** (the committed run, seed {_seed(root)}), level 3 in words held out from training."
+    return "\n".join([named, "", *patients.short_table(rows)])
 
 
-def _ablation(root: Path) -> str:
-    """What the ablation was made with, and what it found; without its table."""
-    lines = _markdown("ablation.md")(root).splitlines()
-    return "\n".join([lines[0], "", *(line for line in lines if line.startswith("- "))])
+def _findings(root: Path) -> str:
+    """What was found, in sentences whose numbers come from the recorded patients, the tables and the claims."""
+    found = [finding for item in patients.read() for finding in _collapse(patients.table([item]), item.name)]
+    return "\n".join(
+        f"- {sentence}"
+        for sentence in [
+            *found,
+            *_collapse(_composed_rows(root), "Phantoms"),
+            _last_line(root / "figures/ablation.md").removeprefix("- "),
+            _clinical(_composed_rows(root)),
+            f"Of the paper, {claims_summary(root)}: each claim is executed ([all](figures/claims.md)).",
+        ]
+    )
+
+
+def _collapse(rows: pd.DataFrame, where: str) -> list[str]:
+    """One sentence: what the first model does with nouns and with relations, as they stand and composed."""
+    if not len(rows):
+        return []
+    of = {row["variant"]: row for row in rows[rows["model"] == rows["model"].iloc[0]].to_dict("records")}
+    plain, composed = of.get(patients.PLAIN), of.get(patients.COMPOSED)
+    if plain is None or composed is None:
+        return []
+    return [
+        f"**{where}** ({plain['patients']} test patients): {recipe_of(plain['model']).label}, marks nouns with Dice "
+        f"{number(plain['l1'])} and relations with {number(plain['l3'])}; where the sentence is read first and its "
+        f"nouns are composed, with {number(composed['l3'])}. Answers that mark the parent structure fall from "
+        f"{percent(plain['collapse_rate'])} to {percent(composed['collapse_rate'])}."
+    ]
+
+
+def _clinical(rows: pd.DataFrame) -> str:
+    read = rows[(rows["variant"] == patients.COMPOSED)].iloc[0]
+    return (
+        f"Sentences as clinicians write them (phantoms, level 3): Dice {number(read['clinical_l3'])} where a reader "
+        f"reads them; it reads {percent(read['clinical_rightly_l3'])} rightly."
+    )
+
+
+def claims_summary(root: Path) -> str:
+    """How many claims hold, fail, or cannot be tested here: the first line of `figures/claims.md`."""
+    return (root / "figures" / "claims.md").read_text(encoding="utf-8").splitlines()[0].rstrip(".")
+
+
+def _key_claims(root: Path) -> str:
+    """Four claims that the paper rests on, with their verdicts."""
+    table = pd.read_csv(root / "figures" / "claims.csv").set_index("id")
+    head = ("Claim", "Computed here", "Verdict")
+    rows = [
+        [f"“{row['quotation']}”", str(row["computed"]).partition(". ")[0], row["verdict"]]
+        for row in table.loc[[name for name in KEY_CLAIMS if name in table.index]].to_dict("records")
+    ]
+    return "\n".join([f"{claims_summary(root)}.", "", *markup.markdown_table(head, rows)])
+
+
+def _composed_rows(root: Path) -> pd.DataFrame:
+    """`composition.csv` as the table of patients has it."""
+    frame = pd.read_csv(root / "figures" / "composition.csv").astype(object)
+    return patients.side_by_side(frame.where(frame.notna(), None).to_dict("records"))
+
+
+def _seed(root: Path) -> int:
+    return int(read_yaml(root / "params.yaml")["seed"])
+
+
+def _last_line(path: Path) -> str:
+    return path.read_text(encoding="utf-8").rstrip().splitlines()[-1]
 
 
 def _cost(root: Path) -> str:
@@ -52,11 +119,14 @@ def _cost(root: Path) -> str:
     )
 
 
+KEY_CLAIMS = ("gate-token-bound", "level-3-printed", "token-gating-beats-concatenation", "word-order-matters")
+"""Of claims.yaml: what the abstract promises, the printed level 3, and the two mechanisms."""
+
 BLOCKS: dict[str, Callable[[Path], str]] = {
-    "table1": _markdown("table1.md"),
-    "composition": _composition,
-    "ablation": _ablation,
-    "claims": _markdown("claims.md"),
+    "findings": _findings,
+    "patients": _patients,
+    "phantoms": _phantoms,
+    "claims": _key_claims,
     "cost": _cost,
 }
 """Block name -> what fills it, given the repository root."""
@@ -93,7 +163,7 @@ _NO_PROSE = (
     re.compile(r"`[^`]*`"),
     re.compile(r"\[\d+(?=\]\()"),  # the number of a notebook, as a link's text
     re.compile(r"\]\([^)]*\)"),  # where a link leads
-    re.compile(r"\b(?:Figure|Table|Section|Eq\.|Apache-)\s?\d[\d.]*"),
+    re.compile(r"\b(?:Figure|Table|Section|Eq\.|Apache-|CC-BY-SA|level)\s?\d[\d.]*"),
     re.compile(r"^\s*\d+\.\s", re.MULTILINE),  # an ordered list
 )
 

@@ -141,17 +141,25 @@ def read_record(path: Path) -> Record:
 
 
 def table(records: Sequence[Record]) -> pd.DataFrame:
-    """One row a collection, model and way of asking: the row of the core prompts, with `clinical_l3` beside it."""
-    rows = []
-    for item in records:
-        of = {(row["suite"], row["model"], row["variant"]): row for row in item.rows}
-        for (suite, model, variant), row in of.items():
-            if suite != "core" or variant not in ASKED:
-                continue
-            clinical: Mapping[str, Any] = of.get(("clinical", model, READS_CLINICAL[variant]), {})
-            ends = {f"clinical_{key}": clinical.get(key) for key in ("l3", "l3_low", "l3_high")}
-            rows.append({"collection": item.name, "licence": item.licence, "seed": item.seed, **row, **ends})
-    return pd.DataFrame(rows)
+    """One row a collection, model and way of asking, as `side_by_side` has it."""
+    parts = [
+        side_by_side(item.rows).assign(collection=item.name, licence=item.licence, seed=item.seed) for item in records
+    ]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def side_by_side(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Rows of `composition.csv` about the core prompts, as they stand and composed, with what the same model makes of
+    clinical sentences beside them: `clinical_l3` with its interval; `clinical_rightly_l3`, the share read rightly."""
+    of = {(row["suite"], row["model"], row["variant"]): row for row in rows}
+    found = []
+    for (suite, model, variant), row in of.items():
+        if suite != "core" or variant not in ASKED:
+            continue
+        clinical: Mapping[str, Any] = of.get(("clinical", model, READS_CLINICAL[variant]), {})
+        keys = ("l3", "l3_low", "l3_high", "rightly_l3")
+        found.append({**row, **{f"clinical_{key}": clinical.get(key) for key in keys}})
+    return pd.DataFrame(found)
 
 
 def markdown(records: Sequence[Record]) -> str:
@@ -162,18 +170,25 @@ def markdown(records: Sequence[Record]) -> str:
 
 
 def short(records: Sequence[Record]) -> str:
-    """The README's block: model, patients, levels 1 and 3, collapse rate, clinical sentences."""
-    head = ("Model", "Test patients", "L1 Dice", "L3 Dice", "Collapse", "Clinical L3")
+    """The README's block: a table of `short_table` for every collection."""
     blocks = []
     for item in records:
-        rows = [
-            [_label(row), str(row["patients"]), _dice(row, "l1"), _dice(row, "l3"), percent(row["collapse_rate"]),
-             _dice(row, "clinical_l3")]
-            for row in table([item]).to_dict("records")
-        ]  # fmt: skip
         blocks += [f"**{item.name}** ({item.source}; {item.licence}). {_amounts(item)}", ""]
-        blocks += [*markup.markdown_table(head, rows), ""]
-    return "\n".join(blocks).rstrip()
+        blocks += [*short_table(table([item])), ""]
+    return "\n".join(blocks).rstrip() or "No run on a real collection is recorded yet."
+
+
+def short_table(rows: pd.DataFrame) -> list[str]:
+    """Six columns: model, test patients, levels 1 and 3, collapse, clinical sentences; rows of `side_by_side`."""
+    head = ("Model", "Test patients", "L1 Dice", "L3 Dice", "Collapse", "Clinical L3")
+    return markup.markdown_table(
+        head,
+        [
+            [_label(row), str(row["patients"]), number(row["l1"]), number(row["l3"]), percent(row["collapse_rate"]),
+             number(row["clinical_l3"])]
+            for row in rows.to_dict("records")
+        ],
+    )  # fmt: skip
 
 
 def draw(records: Sequence[Record], *, folder: Path = RECORDS) -> Figure:
@@ -256,10 +271,6 @@ def _amounts(item: Record) -> str:
 def _label(row: Mapping[str, Any]) -> str:
     label = recipe_of(row["model"]).label
     return label if row["variant"] == PLAIN else f"{label}, composed"
-
-
-def _dice(row: Mapping[str, Any], key: str) -> str:
-    return number(row[key])
 
 
 def _means(axes: Axes, rows: pd.DataFrame, order: Sequence[str], colours: Mapping[str, str]) -> None:

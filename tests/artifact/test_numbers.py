@@ -17,16 +17,20 @@ ROOT = Path(__file__).resolve().parents[2]
 def project(tmp_path: Path) -> Path:
     (tmp_path / "figures").mkdir()
     (tmp_path / "benchmarks").mkdir()
-    (tmp_path / "figures" / "table1.md").write_text("| 0.5 |\n", encoding="utf-8")
+    (tmp_path / "figures" / "claims.md").write_text("2 claims: holds 1, fails 1.\n", encoding="utf-8")
+    claims = "id,quotation,computed,verdict\nword-order-matters,words,0.5. A note.,holds\nother,others,0.7,fails\n"
+    (tmp_path / "figures" / "claims.csv").write_text(claims, encoding="utf-8")
     run = {"seconds": 90, "peak_gib": 1.26, "cores": 2, "cpu": "a processor"}
     (tmp_path / "benchmarks" / "demo_run.json").write_text(json.dumps(run), encoding="utf-8")
     return tmp_path
 
 
 def test_a_block_is_replaced_and_the_rest_left_alone(project):
-    text = "before\n<!-- begin table1 -->\n| 0.9 |\n<!-- end table1 -->\nafter\n"
+    text = "before\n<!-- begin claims -->\n| 0.9 |\n<!-- end claims -->\nafter\n"
     filled = fill_blocks(text, project)
-    assert filled == "before\n<!-- begin table1 -->\n| 0.5 |\n<!-- end table1 -->\nafter\n"
+    table = "| Claim | Computed here | Verdict |\n|---|---|---|\n| “words” | 0.5 | holds |"
+    begin = "<!-- begin claims -->\n2 claims: holds 1, fails 1.\n\n"
+    assert filled == f"before\n{begin}{table}\n<!-- end claims -->\nafter\n"
     assert fill_blocks(filled, project) == filled
 
 
@@ -34,10 +38,16 @@ def test_cost_is_read_from_the_run(project):
     assert "1.5 minutes and at most 1.3 GiB" in fill_blocks("<!-- begin cost -->\n<!-- end cost -->\n", project)
 
 
-@pytest.mark.parametrize("text", ["<!-- begin weather -->\n<!-- end weather -->", "<!-- begin table1 -->\n"])
+@pytest.mark.parametrize("text", ["<!-- begin weather -->\n<!-- end weather -->", "<!-- begin claims -->\n"])
 def test_a_marker_that_cannot_be_filled_is_named(project, text):
     with pytest.raises(DataError, match=r"README\.md: expected"):
         fill_blocks(text, project)
+
+
+def test_the_start_page_is_short_and_narrow():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    widest = max(line.count("|") - 1 for line in text.splitlines() if line.startswith("|"))
+    assert len(text.splitlines()) <= 150 and len(text.encode()) <= 9 * 1024 and widest <= 6
 
 
 def test_the_committed_readme_holds_the_committed_numbers():
