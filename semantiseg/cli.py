@@ -61,7 +61,7 @@ for verb in (
     artifact.manifest_command,
     artifact.badge,
     artifact.release_command,
-    artifact.record,
+    artifact.record_command,
 ):
     main.add_command(verb)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from semantiseg.commands.root import ROOT
+from semantiseg.errors import ParameterError
 
 
 @click.command()
@@ -72,20 +73,25 @@ def release_command(output: Path) -> None:
     )
 
 
-@click.command()
+@click.command("record")
 @click.argument("workspace", type=click.Path(path_type=Path))
 @click.option("--source", required=True, help="Who published the images, as they ask to be named.")
 @click.option("--licence", required=True, help="Licence of the images.")
 @click.option("--command", "repeat", required=True, help="What repeats the run, for whoever has the images.")
+@click.option("--code", default="", help="Commit that ran; by default HEAD, if WORKSPACE holds its sources.")
 @click.option("--pictures", is_flag=True, help="The licence lets a picture of these patients be published.")
-def record(workspace: Path, source: str, licence: str, repeat: str, pictures: bool) -> None:
+def record_command(workspace: Path, source: str, licence: str, repeat: str, code: str, pictures: bool) -> None:
     """Keep what WORKSPACE found on real images, for the table of patients (figures/patients.md)."""
+    from semantiseg import files
     from semantiseg.artifact.verify import commit
     from semantiseg.paper import patients
 
+    if not code and files.fingerprint(workspace / "semantiseg") != files.fingerprint(ROOT / "semantiseg"):
+        raise ParameterError(f"{workspace}: expected the sources of this checkout, got others. Give --code COMMIT.")
     found = patients.record(
-        workspace, source=source, licence=licence, command=repeat, code=commit(ROOT) or "without Git", pictures=pictures
-    )
+        workspace, source=source, licence=licence, command=repeat, code=code or commit(ROOT) or "without Git",
+        pictures=pictures,
+    )  # fmt: skip
     click.echo(
         f"{found.name}: recorded, {found.patients['test']} test patients, record {found.reads} of them. "
         "Now run: dvc repro patients publish; semantiseg readme"

@@ -35,8 +35,9 @@ PLAIN, COMPOSED = "plain", "strict"
 ASKED = {PLAIN: "sentence as it stands", COMPOSED: "composed"}
 """Variant of the stage `composition` -> how a row of the table says it."""
 
-READS_CLINICAL = {PLAIN: PLAIN, COMPOSED: "learned"}
-"""Variant on the core prompts -> the variant on clinical sentences that stands in the same row."""
+READS_CLINICAL = {PLAIN: PLAIN, COMPOSED: "lenient"}
+"""Variant on the core prompts -> the variant on clinical sentences that stands in the same row: the reader of
+`semantiseg read`, which refuses what it is not sure of."""
 
 _LEVELS_SHOWN = (1, 3)
 PICTURES = ("png", "pdf", "svg")

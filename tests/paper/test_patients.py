@@ -42,7 +42,7 @@ def workspace(folder: Path, *, origin: str = "user") -> Path:
     rows = [
         {"suite": "core", "model": "token", "variant": "plain", "prompts": 9, "patients": 2, **ends},
         {"suite": "core", "model": "token", "variant": "strict", "prompts": 9, "patients": 2, **ends, "pss": None},
-        {"suite": "clinical", "model": "token", "variant": "learned", "prompts": 9, "patients": 2, **ends, "l3": 0.65},
+        {"suite": "clinical", "model": "token", "variant": "lenient", "prompts": 9, "patients": 2, **ends, "l3": 0.65},
     ]
     pd.DataFrame(rows).to_csv(data / "report/composition.csv", index=False)
     for suffix in patients.PICTURES:
