@@ -154,27 +154,37 @@ def decathlon_cases(folder: Path, *, collection: str, origin: Origin, mapping: M
     found = read_folder(folder, name=collection)
     if found.problems:
         raise DataError("\n".join(map(str, found.problems)))
-    structures, dropped = _structures(found, mapping=mapping)
-    lateral = says_sides(collection, origin=origin)
+    return source_cases(found, origin=origin, labels=structures_of(found, mapping=mapping))
+
+
+def source_cases(
+    found: Collection, *, origin: Origin, labels: tuple[Mapping[int, str], frozenset[int]]
+) -> list[SourceCase]:
+    """The cases of a described folder; `labels` are those of `structures_of`."""
+    structures, dropped = labels
     return [
         SourceCase(
             case_id=case.case_id,
-            patient_id=case.patient or (case.case_id if collection in DECATHLON else ""),
-            collection=collection,
+            patient_id=case.patient or (case.case_id if found.name in DECATHLON else ""),
+            collection=found.name,
             origin=origin,
             channels=case.channels,
             label=case.label,
             structures=structures,
             ignored=found.ignored | dropped,
             described_in=str(found.described_in),
-            lateral=lateral,
+            lateral=says_sides(found.name, origin=origin),
         )
         for case in found.cases
     ]
 
 
-def _structures(found: Collection, *, mapping: Mapping[str, str]) -> tuple[dict[int, str], frozenset[int]]:
-    """Label number -> leaf, and the numbers that the user's mapping drops."""
+def structures_of(found: Collection, *, mapping: Mapping[str, str]) -> tuple[dict[int, str], frozenset[int]]:
+    """Label number -> leaf, and the numbers that the user's mapping drops.
+
+    Raises:
+        OntologyError: a label is not known, or contradicts the table of an original task.
+    """
     if found.name in DECATHLON:
         return decathlon_structures(found.name, found.labels, source=found.described_in), frozenset()
     return named_structures(found.labels, mapping=mapping, source=found.described_in)

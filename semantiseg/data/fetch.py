@@ -11,8 +11,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from semantiseg.data.layouts.collection_folder import Collection
-from semantiseg.data.layouts.reader import collection_folders, examined, read_folder
 from semantiseg.data.phantom.cohort import write_cohort
+from semantiseg.data.understanding import Choices, text, understand
 from semantiseg.errors import DataError, ParameterError
 
 SOURCES = ("phantom", "folder", "official")
@@ -27,6 +27,7 @@ def fetch(
     cases: int,
     body_scale: float,
     seed: int,
+    choices: Choices | None = None,
     workers: int | None = None,
 ) -> list[dict[str, object]]:
     """Fill `root` with collections in their upstream layouts and `sources.json`; return the records of the latter.
@@ -37,6 +38,7 @@ def fetch(
         folder: for source "folder" a collection (it holds `dataset.json`; layouts in `layouts/`), a folder of several,
             or several folders with blanks between; for "official" the folder that `semantiseg fetch` filled; else
             ignored.
+        choices: what the user says of images of their own (section `prepare`); nothing by default.
         cases, body_scale, seed, workers: of the phantoms, see `phantom.cohort.write_cohort`.
 
     Raises:
@@ -48,7 +50,9 @@ def fetch(
     root.mkdir(parents=True, exist_ok=True)
     if source == "phantom":
         return write_cohort(root, cases=cases, body_scale=body_scale, seed=seed, workers=workers)
-    return copy_official(root, folder) if source == "official" else copy_folder(root, folder, workers=workers)
+    return copy_official(root, folder) if source == "official" else copy_folder(
+        root, folder, choices=choices, workers=workers
+    )
 
 
 def copy_official(root: Path, folder: str) -> list[dict[str, object]]:
@@ -81,17 +85,22 @@ def _without_masks(folder: str, names: list[str]) -> set[str]:
     return {name for name in names if name.startswith(".") or name in ("imagesTs", "instances")}
 
 
-def copy_folder(root: Path, folder: str, *, workers: int | None = None) -> list[dict[str, object]]:
+def copy_folder(
+    root: Path, folder: str, *, choices: Choices | None = None, workers: int | None = None
+) -> list[dict[str, object]]:
     """Copy one or several collections below `root`, only what belongs to their labelled cases.
 
     Files are copied, never linked: DVC caches what a stage writes, and a link in its output would make it cache the
-    user's own files under a name that moves. Everything is checked before the first file is written.
+    user's own files under a name that moves. Everything is checked, as by `semantiseg check`, before the first file is
+    written; what was understood is printed.
 
     Raises:
         DataError: no such folder, or problems in it: all of them, each with its file and remedy.
     """
-    found = [examined(read_folder(path), workers=workers) for path in collection_folders(folder)]
+    understood = understand(folder, choices or Choices(), workers=workers)
+    found = [one.collection for one in understood]
     require_usable(found)
+    print(text(understood))
     for collection in found:
         if (root / collection.name).exists():
             raise DataError(

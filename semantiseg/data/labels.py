@@ -207,7 +207,8 @@ def read_mapping(path: str) -> dict[str, str]:
     try:
         values = document.values(Path(path), error=DataError)
     except DataError as error:
-        raise DataError(f"{path}: expected a YAML file `label name: leaf key`. {error} {remedy}") from None
+        told = str(error).removeprefix(f"{path}: ")
+        raise DataError(f"{path}: expected a YAML file `label name: leaf key`; {told} {remedy}") from None
     if not isinstance(values, dict) or not all(isinstance(item, str) for pair in values.items() for item in pair):
         raise DataError(f"{path}: expected a YAML mapping `label name: leaf key`, got {values!r}. {remedy}")
     for name, leaf in values.items():

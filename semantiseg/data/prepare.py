@@ -6,7 +6,8 @@ import hashlib
 import os
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,33 +78,35 @@ def prepare(
     cases, told = with_patients(
         read_cases(raw, mapping=read_mapping(mapping)), pattern=patient_pattern, table=patient_table
     )
-    for patients in told:
-        print(patients.sentence)
     splits = split_patients(
         {case.patient_id: case.collection for case in cases},
-        test_share=test_share,
-        validation_share=validation_share,
-        seed=seed,
-        folds=folds,
-        fold=fold,
-    )
-    if few := few_patients(sum(split == "test" for split in splits.values())):
-        print(few)
-    partial = volumes.with_name(volumes.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
+        test_share=test_share, validation_share=validation_share, seed=seed, folds=folds, fold=fold,
+    )  # fmt: skip
+    few = few_patients(sum(split == "test" for split in splits.values()))
+    for sentence in [*(patients.sentence for patients in told), *([few] if few else [])]:
+        print(sentence)
+    with _beside(volumes) as partial:
         processes = workers or os.cpu_count() or 1
         rows = _prepare_all(cases, partial, spacing_mm=spacing_mm, stated=intensity, workers=processes)
         require_one_scale(rows)
         _settle(rows, splits)
         write_manifest(partial, rows)
-        if volumes.exists():
-            shutil.rmtree(volumes)
-        os.replace(partial, volumes)
+    return read_manifest(volumes)
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    """A new folder that takes the place of `folder` when all went well, and vanishes otherwise."""
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return read_manifest(volumes)
 
 
 def require_one_scale(rows: list[dict[str, Any]]) -> None:

@@ -1,33 +1,38 @@
-"""A page of slices of users' collections with the contours of their labels, as the pipeline turns them.
+"""What the pipeline understands of a user's folder, before anything is trained or written: `semantiseg check`.
 
-What the pipeline understands of a user's folder, before anything is trained or written: `semantiseg check`.
-
-All problems at once, each with its file and remedy. Label maps are read, of images at most `LOOKED_AT` a collection.
+The stage `fetch` asks the same and stops on a problem. All problems come at once, each with its file and remedy. Every
+label map is read, and of at most `LOOKED_AT` cases a collection the whole case, by the code that prepares it.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 
 from semantiseg.conventions import SPLITS
-from semantiseg.data import grid, image_file, nifti
-from semantiseg.data.case import FileRefused, Origin, Problem
+from semantiseg.data import grid, image_file
+from semantiseg.data.case import FileRefused, Problem, SourceCase
+from semantiseg.data.collections import says_sides, source_cases, structures_of
 from semantiseg.data.inspection import ShownCase, draw_slice
-from semantiseg.data.intensity import Intensity, Stated, recognise
-from semantiseg.data.labels import DECATHLON, decathlon_structures, named_structures, read_mapping
-from semantiseg.data.layouts.collection_folder import CaseFiles, Collection
+from semantiseg.data.intensity import Intensity, Stated
+from semantiseg.data.labels import DECATHLON, read_mapping
+from semantiseg.data.layouts.collection_folder import Collection
 from semantiseg.data.layouts.reader import CaseFacts, case_facts, collection_folders, read_folder, with_facts
 from semantiseg.data.patients import Patients, tell_apart
+from semantiseg.data.sides import Count, mirrored_cases
 from semantiseg.data.split import few_patients, split_patients
 from semantiseg.errors import DataError, SemantiSegError
-from semantiseg.params import Parameters
+from semantiseg.parallel import for_each
+
+if TYPE_CHECKING:
+    from semantiseg.params import Parameters
 
 _CASES, _COLUMNS = 4, 4
 
@@ -62,7 +67,7 @@ def draw_slices(collections: Sequence[Collection], path: Path) -> None:
 
 
 LOOKED_AT = 8
-"""Cases a collection whose intensities are read, spread evenly over the names."""
+"""Cases a collection that are prepared on trial, spread evenly over the names."""
 
 _STRIDE = 32
 """The network's input is a multiple of so many pixels."""
@@ -72,10 +77,20 @@ _PASSES = 60
 
 _LEAST_STEPS, _MOST_STEPS = 400, 4000
 
+_STEP_S = 0.25
+"""Processor seconds of a training step of 12 images at 64 x 64 pixels: 2200 steps on Task04 took some ten minutes."""
+
+
+_Labels = tuple[Mapping[int, str], frozenset[int]]
+"""Label number -> leaf, and the numbers that the user's mapping drops."""
+
 
 @dataclass(frozen=True)
 class Choices:
-    """What the user says beside the folder; the keys of the section `prepare`."""
+    """What the user says beside the folder; the keys of the section `prepare`.
+
+    The mapping is that of `labels.read_mapping`.
+    """
 
     patient_pattern: str = ""
     patient_table: str = ""
@@ -85,6 +100,24 @@ class Choices:
     validation_share: float = 0.1
     seed: int = 0
     folds: int = 0
+    spacing_mm: float = 1.0
+
+
+@dataclass(frozen=True)
+class Look:
+    """One case, prepared on trial.
+
+    Attributes:
+        case_id: of the case.
+        intensities: of its channels.
+        sides: where its one-sided organs lie, judged by the affine.
+        problem: why it cannot be prepared.
+    """
+
+    case_id: str
+    intensities: tuple[Intensity, ...] = ()
+    sides: Count = Count()
+    problem: Problem | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +128,7 @@ class Understood:
         collection: with the problems and warnings of description, files, patients, labels and intensities.
         patients: who is who, None where it could not be told.
         splits: patients by split.
-        geometry, intensities, structures, cost: a sentence each.
+        geometry, intensities, structures, unasked, cost: a sentence each; `unasked` is what no prompt will be about.
     """
 
     collection: Collection
@@ -104,6 +137,7 @@ class Understood:
     geometry: tuple[str, ...] = ()
     intensities: tuple[str, ...] = ()
     structures: tuple[str, ...] = ()
+    unasked: tuple[str, ...] = ()
     cost: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
@@ -113,7 +147,8 @@ class Understood:
         lines += [self.patients.sentence] if self.patients else []
         if self.splits:
             lines.append("splits: " + ", ".join(f"{count} {name}" for name, count in self.splits.items()) + " patients")
-        lines += [*self.geometry, *self.intensities, *self.structures, *self.cost]
+        lines += [*self.geometry, *self.intensities, *self.structures]
+        lines += [*(f"not asked: {why}" for why in self.unasked), *self.cost]
         lines += [f"warning: {warning}" for warning in found.warnings]
         return lines + [f"problem: {problem}" for problem in found.problems]
 
@@ -124,7 +159,7 @@ class Understood:
             "collection": found.name, "layout": found.layout, "channels": list(found.channels),
             "cases": len(found.cases), "patients": self.patients.count if self.patients else None,
             "splits": dict(self.splits or {}), "geometry": list(self.geometry), "intensities": list(self.intensities),
-            "labels": list(self.structures), "cost": list(self.cost),
+            "labels": list(self.structures), "unasked": list(self.unasked), "cost": list(self.cost),
             "problems": [
                 {"file": str(problem.file), "text": problem.text, "remedy": problem.remedy}
                 for problem in found.problems
@@ -139,7 +174,7 @@ def choices_of(parameters: Parameters) -> Choices:
     return Choices(
         chosen.patient_pattern, chosen.patient_table, chosen.intensity, read_mapping(chosen.mapping),
         test_share=chosen.test_share, validation_share=chosen.validation_share, seed=parameters.seed,
-        folds=chosen.folds,
+        folds=chosen.folds, spacing_mm=chosen.spacing_mm,
     )  # fmt: skip
 
 
@@ -162,31 +197,33 @@ def report_text(found: list[Understood]) -> str:
     return "\n\n".join(["\n".join(one.lines()) for one in found] + [end])
 
 
-def understand_folders(folders: str, choices: Choices) -> list[Understood]:
+def understand_folders(folders: str, choices: Choices, *, workers: int | None = None) -> list[Understood]:
     """Every collection that `folders` names (see `reader.collection_folders`), understood one by one.
 
     Raises:
         DataError: no such folder, or no collection in it.
     """
-    return [understand_folder(folder, choices) for folder in collection_folders(folders)]
+    return [understand_folder(folder, choices, workers=workers) for folder in collection_folders(folders)]
 
 
-def understand_folder(folder: Path, choices: Choices) -> Understood:
+def understand_folder(folder: Path, choices: Choices, *, workers: int | None = None) -> Understood:
     """One folder as the pipeline understands it; what is wrong is in its problems, nothing is raised."""
     described = read_folder(folder)
-    facts = case_facts(described)
+    facts = case_facts(described, workers=workers)
     found = with_facts(described, facts)
-    structures, problems = _structures(found, choices)
+    labels, problems = _structures(found, choices)
     patients, more = _patients(found, choices)
     problems += more
-    looks, more = _intensities(found, choices, structures)
-    problems += more
-    splits, warnings = _splits(patients, choices)
-    warnings += _lonely(structures)
-    found = replace(found, problems=(*found.problems, *problems), warnings=(*found.warnings, *warnings))
+    sound = frozenset(case.case_id for case in facts if not case.problems)
+    looks = _looks(found, labels, choices, only=sound, workers=workers)
+    problems += [look.problem for look in looks if look.problem] + _scales(found, looks)
+    splits, few = _splits(patients, choices)
+    found = replace(found, problems=(*found.problems, *problems), warnings=(*found.warnings, *few))
+    intensities = {(one.modality, one.scale): str(one) for look in reversed(looks) for one in look.intensities}
     return Understood(
-        found, patients, splits, tuple(_geometry(facts)), tuple(map(str, looks)),
-        tuple(_labels(found, facts, structures)), tuple(_cost(facts, splits)),
+        found, patients, splits, (*_geometry(facts), *_sides(looks)), tuple(intensities.values()),
+        tuple(_labels(found, facts, labels[0])), tuple(_unasked(found, facts, looks, labels)),
+        tuple(_cost(facts, splits)),
     )  # fmt: skip
 
 
@@ -198,15 +235,13 @@ def _problem(error: SemantiSegError, file: Path) -> Problem:
     return Problem(file, text or str(error), remedy or "Correct it.")
 
 
-def _structures(found: Collection, choices: Choices) -> tuple[dict[int, str], list[Problem]]:
+def _structures(found: Collection, choices: Choices) -> tuple[_Labels, list[Problem]]:
     if not found.labels:
-        return {}, []
+        return ({}, frozenset()), []
     try:
-        if found.name in DECATHLON:
-            return dict(decathlon_structures(found.name, found.labels, source=found.described_in)), []
-        return dict(named_structures(found.labels, mapping=choices.mapping or {}, source=found.described_in)[0]), []
+        return structures_of(found, mapping=choices.mapping or {}), []
     except SemantiSegError as error:
-        return {}, [_problem(error, found.described_in)]
+        return ({}, frozenset()), [_problem(error, found.described_in)]
 
 
 def _patients(found: Collection, choices: Choices) -> tuple[Patients | None, list[Problem]]:
@@ -243,39 +278,42 @@ def _splits(patients: Patients | None, choices: Choices) -> tuple[dict[str, int]
     return {name: counts[name] for name in SPLITS}, [few] if few else []
 
 
-def _intensities(
-    found: Collection, choices: Choices, structures: Mapping[int, str]
-) -> tuple[list[Intensity], list[Problem]]:
-    """What the images' numbers are: one line a channel and scale, of the cases that are looked at."""
-    step = max(1, -(-len(found.cases) // LOOKED_AT))
-    looks: dict[tuple[str, str], Intensity] = {}
-    problems: list[Problem] = []
-    for case in found.cases[::step]:
-        try:
-            for one in _looks(case, choices, structures):
-                looks.setdefault((one.modality, one.scale), one)
-        except FileRefused as error:
-            if error.problem not in found.problems:
-                problems.append(error.problem)
-        except DataError as error:
-            problems.append(_problem(error, case.channels[0].path))
-    scales = sorted({one.scale for one in looks.values() if one.modality == "CT"})
-    if len(scales) > 1:
-        text = f"expected CT on one scale, got {', '.join(scales)}"
-        problems.append(Problem(found.folder, text, "Say what all are: --set prepare.intensity=HU (or another)."))
-    return list(looks.values()), problems
+def _looks(
+    found: Collection, labels: _Labels, choices: Choices, *, only: frozenset[str], workers: int | None
+) -> list[Look]:
+    """Some of the cases (of those without a fault of their own), prepared as the stage `prepare` does."""
+    if not labels[0]:
+        return []
+    cases = [case for case in source_cases(found, origin="user", labels=labels) if case.case_id in only]
+    cases = cases[:: max(1, -(-len(cases) // LOOKED_AT))]
+    calls = [((case,), {"spacing_mm": choices.spacing_mm, "stated": choices.intensity}) for case in cases]
+    return list(for_each(look_at, calls, workers=workers))
 
 
-def _looks(case: CaseFiles, choices: Choices, structures: Mapping[int, str]) -> list[Intensity]:
-    origin: Origin = "user"
-    leaves = tuple(structures.values())
-    found = []
-    for channel in case.channels:
-        image = nifti.image_values(image_file.read(channel.path)[0], channel)
-        found.append(
-            recognise(image, modality=channel.modality, origin=origin, leaves=leaves, stated=choices.intensity)
-        )
-    return found
+def look_at(case: SourceCase, *, spacing_mm: float, stated: Stated) -> Look:
+    """What comes of one case; nothing is written or raised."""
+    try:
+        volume = grid.load_volume(case, spacing_mm=spacing_mm, stated=stated)
+    except DataError as error:
+        return Look(case.case_id, problem=_problem(error, case.channels[0].path))
+    asked = volume.organ_sides if volume.sides_known and case.lateral else Count()
+    return Look(case.case_id, tuple(volume.intensities.values()), asked)
+
+
+def _scales(found: Collection, looks: list[Look]) -> list[Problem]:
+    """CT of one collection lies on one scale: where it is taken for several, at least one is taken wrongly."""
+    scales = sorted({one.scale for look in looks for one in look.intensities if one.modality == "CT"})
+    if len(scales) < 2:
+        return []
+    text = f"expected CT on one scale, got {', '.join(scales)}"
+    return [Problem(found.folder, text, "Say what all are: --set prepare.intensity=HU (or another).")]
+
+
+def _sides(looks: list[Look]) -> list[str]:
+    own, other = (sum(getattr(look.sides, name) for look in looks) for name in ("own", "other"))
+    if not own + other:
+        return []
+    return [f"one-sided organs (liver, spleen, ...): {own} of {own + other} lie on their side, by the affine"]
 
 
 def _geometry(facts: list[CaseFacts]) -> list[str]:
@@ -287,9 +325,11 @@ def _geometry(facts: list[CaseFacts]) -> list[str]:
     sources = Counter(case.geometry.source for case in known)  # type: ignore[union-attr]
     sides = sum(case.geometry.sides_known for case in known)  # type: ignore[union-attr]
     low, high = spacings.min(axis=0).round(3).tolist(), spacings.max(axis=0).round(3).tolist()
+    lengths = sum(case.geometry.spacing_known for case in known)  # type: ignore[union-attr]
+    voxels = f"voxels from {low} to {high} mm (right, anterior, superior)" if lengths else "no voxel size is known"
     return [
-        f"voxels from {low} to {high} mm (right, anterior, superior); axes {_counted(axes)}; affine from "
-        f"{_counted(sources)}; left and right known in {sides} of {len(known)} cases"
+        f"{voxels}; axes {_counted(axes)}, square to each other; affine from {_counted(sources)}; left and right known "
+        f"in {sides} of {len(known)} cases"
     ]
 
 
@@ -301,17 +341,36 @@ def _labels(found: Collection, facts: list[CaseFacts], structures: Mapping[int, 
             for case in facts
             if case.geometry is not None and number in dict(case.voxels)
         ]
-        median = f", median {np.median(volumes):.3g} ml" if volumes else ""
+        measured = all(case.geometry is None or case.geometry.spacing_known for case in facts)
+        median = f", median {np.median(volumes):.3g} ml" if volumes and measured else ""
         is_structure = structures.get(number, "not asked")
         lines.append(f"label {number} {name}: {is_structure}, in {len(volumes)} of {len(facts)} cases{median}")
     return lines
 
 
-def _lonely(structures: Mapping[int, str]) -> list[str]:
-    """What will not be asked, and why, as far as the labels alone decide it."""
-    if structures and not any("tumour" in leaf or "lesion" in leaf or "cyst" in leaf for leaf in structures.values()):
-        return ["no label is a lesion, so no prompt asks for a lesion or excludes one"]
-    return []
+def _unasked(found: Collection, facts: list[CaseFacts], looks: list[Look], labels: _Labels) -> list[str]:
+    """What no prompt will be about, and why."""
+    structures, dropped = labels
+    why = []
+    if structures and not any(word in leaf for leaf in structures.values() for word in ("tumour", "lesion", "cyst")):
+        why.append("lesions, for no label is one")
+    if dropped:
+        why.append(f"{', '.join(found.labels[number] for number in sorted(dropped))}, which the mapping drops")
+    geometries = [case.geometry for case in facts if case.geometry is not None]
+    blind = sum(not geometry.sides_known for geometry in geometries)
+    if not says_sides(found.name, origin="user"):
+        why.append("left and right: volumes of this task are cut to one side, or their headers are mirrored")
+    elif blind:
+        why.append(f"left and right in {blind} of {len(geometries)} cases, whose headers do not tell them")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        mirrored = mirrored_cases({look.case_id: (found.name, look.sides) for look in looks})
+    why += [f"left and right: {one.message}" for one in said]
+    if mirrored and not said:
+        why.append(f"left and right in {', '.join(sorted(mirrored))}: their organs lie on the wrong side")
+    if any(not geometry.spacing_known for geometry in geometries):
+        why.append("lengths in mm, for these files have no voxel size; no NSD and no HD95 either")
+    return why
 
 
 def _cost(facts: list[CaseFacts], splits: Mapping[str, int] | None) -> list[str]:
@@ -329,9 +388,11 @@ def _cost(facts: list[CaseFacts], splits: Mapping[str, int] | None) -> list[str]
     size = int(min(256, max(64, _STRIDE * -(-pixels // _STRIDE))))
     cases = len(shapes) * ((splits or {}).get("train", 0) / max(1, sum((splits or {"": 1}).values())))
     steps = int(min(_MOST_STEPS, max(_LEAST_STEPS, round(cases * _PASSES / 12, -2))))
+    minutes = steps * _STEP_S * (size / 64) ** 2 / 60
     return [
         f"slices of {rows:.0f} x {columns:.0f} pixels, {depth:.0f} a case (medians): --set pretrain.image_size={size} "
-        f"--set train.steps={steps} suffice; time grows with steps and with the square of the size"
+        f"--set train.steps={steps} suffice, about {max(1, round(minutes))} processor minutes a model (a laptop's; it "
+        "grows with steps and with the square of the size)"
     ]
 
 

@@ -48,11 +48,6 @@ class CaseFacts:
     problems: tuple[Problem, ...] = ()
 
 
-def examined(collection: Collection, *, workers: int | None = None) -> Collection:
-    """The collection with the problems and warnings that its files add to those of its description."""
-    return with_facts(collection, case_facts(collection, workers=workers))
-
-
 def case_facts(collection: Collection, *, workers: int | None = None) -> list[CaseFacts]:
     """What every case's files say, in the order of the cases: each label map is read, of the images the headers."""
     # Where the description's labels cannot be read, every number passes: one fault is told once.

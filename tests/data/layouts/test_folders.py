@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from semantiseg.data.layouts.collection_folder import Collection
-from semantiseg.data.layouts.reader import case_facts, collection_folders, examined, read_folder
+from semantiseg.data.layouts.reader import case_facts, collection_folders, read_folder, with_facts
 from semantiseg.errors import DataError
 
 REAL = Path(os.environ.get("SEMANTISEG_REAL_DATA", Path(__file__).resolve().parents[4] / "shared" / "data"))
@@ -47,11 +47,15 @@ def files(found: Collection) -> list[tuple[str, list[str], str]]:
     return [(case.case_id, [c.path.name for c in case.channels], case.label.name) for case in found.cases]
 
 
+def _examined(found: Collection, *, workers: int) -> Collection:
+    return with_facts(found, case_facts(found, workers=workers))
+
+
 def test_nnunet_v2_is_read_from_its_file_names(tmp_path):
     names = [f"{case}_000{index}.nii.gz" for case in "ab" for index in (0, 1)]
     made = folder(tmp_path, names, ["b.nii.gz", "a.nii.gz"], channel_names={"0": "T1", "1": "FLAIR"},
                   labels={"background": 0, "liver": 1, "spleen": 2, "ignore": 3}, file_ending=".nii.gz")  # fmt: skip
-    found = examined(read_folder(made), workers=1)
+    found = _examined(read_folder(made), workers=1)
     assert (found.layout, found.channels, found.problems) == ("nnunet-v2", ("T1", "FLAIR"), ())
     assert files(found) == [(case, [f"{case}_0000.nii.gz", f"{case}_0001.nii.gz"], f"{case}.nii.gz") for case in "ab"]
     assert (dict(found.labels), found.ignored) == ({1: "liver", 2: "spleen"}, {3})
@@ -87,7 +91,7 @@ def test_a_decathlon_case_whose_own_name_ends_in_four_digits_keeps_it(tmp_path):
 
 def test_endings_in_capitals_are_no_part_of_a_name(tmp_path):
     made = folder(tmp_path, ["a.NII.GZ"], ["a.NII.GZ"], modality={"0": "CT"}, training=[entry("a.NII.GZ", "a.NII.GZ")])
-    found = examined(read_folder(made), workers=1)
+    found = _examined(read_folder(made), workers=1)
     assert [case.case_id for case in found.cases] == ["a"] and not found.problems
 
 
@@ -138,7 +142,7 @@ def test_all_problems_of_a_folder_come_at_once(tmp_path):
     (made / "imagesTr/a.nii.gz").write_bytes(b"no image")
     image(made / "labelsTr/b.nii.gz", np.full((4, 3, 2), 9, np.uint8))
     image(made / "imagesTr/c.nii.gz", np.zeros((4, 3, 3), np.uint8))
-    found = examined(read_folder(made), workers=1)
+    found = _examined(read_folder(made), workers=1)
     assert [problem.file.relative_to(made).as_posix() for problem in found.problems] == [
         "imagesTr/a.nii.gz", "labelsTr/b.nii.gz", "labelsTr/c.nii.gz"]  # fmt: skip
 
@@ -146,10 +150,10 @@ def test_all_problems_of_a_folder_come_at_once(tmp_path):
 def test_labels_without_a_voxel_are_said_and_none_at_all_is_a_problem(tmp_path):
     made = folder(tmp_path, ["a.nii.gz"], ["a.nii.gz"], modality={"0": "CT"}, training=[entry("a.nii.gz", "a.nii.gz")])
     image(made / "labelsTr/a.nii.gz", np.eye(4, 3, dtype=np.uint8)[..., None].repeat(2, axis=2))
-    found = examined(read_folder(made), workers=1)
+    found = _examined(read_folder(made), workers=1)
     assert not found.problems and any("no voxel carries 2 spleen" in warning for warning in found.warnings)
     image(made / "labelsTr/a.nii.gz", np.zeros((4, 3, 2), np.uint8))
-    assert "1 liver, 2 spleen" in str(examined(read_folder(made), workers=1).problems[0])
+    assert "1 liver, 2 spleen" in str(_examined(read_folder(made), workers=1).problems[0])
 
 
 def test_facts_count_the_voxels_of_every_label(tmp_path):
@@ -219,7 +223,7 @@ SAID = {
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_folders_that_people_have_are_read_or_refused_as_their_table_says(name):
-    found = examined(read_folder(CASES / name), workers=1)
+    found = _examined(read_folder(CASES / name), workers=1)
     assert bool(found.problems) == (name in REFUSED)
     assert REFUSED.get(name, "") in "\n".join(map(str, found.problems))
     assert SAID.get(name, "") in "\n".join(found.warnings)
