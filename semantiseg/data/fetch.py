@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from semantiseg.data.layouts.collection_folder import Collection
 from semantiseg.data.phantom.cohort import write_cohort
-from semantiseg.data.understanding import Choices, text, understand
+from semantiseg.data.understanding import Choices, report_text, understand_folders
 from semantiseg.errors import DataError, ParameterError
 
 SOURCES = ("phantom", "folder", "official")
@@ -97,10 +97,10 @@ def copy_folder(
     Raises:
         DataError: no such folder, or problems in it: all of them, each with its file and remedy.
     """
-    understood = understand(folder, choices or Choices(), workers=workers)
+    understood = understand_folders(folder, choices or Choices(), workers=workers)
     found = [one.collection for one in understood]
     require_usable(found)
-    print(text(understood))
+    print(report_text(understood))
     for collection in found:
         if (root / collection.name).exists():
             raise DataError(

@@ -24,7 +24,7 @@ from semantiseg.data.inspection import ShownCase, draw_slice
 from semantiseg.data.intensity import Intensity, Stated
 from semantiseg.data.labels import DECATHLON, read_mapping
 from semantiseg.data.layouts.collection_folder import Collection
-from semantiseg.data.layouts.reader import CaseFacts, case_facts, collection_folders, read_folder, with_facts
+from semantiseg.data.layouts.reader import CaseFacts, case_facts, collection_folders, hands, read_folder, with_facts
 from semantiseg.data.patients import Patients, tell_apart
 from semantiseg.data.sides import Count, mirrored_cases
 from semantiseg.data.split import few_patients, split_patients
@@ -287,7 +287,9 @@ def _looks(
     cases = [case for case in source_cases(found, origin="user", labels=labels) if case.case_id in only]
     cases = cases[:: max(1, -(-len(cases) // LOOKED_AT))]
     calls = [((case,), {"spacing_mm": choices.spacing_mm, "stated": choices.intensity}) for case in cases]
-    return list(for_each(look_at, calls, workers=workers))
+    looked_at = {case.case_id for case in cases}
+    mine = [case for case in found.cases if case.case_id in looked_at]
+    return list(for_each(look_at, calls, workers=hands(mine, workers)))
 
 
 def look_at(case: SourceCase, *, spacing_mm: float, stated: Stated) -> Look:

@@ -44,11 +44,14 @@ def score_answer(
         twin: the program of the other prompt of its counterfactual pair, if it is in one.
         nsd_tolerance_mm: tolerance of the normalised surface Dice.
 
+    Returns:
+        A row of `results.parquet`; what is in mm, and the surface Dice, is NaN where the voxel size is not known.
+
     Raises:
         DataError: the target that the label map gives is not the one that the prompt was verified with.
     """
     target, parent = shown.mask(prompt.program), shown.mask(prompt.parent)
-    pixels, pixel_mm2 = int(target.sum()), shown.spacing_mm**2
+    pixels, pixel_mm2 = int(target.sum()), shown.spacing_mm**2 if shown.lengths else np.nan
     if pixels != prompt.target_pixels:
         raise DataError(
             f"{prompt.volume_id}, prompt {prompt.prompt_id}: expected a target of {prompt.target_pixels} pixels, got "
@@ -63,7 +66,7 @@ def score_answer(
         "volume_id": prompt.volume_id,
         "patient_id": prompt.patient_id,
         "slice": prompt.slice,
-        **asdict(score),
+        **asdict(score if shown.lengths else metrics.unmeasured(score)),
         "target_mm2": float(pixels) * pixel_mm2,
         "predicted_mm2": float(answer.sum()) * pixel_mm2,
         "parent_dice": parent_dice,

@@ -17,7 +17,7 @@ alike, a missed one as 0, a mark where there is none as 0 too.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -195,6 +195,11 @@ def worst(shape: tuple[int, ...], *, spacing_mm: float | Sequence[float]) -> Sco
     """The scores of the worst answer on a grid: nothing right."""
     spacing = _spacing(spacing_mm, len(shape))
     return Score(**{metric.key: metric.worst(shape, spacing) for metric in METRICS})
+
+
+def unmeasured(score: Score) -> Score:
+    """A score on a grid whose voxel size is not known: surfaces are not measured (NaN)."""
+    return replace(score, nsd=float("nan"), hd95_mm=float("nan"))
 
 
 def score_masks(answer: Mask, target: Mask, *, spacing_mm: float | Sequence[float], nsd_tolerance_mm: float) -> Score:

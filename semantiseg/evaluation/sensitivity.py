@@ -124,8 +124,10 @@ def counterfactual(answers: pd.DataFrame, draws: PatientBootstrap) -> dict[str, 
 
 def absent(answers: pd.DataFrame, draws: PatientBootstrap) -> dict[str, Estimate]:
     """Over prompts whose target is absent: share of answers that mark anything, and mean area marked in mm2."""
-    marked = answers["predicted_mm2"] > 0
+    area = answers["predicted_mm2"]
+    # Where no voxel size is known there is no area; the Dice of an absent target is 1 if nothing is marked.
+    marked, known = area.where(area.notna(), answers["dice"] < 1) > 0, answers[area.notna()]
     return {
         "rate": estimate(identity, draws.mean(marked, answers["patient_id"])),
-        "area_mm2": estimate(identity, draws.mean(answers["predicted_mm2"], answers["patient_id"])),
+        "area_mm2": estimate(identity, draws.mean(known["predicted_mm2"], known["patient_id"])),
     }

@@ -124,11 +124,11 @@ def model_summary(answers: pd.DataFrame, draws: PatientBootstrap) -> dict[str, A
     """
     core = sensitivity.suite_of(answers, "core", phrasing=sensitivity.HEADLINE)
     phrased = sensitivity.suite_of(answers, "phrasing")
-    other = {
-        metric.key: estimate(identity, draws.mean(core[metric.key], core["patient_id"]))
-        for metric in METRICS
-        if metric.key != "dice"
-    }
+    other = {}
+    for metric in METRICS:
+        if metric.key != "dice":
+            known = core[core[metric.key].notna()]  # no surface is measured where the voxel size is not known
+            other[metric.key] = estimate(identity, draws.mean(known[metric.key], known["patient_id"]))
     return _plain(
         {
             "prompts": len(answers),

@@ -83,7 +83,8 @@ def create(
         if parameters["prepare"][key]:
             shutil.copy2(parameters["prepare"][key], folder / copy)
             parameters["prepare"][key] = copy
-            pipeline["stages"]["prepare"]["deps"].append(copy)
+            for stage in ("fetch", "prepare"):
+                pipeline["stages"][stage]["deps"].append(copy)
     files.write(folder / "params.yaml", document.document_text(parameters))
     files.write(folder / "dvc.yaml", document.document_text(pipeline))
     files.write(folder / ".dvc/config", DVC_CONFIG)

@@ -122,11 +122,12 @@ class Benchmark:
         """The record of an answer that was never given: nothing right and the whole slice marked, so that leaving an
         answer out never helps."""
         shown, prompt = self.shown(prompt_id), self.test[prompt_id]
+        edge = shown.spacing_mm if shown.lengths else np.nan
         shape, nothing = shown.labels.shape, np.zeros(shown.labels.shape, dtype=bool)
-        given = self.score(prompt_id, nothing, nsd_tolerance_mm=0.0)
+        given, worst = self.score(prompt_id, nothing, nsd_tolerance_mm=0.0), metrics.worst(shape, spacing_mm=shown.spacing_mm)
         return given | {
-            **asdict(metrics.worst(shape, spacing_mm=shown.spacing_mm)),
-            "predicted_mm2": float(np.prod(shape)) * shown.spacing_mm**2,
+            **asdict(worst if shown.lengths else metrics.unmeasured(worst)),
+            "predicted_mm2": float(np.prod(shape)) * edge**2,
             "parent_dice": 0.0,
             "collapsed": given["parent_differs"],
             "twin_dice": np.nan if self._twins.get(prompt.prompt_id) is None else 1.0,

@@ -13,7 +13,7 @@ from semantiseg.data.fetch import fetch
 from semantiseg.errors import DataError, ParameterError
 from semantiseg.pipeline import notebook
 
-DESCRIBED = {"modality": {"0": "CT"}, "labels": {"0": "background", "1": "x"}}
+DESCRIBED = {"modality": {"0": "CT"}, "labels": {"0": "background", "1": "spleen"}}
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 

@@ -116,12 +116,13 @@ def test_changed_images_make_fetch_stale_and_unchanged_ones_do_not(project, tmp_
 
 
 @pytest.mark.parametrize(("key", "copy"), runner.COPIES.items())
-def test_a_named_file_is_copied_and_a_dependency_of_prepare(project, tmp_path, key, copy):
+def test_a_named_file_is_copied_and_a_dependency_of_who_reads_it(project, tmp_path, key, copy):
     (tmp_path / "named").write_text("Leber: liver\n")
     folder = create(project, tmp_path, settings=[f"prepare.{key}={tmp_path / 'named'}"])
     assert (folder / copy).read_text() == "Leber: liver\n"
     assert getattr(params.load(folder / "params.yaml").prepare, key) == copy
-    assert YAML(typ="safe").load((folder / "dvc.yaml").read_text())["stages"]["prepare"]["deps"][-1] == copy
+    stages = YAML(typ="safe").load((folder / "dvc.yaml").read_text())["stages"]
+    assert stages["fetch"]["deps"][-1] == stages["prepare"]["deps"][-1] == copy
 
 
 def test_several_folders_are_linked_by_their_names_and_each_is_a_dependency_of_fetch(project, tmp_path, images):

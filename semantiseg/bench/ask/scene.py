@@ -88,7 +88,7 @@ def scene_of(volume: LabelledVolume, facts: dict[str, Any]) -> Scene:
         labels=np.ascontiguousarray(volume.labels[box]), image=None if volume.image is None else volume.image[box],
         structures=volume.structures, midline=volume.midline - box[2].start, spacing_mm=volume.spacing_mm,
         modality=volume.modality, channel=volume.channel, window=volume.window, lateral=volume.lateral,
-        facts=facts, box=box, depth=len(volume.labels),
+        lengths=volume.lengths, facts=facts, box=box, depth=len(volume.labels),
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ Every attribute has a formula, a unit, thresholds and a dead band: a number insi
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -107,6 +108,15 @@ def measure(
     if components(mask)[1] == 1:
         found += [_shape(mask), _diameter(mask, spacing_mm)]
     return {item.attribute: item for item in found if item is not None}
+
+
+LENGTHS = frozenset({"mm", "ml"})
+"""Units that mean nothing where the voxel size is not known."""
+
+
+def without_lengths(found: Iterable[Measurement]) -> list[Measurement]:
+    """What can still be said of files that have no voxel size (pictures): nothing in mm or ml."""
+    return [item for item in found if item.unit not in LENGTHS]
 
 
 def clauses_of(measurements: dict[str, Measurement]) -> list[tuple[Clause, dict[str, float | str]]]:

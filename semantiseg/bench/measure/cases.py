@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from semantiseg.bench.ask.space import PAIRED
 from semantiseg.bench.measure import regions as measured
-from semantiseg.bench.measure.attributes import Measurement
+from semantiseg.bench.measure.attributes import Measurement, without_lengths
 from semantiseg.bench.measure.regions import Region, Surroundings, nearest, place, surface
 from semantiseg.conventions import LabelArray, Mask
 from semantiseg.data.intensity import in_hounsfield
@@ -51,13 +51,14 @@ def case_attributes(
     case = _Case(labels, structures, first)
     shapes: dict[str, list[list[Measurement]]] = {}
     around: dict[str, list[Surroundings]] = {}
-    proportions = list(_proportions(case))
+    kept = list if first.get("spacing_known", True) else without_lengths
+    proportions = kept(_proportions(case))
     rows: list[dict[str, Any]] = []
     for volume_id, image in images.items():
         row, cut = facts[volume_id], image[case.box]
         for item in available(set(structures.values()), channel=row["channel"]):
             if item.key not in shapes:
-                shapes[item.key] = list(_shape(case, item, lateral=bool(row["lateral"])))
+                shapes[item.key] = [kept(one) for one in _shape(case, item, lateral=bool(row["lateral"]))]
                 around[item.key] = _surroundings(case, item)
             for number, (shape, where) in enumerate(zip(shapes[item.key], around[item.key], strict=True), start=1):
                 name = {"volume_id": volume_id, "structure": item.key, "region": number}

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from semantiseg.bench.measure.attributes import MINIMUM_REFERENCE, SHELL_MM, Measurement, measure
+from semantiseg.bench.measure.attributes import MINIMUM_REFERENCE, SHELL_MM, Measurement, measure, without_lengths
 from semantiseg.conventions import LabelArray, Mask, Modality
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError, PromptError
@@ -45,6 +45,7 @@ class Labelled:
         channel: channel of the image (CT, T1, ...).
         window: intensities that 0 and 1 stand for.
         lateral: whether left and right may be asked.
+        lengths: whether a voxel's size is known; if not, `spacing_mm` is a pixel and nothing is said or measured in mm.
         memo: of these labels; channels of one case share it.
 
     Raises:
@@ -60,6 +61,7 @@ class Labelled:
     channel: str
     window: tuple[float, float]
     lateral: bool
+    lengths: bool = True
     memo: Memo = field(default_factory=Memo, repr=False)
 
     def __post_init__(self) -> None:
@@ -147,7 +149,7 @@ class LabelledSlice(Labelled):
             self.image, self.mask(program), reference, modality=self.modality, window=self.window,
             spacing_mm=self.spacing_mm,
         )  # fmt: skip
-        return found, name
+        return found if self.lengths else {item.attribute: item for item in without_lengths(found.values())}, name
 
     def _scope(self, kept: Program, removed: Program) -> Program:
         """Where something can be left out: in the thing itself, or, for a look-alike, in the organ that holds both."""
@@ -171,7 +173,7 @@ class LabelledVolume(Labelled):
             self._slices[index] = LabelledSlice(
                 labels=self.labels[index], image=None if self.image is None else self.image[index],
                 structures=self.structures, midline=self.midline, spacing_mm=self.spacing_mm, modality=self.modality,
-                channel=self.channel, window=self.window, lateral=self.lateral,
+                channel=self.channel, window=self.window, lateral=self.lateral, lengths=self.lengths,
                 memo=self.memo.slices.setdefault(index, Memo()),
             )  # fmt: skip
         return self._slices[index]
@@ -214,4 +216,5 @@ def _known(store: VolumeStore, volume_id: str) -> dict[str, Any]:
         "channel": row["channel"],
         "window": window_of(row),
         "lateral": bool(row["lateral"]),
+        "lengths": bool(row.get("spacing_known", True)),
     }

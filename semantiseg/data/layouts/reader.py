@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +21,7 @@ from semantiseg.data.header import Geometry
 from semantiseg.data.image_file import PICTURES
 from semantiseg.data.layouts import dataset_json
 from semantiseg.data.layouts.collection_folder import CaseFiles, Collection
-from semantiseg.data.layouts.decathlon import listed_cases
+from semantiseg.data.layouts.decathlon import exists, listed_cases
 from semantiseg.data.layouts.nnunet import named_cases
 from semantiseg.errors import DataError
 from semantiseg.parallel import for_each
@@ -53,7 +53,17 @@ def case_facts(collection: Collection, *, workers: int | None = None) -> list[Ca
     # Where the description's labels cannot be read, every number passes: one fault is told once.
     known = frozenset(collection.labels) | collection.ignored or frozenset(range(256))
     calls = [((case,), {"known": known, "described_in": collection.described_in}) for case in collection.cases]
-    return list(for_each(facts, calls, workers=workers or os.cpu_count() or 1))
+    return list(for_each(facts, calls, workers=hands(collection.cases, workers)))
+
+
+_SMALL = 64_000_000
+"""Bytes of files up to which one process is done before others have started."""
+
+
+def hands(cases: Iterable[CaseFiles], workers: int | None) -> int:
+    """How many processes are worth it to read these cases."""
+    size = sum(os.stat(path).st_size for case in cases for path in case.files if exists(path))
+    return 1 if size < _SMALL else workers or os.cpu_count() or 1
 
 
 def facts(case: CaseFiles, *, known: frozenset[int], described_in: Path) -> CaseFacts:
