@@ -124,7 +124,8 @@ class Benchmark:
         shown, prompt = self.shown(prompt_id), self.test[prompt_id]
         edge = shown.spacing_mm if shown.lengths else np.nan
         shape, nothing = shown.labels.shape, np.zeros(shown.labels.shape, dtype=bool)
-        given, worst = self.score(prompt_id, nothing, nsd_tolerance_mm=0.0), metrics.worst(shape, spacing_mm=shown.spacing_mm)
+        given = self.score(prompt_id, nothing, nsd_tolerance_mm=0.0)
+        worst = metrics.worst(shape, spacing_mm=shown.spacing_mm)
         return given | {
             **asdict(worst if shown.lengths else metrics.unmeasured(worst)),
             "predicted_mm2": float(np.prod(shape)) * edge**2,
