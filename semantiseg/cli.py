@@ -9,6 +9,7 @@ import click
 from semantiseg import __version__
 from semantiseg.commands import artifact, collections, models, project, scoring
 from semantiseg.errors import SemantiSegError, system_message
+from semantiseg.extras import extras_named
 
 
 class CommandLine(click.Group):
@@ -16,7 +17,8 @@ class CommandLine(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with extras_named():
+                return super().invoke(ctx)
         except SemantiSegError as error:
             raise click.ClickException(str(error)) from None
         except BrokenPipeError:  # click ends quietly where the reader of a pipe has gone

@@ -45,6 +45,10 @@ class NotebookError(SemantiSegError):
     """A notebook source is not what the runner can execute: unreadable, or without a proper parameters cell."""
 
 
+class ExtraError(SemantiSegError):
+    """A package is not installed that only some of the work needs."""
+
+
 _REMEDIES = {
     errno.ENOSPC: "Make room on that disk",
     errno.EDQUOT: "Make room within your quota",

@@ -6,12 +6,14 @@ A notebook's parameters are the keys of its stage's section plus the top-level s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from semantiseg import document
 from semantiseg.errors import ParameterError
@@ -189,3 +191,42 @@ def profile_text(name: str) -> str:
     if name not in profile_names():
         raise ParameterError(f"profile: expected one of {profile_names()}, got {name!r}. Choose one of these.")
     return resources.files("semantiseg.profiles").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def with_settings(profile: str, settings: Sequence[str]) -> Parameters:
+    """A shipped profile with changes such as `train.steps=50`, checked.
+
+    Raises:
+        ParameterError: an unknown profile or key, or a wrong type.
+    """
+    return check(changed_profile(profile, settings), origin=f"profile {profile} with {list(settings)}")
+
+
+def changed_profile(profile: str, settings: Sequence[str]) -> Any:
+    """The commented YAML document of a shipped profile, changed but not checked.
+
+    Raises:
+        ParameterError: an unknown profile or key, or no YAML.
+    """
+    parameters = document.parse_document(profile_text(profile))
+    for setting in settings:
+        _set(parameters, setting)
+    return parameters
+
+
+def _set(parameters: Any, setting: str) -> None:
+    path, equals, text = setting.partition("=")
+    *sections, last = path.split(".")
+    target = parameters
+    for section in sections:
+        target = target.get(section) if isinstance(target, dict) else None
+    if not equals or not isinstance(target, dict) or last not in target:
+        raise ParameterError(
+            f"set: expected an existing parameter such as train.steps=50, got {setting!r}. See params.yaml."
+        )
+    try:
+        target[last] = YAML(typ="safe", pure=True).load(text)
+    except YAMLError:
+        raise ParameterError(
+            f"set: expected a YAML value after '=', got {setting!r}. Quote text that holds ':' or '['."
+        ) from None

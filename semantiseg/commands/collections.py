@@ -43,7 +43,7 @@ def check_command(folders: tuple[str, ...], settings: tuple[str, ...], as_json: 
     import shlex
 
     from semantiseg.data import understanding
-    from semantiseg.pipeline.runner import with_settings
+    from semantiseg.params import with_settings
 
     choices = understanding.choices_of(with_settings("own", settings))
     found = understanding.understand_folders(shlex.join(folders), choices)

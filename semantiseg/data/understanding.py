@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 from semantiseg.conventions import SPLITS
@@ -43,6 +42,8 @@ def draw_slices(collections: Sequence[Collection], path: Path) -> None:
     Raises:
         DataError: the picture cannot be written.
     """
+    import matplotlib.pyplot as plt  # late: `check` needs no picture
+
     shown = [
         (ShownCase(one.name, "user", case.case_id, case.channels, case.label, dict(one.labels)), channel)
         for one in collections

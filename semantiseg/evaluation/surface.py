@@ -26,6 +26,37 @@ Spacing = tuple[float, ...]
 _BALL = 2000
 """Up to so many steps within a tolerance, looking at each is faster than searching for the nearest place."""
 
+_TRIANGLES = {
+    "111": (1, 2, 4, 8, 16, 32, 64, 127),
+    "220 220": (3, 12, 48, 63),
+    "202 202": (5, 10, 80, 95),
+    "111 111": (6, 9, 18, 20, 24, 33, 36, 40, 65, 66, 72, 96, 111, 123, 125, 126),
+    "111 222 400": (7, 11, 13, 14, 31, 47, 79, 112),
+    "400 400": (15,),
+    "022 022": (17, 34, 68, 119),
+    "040 111 222": (19, 35, 49, 50, 55, 59, 76, 115),
+    "004 111 222": (21, 42, 69, 81, 84, 87, 93, 117),
+    "111 111 111": (22, 41, 73, 97, 104, 107, 109, 121),
+    "111 111 222 222": (23, 43, 77, 113),
+    "022 022 111": (25, 38, 70, 98, 100, 103, 110, 118),
+    "111 202 202": (26, 37, 74, 82, 88, 91, 94, 122),
+    "022 111 202 333": (27, 39, 78, 114),
+    "111 220 220": (28, 44, 52, 56, 61, 62, 67, 124),
+    "022 111 220 333": (29, 46, 71, 116),
+    "111 111 222 400": (30, 45, 75, 120),
+    "040 040": (51,),
+    "111 202 220 333": (53, 58, 83, 92),
+    "040 111 111 222": (54, 57, 99, 108),
+    "220 220 220 220": (60,),
+    "004 004": (85,),
+    "004 111 111 222": (86, 89, 101, 106),
+    "202 202 202 202": (90,),
+    "022 022 022 022": (102,),
+    "111 111 111 111": (105,),
+}
+"""Normals of the triangles that marching cubes puts between eight voxels, up to sign and in eighths of a voxel's faces,
+-> codes below 128 that have them; a code and its complement have the same. DeepMind's table, as MONAI has it."""
+
 _LOOKS = 2**21
 """So many looks at a time, so that a large volume takes no large memory."""
 
@@ -73,7 +104,7 @@ def element_sizes(spacing_mm: Spacing) -> NDArray[np.float64]:
     """Length in mm (2 axes) or area in mm2 (3 axes) of the surface element of each code; 0 where all pixels are alike.
 
     On a slice: half a diagonal for one or three set pixels, an edge for two neighbours, two half diagonals for two
-    opposite ones. In space: the triangles of marching cubes, whose table is MONAI's.
+    opposite ones. In space: the triangles of marching cubes.
     """
     if len(spacing_mm) == 2:
         height, width = spacing_mm
@@ -84,10 +115,12 @@ def element_sizes(spacing_mm: Spacing) -> NDArray[np.float64]:
         sizes[[0b0101, 0b1010]] = height
         sizes[[0b0110, 0b1001]] = 2 * corner
         return sizes
-    # Late: it draws in PyTorch, which slices do not need.
-    from monai.metrics.utils import create_table_neighbour_code_to_surface_area
-
-    return create_table_neighbour_code_to_surface_area(spacing_mm)[0].numpy().astype(np.float64)
+    faces = np.prod(spacing_mm) / np.array(spacing_mm)
+    sizes = np.zeros(256)
+    for triangles, codes in _TRIANGLES.items():
+        normals = np.array([[int(eighths) for eighths in normal] for normal in triangles.split()]) / 8
+        sizes[[*codes, *(255 - code for code in codes)]] = np.linalg.norm(normals * faces, axis=1).sum()
+    return sizes
 
 
 def is_element(code: NDArray[np.uint8]) -> Mask:

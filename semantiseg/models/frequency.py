@@ -5,11 +5,11 @@ Stream 2: the frequency-aware spatial encoder, a ConvNeXt from timm on the twelv
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from pytorch_wavelets import DWTForward
 from timm.models.convnext import ConvNeXt
 from torch import Tensor, nn
 
@@ -17,14 +17,35 @@ from torch import Tensor, nn
 class HaarTransform(nn.Module):
     """One level of the 2D Haar DWT: `[B, 3, H, W]` to `[B, 12, H/2, W/2]`, bands in the order LL, LH, HL, HH (Eq. 1).
 
-    Through pytorch_wavelets (Cotter 2019). Even H and W need no padding.
+    Half of sums and differences of each place's two by two pixels; even H and W need no padding.
+    """
+
+    def forward(self, images: Tensor) -> Tensor:
+        top, bottom = images[..., 0::2, :], images[..., 1::2, :]
+        low, high = top + bottom, top - bottom  # along H
+        bands = [
+            low[..., 0::2] + low[..., 1::2], high[..., 0::2] + high[..., 1::2],
+            low[..., 0::2] - low[..., 1::2], high[..., 0::2] - high[..., 1::2],
+        ]  # fmt: skip
+        return torch.cat(bands, dim=1) / 2
+
+
+class PublishedHaar(nn.Module):
+    """The same transform through pytorch_wavelets (Cotter 2019), which the paper's own profile takes Eq. 1 from.
+
+    Its weights are its four filters, so that a state of the full size says which transform it was trained behind.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        with warnings.catch_warnings():  # its last release imports `pkg_resources`, and only here
+            warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+            from pytorch_wavelets import DWTForward
+
         self.transform = DWTForward(J=1, wave="haar", mode="zero")
 
     def forward(self, images: Tensor) -> Tensor:
+        """As `HaarTransform`."""
         low, (high,) = self.transform(images)  # [B, 3, H/2, W/2], [B, 3, 3, H/2, W/2] = image channel, band
         return torch.cat([low, high.transpose(1, 2).flatten(1, 2)], dim=1)
 

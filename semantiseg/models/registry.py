@@ -23,7 +23,7 @@ from semantiseg.models.encoders import (
     load_imagenet,
     read_biomedclip,
 )
-from semantiseg.models.frequency import FrequencyEncoder, HaarTransform, NoFrequency, Pixels
+from semantiseg.models.frequency import FrequencyEncoder, HaarTransform, NoFrequency, Pixels, PublishedHaar
 from semantiseg.models.gate import GATES
 from semantiseg.models.prompts import PromptProjection, ScratchProjection
 from semantiseg.models.segmenter import Segmenter
@@ -157,6 +157,7 @@ def _full_streams(sizes: FullSizes, *, image_size: int) -> ImageStreams:
         frequency=ConvNeXtEncoder(
             name=sizes.convnext, channels=sizes.channels, drop_path=sizes.drop_path, **sizes.convnext_sizes
         ),
+        wavelet=PublishedHaar(),
     )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from semantiseg.errors import ModelError
 from semantiseg.models.encoders import BiomedCLIPImageEncoder, ConvNeXtEncoder
-from semantiseg.models.frequency import FrequencyEncoder, HaarTransform, NoFrequency, Pixels
+from semantiseg.models.frequency import FrequencyEncoder, HaarTransform, NoFrequency, Pixels, PublishedHaar
 from semantiseg.models.gate import StageFeatures
 
 
@@ -66,7 +66,7 @@ class ImageStreams(nn.Module):
         image_size: int,
         semantic: SemanticEncoder | BiomedCLIPImageEncoder,
         frequency: FrequencyEncoder | ConvNeXtEncoder | NoFrequency,
-        wavelet: HaarTransform | Pixels | None = None,
+        wavelet: HaarTransform | PublishedHaar | Pixels | None = None,
     ) -> None:
         """
         Args:

@@ -7,13 +7,13 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
-
-import matplotlib as mpl
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, TypeVar
 
 from semantiseg.data.split import few_patients
 from semantiseg.recipes import RECIPES, recipe_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Okabe & Ito, "Color Universal Design" (2008). Luminance differs too, and line styles differ where lines meet.
 ORANGE = "#E69F00"
@@ -70,6 +70,8 @@ _METADATA: dict[str, dict[str, str | None]] = {
 @contextmanager
 def applied() -> Iterator[None]:
     """The project's settings, on top of matplotlib's own defaults whatever the user's style."""
+    import matplotlib as mpl  # late: tables need no figure
+
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_SETTINGS)

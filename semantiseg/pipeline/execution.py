@@ -31,8 +31,8 @@ FIXED_ENVIRONMENT = {
     "OMP_WAIT_POLICY": "PASSIVE",
     "PYTHONHASHSEED": "0",
     "PYTHONNOUSERSITE": "1",
-    # Two libraries complain at import about what the lock settles: no notebook widgets, setuptools<81.
-    "PYTHONWARNINGS": "ignore:IProgress not found,ignore:pkg_resources is deprecated",
+    # tqdm complains at import that the lock has no notebook widgets.
+    "PYTHONWARNINGS": "ignore:IProgress not found",
     "TQDM_DISABLE": "1",
 }
 

@@ -16,14 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
 from semantiseg import document, files, measure
 from semantiseg.data.layouts.reader import collection_folders, named_folders
 from semantiseg.data.split import few_patients
 from semantiseg.errors import ParameterError, StageError
-from semantiseg.params import Parameters, check, load, profile_text
+from semantiseg.params import changed_profile, check, load
 from semantiseg.pipeline import mending, notebook
 from semantiseg.pipeline.execution import clock
 from semantiseg.pipeline.stage import load_stage, read_log
@@ -97,22 +94,8 @@ def _is_earlier(folder: Path) -> bool:
     return config.is_file() and config.read_text(encoding="utf-8", errors="replace") == DVC_CONFIG
 
 
-def with_settings(profile: str, settings: Sequence[str]) -> Parameters:
-    """A shipped profile with changes such as `train.steps=50`.
-
-    Raises:
-        ParameterError: an unknown profile or key, or a wrong type.
-    """
-    parameters = document.parse_document(profile_text(profile))
-    for setting in settings:
-        _set(parameters, setting)
-    return check(parameters, origin=f"profile {profile} with {list(settings)}")
-
-
 def _parameters(profile: str, *, collections: Sequence[Path], settings: Sequence[str]) -> Any:
-    parameters = document.parse_document(profile_text(profile))
-    for setting in settings:
-        _set(parameters, setting)
+    parameters = changed_profile(profile, settings)
     if collections:
         parameters["fetch"]["source"], parameters["fetch"]["folder"] = "folder", IMAGES
     elif parameters["fetch"]["source"] == "folder" and not parameters["fetch"]["folder"]:
@@ -125,24 +108,6 @@ def _parameters(profile: str, *, collections: Sequence[Path], settings: Sequence
             raise ParameterError(f"prepare.{key}: expected a file, got none at {named}. Correct the path.")
     check(parameters, origin=f"profile {profile} with {list(settings)}")
     return parameters
-
-
-def _set(parameters: Any, setting: str) -> None:
-    path, equals, text = setting.partition("=")
-    *sections, last = path.split(".")
-    target = parameters
-    for section in sections:
-        target = target.get(section) if isinstance(target, dict) else None
-    if not equals or not isinstance(target, dict) or last not in target:
-        raise ParameterError(
-            f"set: expected an existing parameter such as train.steps=50, got {setting!r}. See params.yaml."
-        )
-    try:
-        target[last] = YAML(typ="safe", pure=True).load(text)
-    except YAMLError:
-        raise ParameterError(
-            f"set: expected a YAML value after '=', got {setting!r}. Quote text that holds ':' or '['."
-        ) from None
 
 
 def _copy_sources(project: Path, folder: Path) -> None:

@@ -137,3 +137,19 @@ def test_the_shared_cases_are_recognised(shared, folder, scale):
 def test_the_shared_slices_are_8_bit(shared):
     paths = sorted((shared / "Task101_AbdomenSlices/imagesTr").iterdir())
     assert {ct(np.asanyarray(nib.load(path).dataobj)).scale for path in paths[::10]} == {"8-bit"}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_body_of_an_unknown_scale_is_parted_where_scikit_image_parts_it(seed):
+    from skimage.filters import threshold_otsu
+
+    rng = np.random.default_rng(seed)
+    image = np.concatenate([np.zeros(50), rng.normal(40, 9, 300), rng.normal(120, 30, 500)]).clip(0, 255).astype(np.float32)
+    unknown = ct(image, stated="rescaled")
+    assert window.body_threshold(image, unknown) == pytest.approx(float(threshold_otsu(image[image > image.min()])))
+
+
+@pytest.mark.parametrize("image", [np.full(9, 3.0, np.float32), np.array([0, 5, 5], np.float32)])
+def test_an_image_of_one_or_two_values_has_no_middle_and_no_error(image):
+    unknown = ct(np.arange(256, dtype=np.float32), stated="rescaled")
+    assert window.body_threshold(image, unknown) == image.max()

@@ -44,6 +44,17 @@ def agrees_with_monai(answer, target, spacing, tolerance) -> None:
     assert mine.hd95_mm == pytest.approx(float(compute_hausdorff_distance(a, t, percentile=95, **options)), rel=1e-5)
 
 
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (3.0, 0.7, 0.8), (0.5, 2.0, 1.25)])
+def test_areas_of_all_256_neighbourhoods_are_those_of_both_libraries(spacing: tuple[float, ...]) -> None:
+    import surface_distance
+    from monai.metrics.utils import create_table_neighbour_code_to_surface_area
+
+    sizes = surface.element_sizes(spacing)
+    np.testing.assert_allclose(sizes, create_table_neighbour_code_to_surface_area(spacing)[0].numpy(), rtol=1e-6)
+    theirs = surface_distance.lookup_tables.create_table_neighbour_code_to_surface_area(spacing)
+    np.testing.assert_allclose(sizes, theirs, rtol=1e-12)
+
+
 class TestWorkedByHand:
     def test_a_voxel_and_its_neighbour(self) -> None:
         answer, target = np.zeros((3, 3, 4), dtype=bool), np.zeros((3, 3, 4), dtype=bool)
