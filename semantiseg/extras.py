@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from semantiseg.errors import ExtraError
 
@@ -29,8 +30,16 @@ def missing_extra(error: ModuleNotFoundError) -> ExtraError | None:
     """What a failed import means to the user, if an extra mends it."""
     package = (error.name or "").partition(".")[0]
     extra = next((name for name, brought in EXTRAS.items() if package in brought), None)
-    if extra is None:
-        return None
+    return None if extra is None else _error(extra, package)
+
+
+def lacking(extra: str) -> ExtraError | None:
+    """What to say where an extra is not installed whole, None where it is; nothing is imported."""
+    absent = next((package for package in EXTRAS[extra] if find_spec(package) is None), None)
+    return None if absent is None else _error(extra, absent)
+
+
+def _error(extra: str, package: str) -> ExtraError:
     return ExtraError(
         f"expected the extra `{extra}`, got no package {package}. Run: pip install 'semantiseg[{extra}]'"
     )

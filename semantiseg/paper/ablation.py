@@ -101,6 +101,14 @@ CURVES = {
 }
 """Variants whose learning is drawn: colour and line."""
 
+ENDS = {
+    "l1": ("L1", "o", style.GREY), "l3": ("L3", "s", style.BLUE), "l3_composed": ("L3, composed", "D", style.GREEN),
+}  # fmt: skip
+"""Measures whose ends are drawn: label, marker and colour."""
+
+RANGE = ("pi", 100)
+"""Seaborn's words for bars and bands that reach from the least seed to the greatest."""
+
 
 def draw(table: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     """Left: mean Dice over seeds at levels 1 and 3, and at level 3 composed, with bars from the least to the greatest.
@@ -114,7 +122,9 @@ def draw(table: pd.DataFrame, curves: pd.DataFrame) -> Figure:
         ends, learning = figure.subplots(1, 2, width_ratios=(3, 2))
         _ends(ends, table)
         _learning(learning, curves)
-        figure.legend(*ends.get_legend_handles_labels(), loc="outside lower left", ncols=3)
+        handles, labels = ends.get_legend_handles_labels()
+        ends.get_legend().remove()
+        figure.legend(handles, labels, loc="outside lower left", ncols=len(labels))
     return figure
 
 
@@ -124,32 +134,31 @@ def write(table: pd.DataFrame, curves: pd.DataFrame, stem: Path) -> list[Path]:
 
 
 def _ends(axes: Axes, table: pd.DataFrame) -> None:
+    import seaborn  # late: a second
+
     names = [item.name for item in VARIANTS if (table["variant"] == item.name).any()]
-    kinds = (
-        ("l1", "L1", "o", style.GREY),
-        ("l3", "L3", "s", style.BLUE),
-        ("l3_composed", "L3, composed", "D", style.GREEN),
-    )
-    for shift, (key, label, marker, colour) in zip((-0.22, 0.0, 0.22), kinds, strict=True):
-        of_variant = table.groupby("variant")[key]
-        mean, low, high = (getattr(of_variant, name)().reindex(names) for name in ("mean", "min", "max"))
-        axes.errorbar(
-            mean, [row + shift for row in range(len(names))], xerr=[mean - low, high - mean],
-            fmt=marker, color=colour, markersize=3, elinewidth=0.8, label=label,
-        )  # fmt: skip
+    labels, markers, colours = map(list, zip(*ENDS.values(), strict=True))
+    long = table.rename(columns=dict(zip(ENDS, labels, strict=True))).melt("variant", labels, "kind", "dice")
+    seaborn.pointplot(
+        long, x="dice", y="variant", hue="kind", order=names, hue_order=labels, orient="y",
+        palette=colours, markers=markers, dodge=0.44, linestyle="none", markersize=3,
+        errorbar=RANGE, err_kws={"linewidth": 0.8}, ax=axes,
+    )  # fmt: skip
     axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
-    axes.invert_yaxis()
     axes.grid(axis="x", linewidth=0.3, color="0.85")
-    axes.set_xlabel("Dice, phantoms, test patients, unseen phrasings")
+    axes.set(xlabel="Dice, phantoms, test patients, unseen phrasings", ylabel="")
 
 
 def _learning(axes: Axes, curves: pd.DataFrame) -> None:
-    for name, (colour, line) in CURVES.items():
-        rows = curves[curves["variant"] == name]
-        if not len(rows):
-            continue
-        by_step = rows.groupby("step")["dice_l3"]
-        axes.plot(by_step.mean(), color=colour, linestyle=line, label=name.replace("_", " "))
-        axes.fill_between(by_step.min().index, by_step.min(), by_step.max(), color=colour, alpha=0.12, linewidth=0)
+    import seaborn
+
+    drawn = [name for name in CURVES if (curves["variant"] == name).any()]
+    for name in drawn:
+        colour, line = CURVES[name]
+        seaborn.lineplot(
+            curves[curves["variant"] == name], x="step", y="dice_l3", errorbar=RANGE, color=colour, linestyle=line,
+            label=name.replace("_", " "), err_kws={"alpha": 0.12, "linewidth": 0}, ax=axes,
+        )  # fmt: skip
     axes.set(xlabel="step", ylabel="validation Dice, L3", ylim=(0, 1))
-    axes.legend(loc="lower right")
+    if drawn:
+        axes.legend(loc="lower right")

@@ -1,4 +1,4 @@
-r"""The tables and figure of notebook 07_breakdown, each from `metrics.json` alone.
+r"""The tables and figure of notebook 07_breakdown, from `metrics.json`, and single patients from their answers.
 
 Table 2: Dice by structure and by kind of clause, one column a model. The collapse figure: mean Dice against level of
 language, one line a model, with intervals. Variables: every number that a manuscript would quote, by name, in
@@ -10,20 +10,24 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from semantiseg import markup
 from semantiseg.conventions import LEVELS
 from semantiseg.data.split import few_patients
+from semantiseg.evaluation.sensitivity import HEADLINE, join, suite_of
 from semantiseg.paper import style
-from semantiseg.paper.table1 import tested
+from semantiseg.paper.table1 import read_results, tested
 from semantiseg.paper.table_text import interval, number
 from semantiseg.recipes import recipe_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 BREAKDOWNS = {"modality": "Modality", "structure": "Structure", "kind": "Kind of prompt"}
 
@@ -92,40 +96,63 @@ def write_table2(metrics: Mapping[str, Any], folder: Path) -> pd.DataFrame:
     return frame
 
 
-_STEP = 0.05
-"""Models are drawn beside one another, so that intervals do not hide each other; in levels."""
+PARTS = {"core": "all core prompts, unseen words", "matched": "the same mask at three levels"}
 
 
-def draw(metrics: Mapping[str, Any]) -> Figure:
+def by_patient(answers: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """One row a part of the figure, model, level and patient: part, model, level, patient_id, dice (their mean).
+
+    Args:
+        answers: model -> `sensitivity.join` of the prompts with its results.
+    """
+    parts = [
+        rows.groupby(["level", "patient_id"], as_index=False)["dice"].mean().assign(part=part, model=model)
+        for model, asked in answers.items()
+        for part, rows in (
+            ("core", suite_of(asked, "core", phrasing=HEADLINE)), ("matched", suite_of(asked, "triple")),
+        )
+    ]  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def read_patients(data: Path, models: Sequence[str]) -> pd.DataFrame:
+    """`by_patient` of some models, from the folder of the stages' files."""
+    prompts = pd.read_parquet(data / "bench/prompts.parquet")
+    results = read_results(data / "results", models)
+    return by_patient({name: join(prompts, rows, origin=f"results of {name}") for name, rows in results.items()})
+
+
+def draw(metrics: Mapping[str, Any], patients: pd.DataFrame) -> Figure:
     """Left: core prompts in unseen words. Right: matched triples, where the very same mask is asked at every level.
+
+    Pale: the mean of each patient. Full: the estimate with its interval.
 
     Args:
         metrics: the content of `metrics.json`. A level without prompts has no point.
+        patients: `by_patient` of the same models.
     """
+    from matplotlib.figure import Figure
+
+    models = style.ordered(metrics["models"])
     with style.applied():
         figure = Figure(figsize=(7.0, 2.7), layout="constrained")
-        panels = figure.subplots(1, 2, sharey=True)
-        for axes, (part, title) in zip(
-            panels,
-            (("core", "all core prompts, unseen words"), ("matched", "the same mask at three levels")),
-            strict=True,
-        ):
-            for position, (model, summary) in enumerate(style.ordered(metrics["models"]).items()):
-                _line(axes, summary[part], model, offset=(position - (len(metrics["models"]) - 1) / 2) * _STEP)
-            axes.set_title(title)
-            axes.set_xticks(LEVELS, [f"L{level}" for level in LEVELS])
-            axes.set_xlabel("level of language")
-            axes.set_ylim(0, 1)
+        panels = figure.subplots(1, len(PARTS), sharey=True)
+        for axes, (part, title) in zip(panels, PARTS.items(), strict=True):
+            style.patients(axes, patients[patients["part"] == part], x="level", y="dice", order=LEVELS, models=models)
+            for (model, summary), offset in zip(models.items(), style.beside(len(models)), strict=True):
+                _line(axes, summary[part], model, offset=offset)
+            axes.set(title=title, xlabel="level of language", ylabel="", xlim=(-0.5, len(LEVELS) - 0.5), ylim=(0, 1))
+            axes.set_xticks(range(len(LEVELS)), [f"L{level}" for level in LEVELS])
             axes.grid(axis="y", linewidth=0.3, color="0.85")
         panels[0].set_ylabel(f"Dice, {style.origin_name(metrics['bench']['origins'])}")
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside right center")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center")
         style.say_few_patients(figure, tested(metrics))
     return figure
 
 
-def _line(axes, estimates: Mapping[str, Any], model: str, *, offset: float) -> None:
-    points = [(level, estimates[f"l{level}"]) for level in LEVELS if estimates[f"l{level}"]["value"] is not None]
+def _line(axes: Axes, estimates: Mapping[str, Any], model: str, *, offset: float) -> None:
+    of_levels = [estimates[f"l{level}"] for level in LEVELS]
+    points = [(place, found) for place, found in enumerate(of_levels) if found["value"] is not None]
     if not points:
         return
     recipe = recipe_of(model)
@@ -136,7 +163,7 @@ def _line(axes, estimates: Mapping[str, Any], model: str, *, offset: float) -> N
         [max(0.0, point["high"] - value) for value, (_, point) in zip(values, points, strict=True)],
     ]
     axes.errorbar(
-        [level + offset for level, _ in points], values, yerr=errors, marker=recipe.marker, linestyle=recipe.line,
+        [place + offset for place, _ in points], values, yerr=errors, marker=recipe.marker, linestyle=recipe.line,
         markersize=3.5, capsize=1.5, elinewidth=0.6, color=style.colour(model), label=recipe.label,
     )  # fmt: skip
 

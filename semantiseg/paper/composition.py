@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib.pyplot as plt
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from semantiseg import markup
 from semantiseg.bench.ask.clinical import sentences
@@ -24,6 +21,10 @@ from semantiseg.evaluation.sensitivity import by_level, collapse_rate
 from semantiseg.paper import style
 from semantiseg.paper.table_text import NONE, interval, number, percent
 from semantiseg.recipes import recipe_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 SUITE_NAMES = {"core": "SemantiBench core, held-out words", "clinical": "clinical sentences"}
 VARIANT_NAMES = {
@@ -183,17 +184,18 @@ def _suite_finding(name: str, rows: pd.DataFrame) -> str:
     )
 
 
-_APART = 0.17
-"""Distance between models within a row."""
-
-
-def draw(table: pd.DataFrame, *, images: str) -> Figure:
-    """Points with 95% intervals, one panel a suite, one row a way of asking.
+def draw(table: pd.DataFrame, answers: pd.DataFrame, *, images: str) -> Figure:
+    """Points with 95% intervals, one panel a suite, one row a way of asking; pale, the mean of each patient.
 
     Args:
-        table: `report.composition.table`, not empty.
+        table: as `table` makes it of `answers`; not empty.
+        answers: `evaluation.composition.answers`.
         images: what the images are, such as "phantoms".
     """
+    import matplotlib.pyplot as plt
+
+    third = answers[answers["level"] == 3]
+    means = third.groupby(["suite", "variant", "model", "patient_id"], as_index=False)["dice"].mean()
     suites = [(suite, rows) for suite, rows in table.groupby("suite", sort=False)]
     heights = [rows["variant"].nunique() for _, rows in suites]
     with style.applied():
@@ -202,7 +204,7 @@ def draw(table: pd.DataFrame, *, images: str) -> Figure:
             gridspec_kw={"height_ratios": heights}, layout="constrained",
         )  # fmt: skip
         for panel, (suite, rows) in zip(panels.flat, suites, strict=True):
-            _draw(panel, rows)
+            _draw(panel, rows, means[means["suite"] == suite])
             panel.set_title(SUITE_NAMES[suite], loc="left")
         panels.flat[-1].set(xlabel=f"L3 Dice, {images}", xlim=(0, 1))
         handles, labels = panels.flat[0].get_legend_handles_labels()
@@ -211,17 +213,16 @@ def draw(table: pd.DataFrame, *, images: str) -> Figure:
     return figure
 
 
-def _draw(panel: Axes, rows: pd.DataFrame) -> None:
-    variants = list(dict.fromkeys(rows["variant"]))
-    for place, (model, points) in enumerate(rows.groupby("model", sort=False)):
-        heights = [variants.index(name) + _APART * place for name in points["variant"]]
+def _draw(panel: Axes, rows: pd.DataFrame, means: pd.DataFrame) -> None:
+    variants, models = (list(dict.fromkeys(rows[name])) for name in ("variant", "model"))
+    style.patients(panel, means, x="dice", y="variant", order=variants, models=models)
+    for (model, points), offset in zip(rows.groupby("model", sort=False), style.beside(len(models)), strict=True):
+        recipe = recipe_of(str(model))
         panel.errorbar(
-            points["l3"], heights, xerr=[points["l3"] - points["l3_low"], points["l3_high"] - points["l3"]],
-            fmt=recipe_of(model).marker, markersize=3.5, elinewidth=0.8, color=style.colour(model),
-            label=recipe_of(model).label,
+            points["l3"], [variants.index(name) + offset for name in points["variant"]],
+            xerr=[points["l3"] - points["l3_low"], points["l3_high"] - points["l3"]],
+            fmt=recipe.marker, markersize=3.5, elinewidth=0.8, color=style.colour(str(model)), label=recipe.label,
         )  # fmt: skip
-    models = rows["model"].nunique()
-    panel.set_yticks([number + _APART * (models - 1) / 2 for number in range(len(variants))])
-    panel.set_yticklabels([VARIANT_NAMES[name] for name in variants])
-    panel.set_ylim(len(variants) - 1 + _APART * models + 0.1, -0.27)
+    panel.set_yticks(range(len(variants)), [VARIANT_NAMES[name] for name in variants])
+    panel.set(xlabel="", ylabel="", ylim=(len(variants) - 0.5, -0.5))
     panel.grid(axis="x", linewidth=0.3)

@@ -4,7 +4,7 @@ equal bytes."""
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -13,6 +13,8 @@ from semantiseg.data.split import few_patients
 from semantiseg.recipes import RECIPES, recipe_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Okabe & Ito, "Color Universal Design" (2008). Luminance differs too, and line styles differ where lines meet.
@@ -105,6 +107,31 @@ def origin_name(origins: list[str]) -> str:
 def colour(model: str) -> str:
     """The colour in which a model is drawn everywhere."""
     return _PALETTE[recipe_of(model).colour]
+
+
+def beside(count: int) -> list[float]:
+    """Where seaborn puts `count` models that share one place of a categorical axis."""
+    return [(number - (count - 1) / 2) * 0.8 / count for number in range(count)]
+
+
+def patients(
+    axes: Axes, means: pd.DataFrame, *, x: str, y: str, order: Sequence[object], models: Iterable[str]
+) -> None:
+    """A pale point a patient, each model beside the others (`beside`), below what is drawn next.
+
+    Args:
+        means: one row a point: `model`, `dice`, and a category; `x` and `y` name the last two.
+        order: the categories, as they stand on the axis.
+        models: which have a place.
+    """
+    import seaborn  # late: a second
+
+    names = list(models)
+    seaborn.stripplot(
+        means, x=x, y=y, hue="model", order=order, hue_order=names, palette={name: colour(name) for name in names},
+        dodge=True, jitter=False, size=2, alpha=0.25, linewidth=0, legend=False, zorder=1, ax=axes,
+        orient="x" if y == "dice" else "y",
+    )  # fmt: skip
 
 
 def ordered(models: Mapping[str, _Value]) -> dict[str, _Value]:

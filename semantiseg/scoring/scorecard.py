@@ -8,18 +8,23 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from semantiseg import files
 from semantiseg.errors import ParameterError, SemantiSegError
+from semantiseg.evaluation.sensitivity import join
+from semantiseg.extras import extras_named, lacking
 from semantiseg.files import check_folder, mark
 from semantiseg.paper import breakdown, style, table1
 from semantiseg.paper.table_text import latex, markdown
 from semantiseg.scoring import leaderboard
 from semantiseg.scoring.benchmark import Benchmark
 from semantiseg.scoring.score import Missing, score_predictions
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SUBMISSION = "submission.json"
 
@@ -50,6 +55,7 @@ class Scorecard:
         metrics: the content of `summary.json`.
         table: Table 1 with this model's row, then the paper's.
         missing: prompts without an answer, each counted as the worst possible.
+        patients: `paper.breakdown.by_patient` of this model.
     """
 
     entry: Entrant
@@ -57,6 +63,16 @@ class Scorecard:
     metrics: dict[str, Any]
     table: pd.DataFrame
     missing: list[str]
+    patients: pd.DataFrame
+
+    @extras_named()
+    def plot(self) -> Figure:
+        """Dice against level with its interval and every patient; a notebook shows it.
+
+        Raises:
+            ExtraError: the extra `paper`, which draws, is not installed.
+        """
+        return breakdown.draw(self.metrics, self.patients)
 
 
 def score(
@@ -141,7 +157,9 @@ def _card(
         "missing_count_as": "the worst answer possible",
     }
     metrics = table1.rounded(metrics)
-    return Scorecard(entry, results, metrics, _table(metrics, entry), absent)
+    answers = join(benchmark.prompts, results, origin=entry.model)
+    patients = breakdown.by_patient({entry.model: answers})
+    return Scorecard(entry, results, metrics, _table(metrics, entry), absent, patients)
 
 
 def _table(metrics: Mapping[str, Any], entry: Entrant) -> pd.DataFrame:
@@ -165,7 +183,8 @@ def _write(card: Scorecard, place: Path, progress: Path) -> None:
     card.table.to_csv(staged / "table1.csv", index=False, lineterminator="\n")
     files.write(staged / "table1.md", markdown(card.table, words))
     files.write(staged / "table1.tex", latex(card.table, words))
-    style.save(breakdown.draw(card.metrics), staged / "levels")
+    if lacking("paper") is None:
+        style.save(card.plot(), staged / "levels")
     mark(staged, verb="score")
     submission = _submission(card, str(files.fingerprint(staged / "results.parquet")))
     files.write(staged / SUBMISSION, submission.model_dump_json(indent=1) + "\n")

@@ -144,7 +144,8 @@ def test_the_body_of_an_unknown_scale_is_parted_where_scikit_image_parts_it(seed
     from skimage.filters import threshold_otsu
 
     rng = np.random.default_rng(seed)
-    image = np.concatenate([np.zeros(50), rng.normal(40, 9, 300), rng.normal(120, 30, 500)]).clip(0, 255).astype(np.float32)
+    image = np.concatenate([np.zeros(50), rng.normal(40, 9, 300), rng.normal(120, 30, 500)])
+    image = image.clip(0, 255).astype(np.float32)
     unknown = ct(image, stated="rescaled")
     assert window.body_threshold(image, unknown) == pytest.approx(float(threshold_otsu(image[image > image.min()])))
 

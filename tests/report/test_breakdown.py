@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -23,9 +24,17 @@ def metrics(cohort, results) -> dict:
     return table1.summarise(cohort.prompts, answers, resamples=50, seed=0, profile="demo")
 
 
+@pytest.fixture(scope="module")
+def patients(cohort, results) -> pd.DataFrame:
+    habits = {"scalar": "collapses", "token": "truth"}
+    return breakdown.by_patient(
+        {model: join(cohort.prompts, results[habit], origin=model) for model, habit in habits.items()}
+    )
+
+
 class TestCollapseFigure:
-    def test_draws_every_model_at_its_dice_with_its_interval(self, metrics) -> None:
-        figure = breakdown.draw(metrics)
+    def test_draws_every_model_at_its_dice_with_its_interval(self, metrics, patients) -> None:
+        figure = breakdown.draw(metrics, patients)
         for axes, part in zip(figure.axes, ("core", "matched"), strict=True):
             assert [line.get_label() for line in axes.containers] == [
                 recipe_of("token").label, recipe_of("scalar").label,
@@ -34,25 +43,35 @@ class TestCollapseFigure:
                 expected = [metrics["models"][model][part][f"l{level}"]["value"] for level in (1, 2, 3)]
                 assert container.lines[0].get_ydata() == pytest.approx(expected)
 
-    def test_is_byte_stable_and_names_the_images(self, metrics, tmp_path: Path) -> None:
+    def test_every_patient_is_a_pale_point_beside_the_model_it_belongs_to(self, metrics, patients, cohort) -> None:
+        core = patients[patients["part"] == "core"]
+        asked = cohort.prompts.query("split == 'test' and suite == 'core' and phrasing == 'unseen'")
+        assert len(core) == 2 * len(asked.drop_duplicates(["patient_id", "level"]))
+        axes = breakdown.draw(metrics, patients).axes[0]
+        points = np.concatenate([np.asarray(part.get_offsets()) for part in axes.collections if part.get_alpha()])
+        assert sorted(points[:, 1].round(9)) == sorted(core["dice"].round(9))
+        estimates = {round(x, 9) for box in axes.containers for x in box.lines[0].get_xdata()}
+        assert {round(x, 9) for x in points[:, 0]} <= estimates
+
+    def test_is_byte_stable_and_names_the_images(self, metrics, patients, tmp_path: Path) -> None:
         for name in ("one", "two"):
-            style.save(breakdown.draw(metrics), tmp_path / name)
+            style.save(breakdown.draw(metrics, patients), tmp_path / name)
         for suffix in (".png", ".pdf", ".svg"):
             assert (tmp_path / f"one{suffix}").read_bytes() == (tmp_path / f"two{suffix}").read_bytes()
-        assert "phantoms" in breakdown.draw(metrics).axes[0].get_ylabel()
+        assert "phantoms" in breakdown.draw(metrics, patients).axes[0].get_ylabel()
 
-    @pytest.mark.parametrize("patients", [1, 19, 20])
-    def test_says_where_few_patients_were_tested(self, metrics, patients) -> None:
-        models = {name: summary | {"patients": patients} for name, summary in metrics["models"].items()}
-        figure = breakdown.draw(metrics | {"models": models})
-        assert ((said := figure.get_supxlabel()) == "") == (patients >= 20)
-        assert said.replace("\n", " ") == few_patients(patients)
+    @pytest.mark.parametrize("count", [1, 19, 20])
+    def test_says_where_few_patients_were_tested(self, metrics, patients, count) -> None:
+        models = {name: summary | {"patients": count} for name, summary in metrics["models"].items()}
+        figure = breakdown.draw(metrics | {"models": models}, patients)
+        assert ((said := figure.get_supxlabel()) == "") == (count >= 20)
+        assert said.replace("\n", " ") == few_patients(count)
 
-    def test_a_level_without_prompts_has_no_point(self, metrics) -> None:
+    def test_a_level_without_prompts_has_no_point(self, metrics, patients) -> None:
         none = {"value": None, "low": None, "high": None, "prompts": 0, "patients": 0}
         summary = metrics["models"]["token"]
         changed = metrics | {"models": {"token": summary | {"core": summary["core"] | {"l2": none}}}}
-        assert len(breakdown.draw(changed).axes[0].containers[0].lines[0].get_xdata()) == 2
+        assert len(breakdown.draw(changed, patients).axes[0].containers[0].lines[0].get_xdata()) == 2
 
 
 class TestTable2:
