@@ -1,4 +1,4 @@
-"""Tiny folders of images as users have them, in Decathlon layout: boxes of even intensity in noise."""
+"""Tiny folders of images as users have them, in Decathlon or nnU-Net v2 layout: boxes of even intensity in noise."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ Box = tuple[slice, slice, slice]
 
 @dataclass
 class Folder:
-    """A task folder; `add` writes a case and lists it in dataset.json.
+    """A collection; `add` writes a case and renews dataset.json.
 
     Attributes:
         labels: names of labels 1, 2, ...
         channels: names of the channels.
         shape: voxels along the axes right, anterior, superior.
+        nnunet: nnU-Net v2: a file a channel, cases told by file names, patients by nothing else.
     """
 
     path: Path
     labels: Sequence[str]
     channels: Sequence[str] = ("CT",)
     shape: tuple[int, int, int] = SHAPE
+    nnunet: bool = False
     training: list[dict[str, str]] = field(default_factory=list)
 
     def add(self, case: str, boxes: Mapping[int, Box | Sequence[Box]], *, patient: str = "") -> None:
@@ -39,15 +41,26 @@ class Folder:
             for place in [places] if isinstance(places[0], slice) else places:
                 label[place] = number
         images = [self._image(label, rng) for _ in self.channels]
-        self._save("imagesTr", case, images[0] if len(images) == 1 else np.stack(images, axis=-1))
-        self._save("labelsTr", case, label)
         entry = {"image": f"./imagesTr/{case}.nii.gz", "label": f"./labelsTr/{case}.nii.gz"}
         self.training.append(entry | {"patient": patient or case})
-        description = {
+        self._save("labelsTr", case, label)
+        if self.nnunet:
+            for channel, image in enumerate(images):
+                self._save("imagesTr", f"{case}_{channel:04d}", image)
+            self._describe({
+                "channel_names": {str(number): name for number, name in enumerate(self.channels)},
+                "labels": {name: number for number, name in enumerate(["background", *self.labels])},
+                "numTraining": 1, "file_ending": ".nii.gz",
+            })  # fmt: skip
+            return
+        self._save("imagesTr", case, images[0] if len(images) == 1 else np.stack(images, axis=-1))
+        self._describe({
             "modality": {str(number): name for number, name in enumerate(self.channels)},
             "labels": {str(number): name for number, name in enumerate(["background", *self.labels])},
             "training": self.training,
-        }
+        })  # fmt: skip
+
+    def _describe(self, description: Mapping[str, object]) -> None:
         (self.path / "dataset.json").write_text(json.dumps(description))
 
     def _image(self, label: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.int16]:

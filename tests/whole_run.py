@@ -13,6 +13,7 @@ from typing import Any
 
 import matplotlib
 import matplotlib.pyplot as plt
+from joblib.externals.loky import get_reusable_executor
 
 from semantiseg import files
 from semantiseg.artifact.published import publish
@@ -36,6 +37,8 @@ def run_all(root: Path, *, without: Collection[str] = ()) -> dict[str, str]:
     Raises:
         CellError: a cell raised, or an output that dvc.yaml declares is absent.
     """
+    # Idle workers of an earlier run keep its folder, and what they are given is named relative to it.
+    get_reusable_executor().shutdown(wait=True)
     shown = {}
     with contextlib.chdir(root), _drawing_nowhere():
         for declared in _stages(root):
