@@ -112,7 +112,8 @@ def by_patient(answers: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             ("core", suite_of(asked, "core", phrasing=HEADLINE)), ("matched", suite_of(asked, "triple")),
         )
     ]  # fmt: skip
-    return pd.concat(parts, ignore_index=True)
+    columns = pd.DataFrame(columns=["part", "model", "level", "patient_id", "dice"])
+    return pd.concat(parts, ignore_index=True) if parts else columns
 
 
 def read_patients(data: Path, models: Sequence[str]) -> pd.DataFrame:

@@ -126,6 +126,8 @@ def patients(
     """
     import seaborn  # late: a second
 
+    if not len(means):  # it would make one place of all
+        return
     names = list(models)
     seaborn.stripplot(
         means, x=x, y=y, hue="model", order=order, hue_order=names, palette={name: colour(name) for name in names},

@@ -67,6 +67,12 @@ class TestCollapseFigure:
         assert ((said := figure.get_supxlabel()) == "") == (count >= 20)
         assert said.replace("\n", " ") == few_patients(count)
 
+    def test_without_a_patient_or_a_model_there_are_axes_and_no_point(self, metrics, cohort, results) -> None:
+        nobody = breakdown.by_patient({"token": join(cohort.prompts, results["truth"], origin="token").iloc[:0]})
+        assert len(nobody) == 0 and len(breakdown.by_patient({})) == 0
+        for patients in (nobody, breakdown.by_patient({})):
+            assert not breakdown.draw(metrics | {"models": {}}, patients).axes[0].collections
+
     def test_a_level_without_prompts_has_no_point(self, metrics, patients) -> None:
         none = {"value": None, "low": None, "high": None, "prompts": 0, "patients": 0}
         summary = metrics["models"]["token"]
