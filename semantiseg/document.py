@@ -6,6 +6,7 @@ Whatever a file holds, what comes out is values or a `SemantiSegError` that name
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from semantiseg.errors import ParameterError, SemantiSegError
 
 NODES = 1_000_000
 """Most values of a document once its aliases are written out; a few lines of aliases can stand for billions."""
+
+LEVELS = 500
+"""Most brackets open at a time; the parser's time grows with their square."""
 
 _CONFLICT = ("<<<<<<< ", ">>>>>>> ")
 
@@ -69,6 +73,8 @@ def values_of(text: str, *, origin: str | Path, error: type[SemantiSegError]) ->
 
 
 def _parsed(text: str, path: str | Path, yaml: YAML, error: type[SemantiSegError]) -> Any:
+    if _most_open(text) > LEVELS:
+        raise error(f"{path}: expected YAML of some levels, got hundreds. Correct the file.")
     try:
         found = yaml.load(text)
         if _size(found, {}) > NODES:
@@ -80,6 +86,15 @@ def _parsed(text: str, path: str | Path, yaml: YAML, error: type[SemantiSegError
     except (ValueError, TypeError, KeyError, AttributeError) as cause:  # of the parser: a date in month 13, an odd tag
         raise error(f"{path}: expected YAML, got a value that cannot be read ({cause}). Correct it.") from None
     return found
+
+
+def _most_open(text: str) -> int:
+    """Brackets open at a time, those in quotes and comments counted too."""
+    deepest = depth = 0
+    for bracket in re.findall(r"[][{}]", text):
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _size(value: Any, known: dict[int, int]) -> int:

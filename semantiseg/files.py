@@ -10,12 +10,16 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from semantiseg.errors import OutputError
+from semantiseg.errors import DataError, OutputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def fingerprint(path: Path) -> str | None:
@@ -31,6 +35,30 @@ def fingerprint(path: Path) -> str | None:
         if item.is_file() and "__pycache__" not in item.parts:
             digest.update(f"{item.relative_to(path).as_posix()}\0{fingerprint(item)}\n".encode())
     return digest.hexdigest()
+
+
+def read_table(
+    path: Path, *, what: str, remedy: str, columns: Sequence[str] | None = None, filters: Any = None
+) -> pd.DataFrame:
+    """A Parquet file: the one door, since a flipped byte makes Arrow and pandas raise almost anything.
+
+    Args:
+        path: the file.
+        what: it holds, for the message: "test prompts".
+        remedy: a sentence: "Run the stage 'verify' again."
+        columns: only these.
+        filters: as `pandas.read_parquet`.
+
+    Raises:
+        DataError: no file, no Parquet, or without one of the columns.
+    """
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(path, columns=None if columns is None else list(columns), filters=filters)
+    except Exception as error:
+        found = "no file" if isinstance(error, FileNotFoundError) else " ".join(str(error).split())
+        raise DataError(f"{path}: expected {what}, got {found or type(error).__name__}. {remedy}") from None
 
 
 def remove(path: Path) -> None:

@@ -25,13 +25,21 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
+    @field_validator("*")
+    @classmethod
+    def _fits(cls, value: Any) -> Any:
+        """Whole numbers end up in C, where one of more digits would overflow."""
+        if isinstance(value, int) and not -(2**31) <= value < 2**31:
+            raise ValueError(f"a whole number below {2**31}")
+        return value
+
 
 class Fetch(Section):
     """Where the images come from."""
 
     source: Literal["phantom", "folder", "official"]
     folder: str = Field(description="folder in Decathlon layout when source is 'folder', else empty")
-    cases: int = Field(ge=4, description="phantom cases per collection")
+    cases: int = Field(ge=4, le=100_000, description="phantom cases per collection")
     body_scale: float = Field(gt=0.2, le=1.0, description="linear scale of the phantom body against an adult")
 
 

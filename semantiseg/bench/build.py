@@ -28,6 +28,7 @@ from semantiseg.bench.tables import (
 from semantiseg.bench.verify.verification import Verdict, verify_case
 from semantiseg.data.store import VolumeStore, cases_of
 from semantiseg.errors import DataError
+from semantiseg.files import read_table
 from semantiseg.parallel import for_each
 
 PROMPT_ORDER = ("volume_id", "suite", "group", "level", "slice", "program", "phrasing", "text")
@@ -209,7 +210,4 @@ def _shares(volumes: Path, tables: Mapping[str, pd.DataFrame]) -> dict[str, dict
 
 
 def _read(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: expected candidate prompts, got {error}. Run the stage prompts first.") from None
+    return read_table(path, what="candidate prompts", remedy="Run the stage prompts first.")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from semantiseg.conventions import LabelArray
 from semantiseg.errors import DataError
+from semantiseg.files import read_table
 
 # pandas takes longer to import than a small case takes to prepare, and worker processes never see a table.
 if TYPE_CHECKING:
@@ -206,15 +207,9 @@ def read_manifest(root: Path) -> pd.DataFrame:
     Raises:
         DataError: it is missing or cannot be read.
     """
-    import pandas as pd
-
-    path = root / MANIFEST
-    try:
-        table = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path}: expected the manifest of prepared volumes, got {error}. Run the stage prepare first."
-        ) from None
+    table = read_table(
+        root / MANIFEST, what="the manifest of prepared volumes", remedy="Run the stage prepare first.",
+    )
     for column in LIST_COLUMNS:
         table[column] = table[column].map(list)
     return table.set_index("volume_id").sort_index()

@@ -28,7 +28,7 @@ from semantiseg.errors import DataError, ParameterError
 from semantiseg.evaluation.ablation_record import VARIANTS, Variant, variant
 from semantiseg.evaluation.predict import evaluate_model, predict
 from semantiseg.evaluation.sensitivity import HEADLINE, join, prompt_sensitivity, suite_of
-from semantiseg.files import claim
+from semantiseg.files import claim, read_table
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.registry import load
 from semantiseg.parallel import for_each
@@ -38,6 +38,9 @@ from semantiseg.training.pretrain import pretrain
 
 INPUTS = ("volumes", "bench/prompts.parquet", "bench/training.parquet", "text/features.h5", "pretrained")
 """Below `data/`: what a run reads."""
+
+
+_AGAIN = "Remove this variant's folder and run `semantiseg ablation` again."
 
 
 def run_ablation(
@@ -140,7 +143,7 @@ def run_one(root: Path, out: Path, name: str, *, seed: int, parameters: Paramete
         accelerator=parameters.evaluate.accelerator,
         threads=parameters.threads,
     )
-    prompts = pd.read_parquet(out / "prompts.parquet")
+    prompts = read_table(out / "prompts.parquet", what="prompts of the ablation", remedy=_AGAIN)
     _compose(data, prompts, folder, parameters=parameters.evaluate)
     scores = {"steps": wanted.steps, "seconds": round(seconds, 1)} | _scores(prompts, folder)
     files.write(folder / "scores.json", json.dumps(scores, indent=2) + "\n")
@@ -150,7 +153,7 @@ def _training(table: Path, folder: Path, item: Variant) -> Path:
     """The training questions, with fewer phrasings where the variant wants that."""
     if item.phrasings is None:
         return table
-    questions = pd.read_parquet(table)
+    questions = read_table(table, what="training questions", remedy="Run the stage 'verify' again.")
     kept = [list(texts)[: item.phrasings] for texts in questions["texts"]]
     questions.assign(texts=kept).to_parquet(folder / "training.parquet")
     return folder / "training.parquet"
@@ -171,7 +174,7 @@ def _warm_up(root: Path, out: Path, width: str, parameters: Parameters) -> None:
 
 def _choose_prompts(prompts: Path, out: Path) -> None:
     """Of the test prompts, the core in words that training never met, and the same in words that it did."""
-    table = pd.read_parquet(prompts)
+    table = read_table(prompts, what="prompts", remedy="Run the stage 'verify' again.")
     test = table[table["split"] == "test"]
     parts = [suite_of(test, "core", phrasing=HEADLINE), suite_of(test, "phrasing", phrasing="seen")]
     pd.concat(parts).to_parquet(out / "prompts.parquet", index=False)
@@ -192,11 +195,12 @@ def _compose(data: Path, prompts: pd.DataFrame, folder: Path, *, parameters: Eva
 
 
 def _scores(prompts: pd.DataFrame, folder: Path) -> dict[str, float]:
-    answers = join(prompts, pd.read_parquet(folder / "results.parquet"), origin=str(folder))
+    answers = join(prompts, read_table(folder / "results.parquet", what="results", remedy=_AGAIN), origin=str(folder))
     core = suite_of(answers, "core")
     seen = suite_of(answers, "phrasing").groupby("level")["dice"].mean()
     about = core[["prompt_id", "level", "parent_differs"]]
-    composed = pd.read_parquet(folder / "composed.parquet")[["prompt_id", "dice", "collapsed"]].merge(about)
+    composed = read_table(folder / "composed.parquet", what="composed answers", remedy=_AGAIN)
+    composed = composed[["prompt_id", "dice", "collapsed"]].merge(about)
     return {
         **_summary(core),
         "l1_seen": float(seen.get(1, np.nan)),

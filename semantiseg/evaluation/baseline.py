@@ -17,9 +17,9 @@ from semantiseg.baselines.contamination import prompting, row_name
 from semantiseg.composition.composed import Composed, Tally, compose
 from semantiseg.composition.readers import open_reader
 from semantiseg.data.store import VolumeStore
-from semantiseg.errors import DataError, ModelError, ParameterError
+from semantiseg.errors import ModelError, ParameterError
 from semantiseg.evaluation.predict import predict
-from semantiseg.files import check_folder
+from semantiseg.files import check_folder, read_table
 from semantiseg.language.ontology import STRUCTURES, available
 from semantiseg.models import registry
 from semantiseg.models.features import TextFeatures
@@ -82,9 +82,7 @@ def read_prompts(data: Path) -> pd.DataFrame:
         DataError: there are none yet.
     """
     path = data / "bench" / "prompts.parquet"
-    if not path.is_file():
-        raise DataError(f"{path}: expected the benchmark's prompts, got no file. Run `semantiseg reproduce` first.")
-    return pd.read_parquet(path)
+    return read_table(path, what="the benchmark's prompts", remedy="Run `semantiseg reproduce` first.")
 
 
 def evaluate_row(

@@ -22,6 +22,7 @@ from semantiseg.data.store import VolumeStore
 from semantiseg.errors import PromptError
 from semantiseg.evaluation import predict
 from semantiseg.evaluation.sensitivity import HEADLINE, join, suite_of
+from semantiseg.files import read_table
 from semantiseg.language.program import Program, parse
 from semantiseg.measure import usable_cores
 from semantiseg.models.features import TextFeatures
@@ -86,7 +87,7 @@ def questions(volumes: Path, prompts: Path, *, seed: int) -> pd.DataFrame:
         prompts: `prompts.parquet`.
         seed: of stage `verify`.
     """
-    table = pd.read_parquet(prompts)
+    table = read_table(prompts, what="prompts", remedy="Run the stage 'verify' again.")
     core = suite_of(table[table["split"] == "test"], "core", phrasing=HEADLINE)
     return pd.concat([core, clinical_questions(volumes, seed=seed)], ignore_index=True)
 
@@ -151,8 +152,10 @@ def _model_answers(
 
     torch.set_num_threads(threads)
     core, clinical = (asked[asked["suite"] == suite] for suite in VARIANTS)
-    results = pd.read_parquet(data / "results" / model / "results.parquet")
-    join(pd.read_parquet(data / "bench/prompts.parquet"), results, origin=f"results of {model}")  # complete?
+    again = f"Run the stage 'evaluate@{model}' again."
+    results = read_table(data / "results" / model / "results.parquet", what="results", remedy=again)
+    prompts = read_table(data / "bench/prompts.parquet", what="prompts", remedy="Run the stage 'verify' again.")
+    join(prompts, results, origin=f"results of {model}")  # complete?
     parts = [results[results["prompt_id"].isin(core["prompt_id"])].assign(variant=PLAIN)]
     network = load(data / "models" / model, accelerator=accelerator)
     # One set of features a suite: which texts are encoded together decides the last digits.

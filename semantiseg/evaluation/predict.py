@@ -18,6 +18,7 @@ from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
 from semantiseg.evaluation import runs
 from semantiseg.evaluation.answers import no_scores, score_slice
+from semantiseg.files import read_table
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.protocol import Answer, PromptedSegmenter
 from semantiseg.models.registry import Accelerator, load
@@ -129,7 +130,7 @@ def evaluate_model(
         The results; no row where no prompt is asked about a test patient.
     """
     torch.set_num_threads(threads)
-    asked = pd.read_parquet(prompts)
+    asked = read_table(prompts, what="prompts", remedy="Run the stage 'verify' again.")
     if not (asked["split"] == "test").any():
         results, masks = no_scores(), pd.DataFrame(columns=["prompt_id", "height", "width", "runs"])
     else:

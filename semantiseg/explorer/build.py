@@ -29,6 +29,7 @@ from semantiseg.evaluation.metrics import METRICS
 from semantiseg.evaluation.sensitivity import join
 from semantiseg.explorer import case
 from semantiseg.explorer.case import case_data
+from semantiseg.files import read_table
 from semantiseg.paper import style
 from semantiseg.paper.table1 import read_results
 from semantiseg.recipes import recipe_of
@@ -114,7 +115,7 @@ def write_explorer(root: Path, folder: Path) -> Path:
     models = list(style.ordered(dict.fromkeys(models)))
     if not models:
         raise DataError(f"{root}/data/results: expected a model's results, got none. Run the stage 'evaluate'.")
-    prompts = pd.read_parquet(root / "data/bench/prompts.parquet")
+    prompts = read_table(root / "data/bench/prompts.parquet", what="prompts", remedy="Run the stage 'verify' again.")
     prompts = prompts[prompts["split"] == "test"]
     answers = _answers(root / "data/results", prompts, models)
     files.renew(folder, verb="explorer", inputs=[root])
@@ -185,7 +186,7 @@ def _answers(folder: Path, prompts: pd.DataFrame, models: Sequence[str]) -> dict
     for model in models:
         path = folder / model / "masks.parquet"
         join(prompts, results[model], origin=f"results of {model}")
-        masks = pd.read_parquet(path)
+        masks = read_table(path, what="masks", remedy=f"Run the stage 'evaluate@{model}' again.")
         if sorted(masks["prompt_id"]) != sorted(results[model]["prompt_id"]):
             raise DataError(
                 f"{path}: expected one mask for each of {len(results[model])} results, got {len(masks)} masks that do "

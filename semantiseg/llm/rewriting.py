@@ -22,7 +22,8 @@ from semantiseg.bench.ask.questions import prompt_id
 from semantiseg.bench.tables import PROMPT_COLUMNS, REJECTED_COLUMNS, write_table
 from semantiseg.bench.verify.verification import Judge
 from semantiseg.data.store import VolumeStore
-from semantiseg.errors import DataError, PromptError
+from semantiseg.errors import PromptError
+from semantiseg.files import read_table
 from semantiseg.llm.asking import Asker
 from semantiseg.llm.backends import Reply
 from semantiseg.llm.request import Request, read_answer
@@ -253,7 +254,4 @@ def _write(made: Rewritten, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: expected a bench, got {error}. Run the stages prompts and verify first.") from None
+    return read_table(path, what="a bench", remedy="Run the stages prompts and verify first.")

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
@@ -22,7 +21,8 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import BertConfig, BertModel
 
-from semantiseg.errors import DataError, ModelError
+from semantiseg.errors import ModelError
+from semantiseg.files import read_table
 from semantiseg.models.features import TextFeatures, check_lengths, check_texts
 from semantiseg.models.weights import load_checked, published_path
 
@@ -229,12 +229,7 @@ def texts_of(*, prompts: Path, training: Path) -> list[str]:
     """
     texts: set[str] = set()
     for path, column in ((prompts, "text"), (training, "texts")):
-        try:
-            values = pd.read_parquet(path, columns=[column])[column]
-        except (OSError, ValueError, KeyError) as error:
-            problem = " ".join(str(error).split())  # Arrow prints the whole schema, a line a column
-            raise DataError(
-                f"{path}: expected a table with the column {column!r}, got {problem}. Run the stage 'verify' again."
-            ) from None
+        what, again = f"a table with the column {column!r}", "Run the stage 'verify' again."
+        values = read_table(path, what=what, remedy=again, columns=[column])[column]
         texts.update(values if column == "text" else (text for row in values for text in row))
     return sorted(texts)

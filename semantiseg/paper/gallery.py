@@ -25,6 +25,7 @@ from semantiseg.conventions import LEVELS, Mask, Slice, radiological
 from semantiseg.errors import DataError
 from semantiseg.evaluation import metrics, runs
 from semantiseg.evaluation.sensitivity import HEADLINE, join, suite_of
+from semantiseg.files import read_table
 from semantiseg.paper import style
 
 _MARGIN = 0.15
@@ -187,8 +188,10 @@ def read_tiles(data: Path, asked: pd.DataFrame, *, model: str) -> dict[str, Tile
         return {}
     folder = data / "results" / model
     wanted = [("prompt_id", "in", list(asked["prompt_id"]))]
-    stored = pd.read_parquet(folder / "masks.parquet", filters=wanted).set_index("prompt_id")
-    scores = pd.read_parquet(folder / "results.parquet", filters=wanted).set_index("prompt_id")["dice"]
+    again = f"Run the stage 'evaluate@{model}' again."
+    stored = read_table(folder / "masks.parquet", what="masks", remedy=again, filters=wanted).set_index("prompt_id")
+    scored = read_table(folder / "results.parquet", what="results", remedy=again, filters=wanted)
+    scores = scored.set_index("prompt_id")["dice"]
     tiles = {}
     with VolumeStore(data / "volumes") as store:
         for row in asked.itertuples():
@@ -254,8 +257,10 @@ def gather_tiles(data: Path, model: str) -> tuple[pd.DataFrame, dict[tuple[int, 
         data: the folder of the stages' files.
         model: a trained model.
     """
-    prompts = pd.read_parquet(data / "bench" / "prompts.parquet")
-    results = pd.read_parquet(data / "results" / model / "results.parquet")
+    prompts = read_table(data / "bench" / "prompts.parquet", what="prompts", remedy="Run the stage 'verify' again.")
+    results = read_table(
+        data / "results" / model / "results.parquet", what="results", remedy=f"Run the stage 'evaluate@{model}' again."
+    )
     chosen = choose_answers(join(prompts, results, origin=f"results of {model}"))
     tiles = read_tiles(data, chosen.drop_duplicates("prompt_id"), model=model)
     return chosen, {place: tiles[row["prompt_id"]] for place, row in chosen.iterrows()}

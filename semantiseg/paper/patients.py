@@ -23,6 +23,7 @@ from semantiseg import document, files, markup
 from semantiseg.conventions import LEVELS, SPLITS
 from semantiseg.data.split import few_patients
 from semantiseg.errors import DataError
+from semantiseg.files import read_table
 from semantiseg.paper import style
 from semantiseg.paper.table_text import interval, number, percent
 from semantiseg.recipes import recipe_of
@@ -318,7 +319,4 @@ def _read_json(path: Path) -> Any:
 
 
 def _read_table(path: Path) -> pd.DataFrame:
-    try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: expected a table of a finished run, got {error}. Run it to its end.") from None
+    return read_table(path, what="a table of a finished run", remedy="Run it to its end.")

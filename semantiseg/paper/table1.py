@@ -11,12 +11,12 @@ from typing import Any
 import pandas as pd
 
 from semantiseg.data.split import few_patients
-from semantiseg.errors import DataError
 from semantiseg.evaluation.bootstrap import PatientBootstrap
 from semantiseg.evaluation.comparison import compare
 from semantiseg.evaluation.metrics import METRICS
 from semantiseg.evaluation.sensitivity import HEADLINE, join
 from semantiseg.evaluation.summary import bench_summary, model_summary
+from semantiseg.files import read_table
 from semantiseg.paper import style
 from semantiseg.paper.table_text import latex, markdown
 from semantiseg.recipes import recipe_of
@@ -91,11 +91,9 @@ def read_results(folder: Path, models: Sequence[str]) -> dict[str, pd.DataFrame]
     results = {}
     for model in models:
         path = folder / model / "results.parquet"
-        if not path.is_file():
-            raise DataError(
-                f"{path}: expected the results of model {model!r}, got no file. Run the stage 'evaluate@{model}'."
-            )
-        results[model] = pd.read_parquet(path)
+        results[model] = read_table(
+            path, what=f"the results of model {model!r}", remedy=f"Run the stage 'evaluate@{model}'."
+        )
     return results
 
 

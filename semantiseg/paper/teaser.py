@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from semantiseg.conventions import LEVELS, radiological
 from semantiseg.data.split import few_patients
 from semantiseg.evaluation.sensitivity import HEADLINE, join
+from semantiseg.files import read_table
 from semantiseg.paper import gallery, style
 from semantiseg.paper.gallery import Tile, read_tiles
 from semantiseg.paper.table1 import read_results
@@ -250,7 +251,9 @@ def gather_panels(data: Path, models: Sequence[str], *, threads: int) -> tuple[T
     from semantiseg.data.store import VolumeStore
 
     torch.set_num_threads(threads)
-    prompts, results = pd.read_parquet(data / "bench" / "prompts.parquet"), read_results(data / "results", models)
+    prompts, results = read_table(
+        data / "bench" / "prompts.parquet", what="prompts", remedy="Run the stage 'verify' again."
+    ), read_results(data / "results", models)
     case = choose_case(prompts, results)
     shown = sorted({prompt_id for prompt_id in case.by_level.values() if prompt_id})
     asked = prompts[prompts["prompt_id"].isin(shown)].set_index("prompt_id", drop=False).sort_index()

@@ -19,6 +19,7 @@ from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
 from semantiseg.evaluation import metrics
 from semantiseg.evaluation.answers import score_answer, twin_programs
+from semantiseg.files import read_table
 
 PROMPTS, VOLUMES = Path("bench") / "prompts.parquet", "volumes"
 _ASKED = ["prompt_id", "volume_id", "patient_id", "slice", "suite", "group", "program", "parent", "target_pixels"]
@@ -51,10 +52,7 @@ class Benchmark:
     def prompts(self) -> pd.DataFrame:
         """`prompts.parquet` without what only people read, all splits."""
         path = self.folder / PROMPTS
-        try:
-            table = pd.read_parquet(path)
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path}: expected prompts, got {error}. Run the stage 'verify' again.") from None
+        table = read_table(path, what="prompts", remedy="Run the stage 'verify' again.")
         missing = sorted(set(_VERSIONED) - set(table.columns))
         if missing or not (table["split"] == "test").any():
             raise DataError(

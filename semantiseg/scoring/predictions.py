@@ -13,6 +13,7 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -257,11 +258,9 @@ class MaskTable:
     def __init__(self, path: Path, benchmark: Benchmark) -> None:
         self.path = path
         self._order = {prompt_id: place for place, prompt_id in enumerate(benchmark.test)}
-        try:
+        with _readable(path):
             self._file = pq.ParquetFile(path, pre_buffer=False)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise DataError(f"{path}: expected a Parquet file of run lengths, got {error}. Write it again.") from None
-        schema = self._file.schema_arrow
+            schema = self._file.schema_arrow
         wanted = {"prompt_id": _is_text, "height": pa.types.is_integer, "width": pa.types.is_integer, "runs": _is_runs}
         wrong = {
             name: str(schema.field(name).type) if name in schema.names else "absent"
@@ -273,9 +272,10 @@ class MaskTable:
                 f"{path}: expected the columns prompt_id (text), height, width (integers), runs (list of integers), "
                 f"got {wrong}. Encode masks with semantiseg.evaluation.runs.encode."
             )
-        self.ids = self._file.read(["prompt_id"])["prompt_id"].to_pylist()
-        version = (schema.metadata or {}).get(VERSION_KEY.encode())
-        self.version = version.decode() if version else None
+        with _readable(path):
+            self.ids = self._file.read(["prompt_id"])["prompt_id"].to_pylist()
+            version = (schema.metadata or {}).get(VERSION_KEY.encode())
+            self.version = version.decode() if version else None
 
     def stamps(self) -> dict[str, str]:
         """The whole file's fingerprint: a change anywhere is a change of all."""
@@ -283,12 +283,26 @@ class MaskTable:
 
     def batches(self, wanted: Collection[str]) -> Iterator[list[Item]]:
         """In the file's order, some thousands at a time slice by slice."""
-        for rows in self._file.iter_batches(_ROWS_AT_ONCE, columns=["prompt_id", "height", "width", "runs"]):
+        for rows in self._rows():
             ids, heights, widths = (rows[name].to_pylist() for name in ("prompt_id", "height", "width"))
             lengths = [_lengths(scalar) for scalar in rows["runs"]]
             items = zip(ids, zip(heights, widths, lengths, strict=True), strict=True)
             chosen = sorted((item for item in items if item[0] in wanted), key=lambda item: self._order[item[0]])
             yield from _split(chosen)
+
+
+    def _rows(self) -> Iterator[pa.RecordBatch]:
+        with _readable(self.path):
+            yield from self._file.iter_batches(_ROWS_AT_ONCE, columns=["prompt_id", "height", "width", "runs"])
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Whatever Arrow raises of a spoiled file, as a `DataError` that names it."""
+    try:
+        yield
+    except Exception as error:
+        raise DataError(f"{path}: expected a Parquet file of run lengths, got {error}. Write it again.") from None
 
 
 def _split(items: list[Item]) -> Iterator[list[Item]]:

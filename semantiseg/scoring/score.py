@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from semantiseg import files
 from semantiseg.errors import DataError
+from semantiseg.files import read_table
 from semantiseg.parallel import for_each
 from semantiseg.scoring.benchmark import Benchmark
 from semantiseg.scoring.predictions import Item, mask, open_predictions
@@ -64,7 +65,11 @@ class ScoredBatches:
         paths = sorted(self.folder.glob("part-*.parquet"))
         if not paths:
             return pd.DataFrame(columns=["prompt_id", "stamp"])
-        rows = pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
+        rows = pd.concat(
+            [read_table(path, what="scores kept from before", remedy="Remove it; what it held is scored again.")
+             for path in paths],
+            ignore_index=True,
+        )  # fmt: skip
         rows = rows[rows["stamp"] == rows["prompt_id"].map(stamps)]
         return rows.drop_duplicates("prompt_id", keep="last").sort_values("prompt_id", ignore_index=True)
 

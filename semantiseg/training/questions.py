@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from semantiseg.bench.measure.labelled_slice import read_slice
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
+from semantiseg.files import read_table
 from semantiseg.models.segmenter import enter_image, enter_masks, frame_of
 
 CACHE_MIB = 2048
@@ -44,14 +45,8 @@ def read_questions(training: Path, *, split: str) -> pd.DataFrame:
     Raises:
         DataError: the file is unreadable, lacks a column, or has no row to train on.
     """
-    try:
-        table = pd.read_parquet(training, columns=list(COLUMNS))
-    except (OSError, ValueError, KeyError) as error:
-        problem = " ".join(str(error).split())
-        raise DataError(
-            f"{training}: expected training questions with columns {COLUMNS}, got {problem}. "
-            "Run the stage 'verify' again."
-        ) from None
+    what = f"training questions with columns {COLUMNS}"
+    table = read_table(training, what=what, remedy="Run the stage 'verify' again.", columns=COLUMNS)
     table = table[table["split"] == split]
     if not len(table) and split == "train":
         raise DataError(

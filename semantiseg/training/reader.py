@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 import torch.nn.functional as F
 
 from semantiseg.composition.readers import ProgramClassifier
 from semantiseg.errors import DataError
+from semantiseg.files import read_table
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.prompts import PromptBatch, collate
 from semantiseg.training.optimisation import Optimiser, deterministic
@@ -35,7 +35,8 @@ def training_phrases(training: Path) -> dict[str, str]:
     Args:
         training: `training.parquet`.
     """
-    table = pd.read_parquet(training, columns=["split", "program", "texts"])
+    columns = ["split", "program", "texts"]
+    table = read_table(training, what="training questions", remedy="Run the stage 'verify' again.", columns=columns)
     meanings: dict[str, set[str]] = {}
     for row in table[table["split"] == "train"].itertuples():
         for text in row.texts:

@@ -104,7 +104,7 @@ def generate(measured: Path, out: Path, *, seed: int, workers: int | None = None
     try:
         groups = pq.ParquetFile(measured / "measured.parquet").num_row_groups
         facts = _facts(measured)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # as `files.read_table`, of which only the number of groups is read here
         raise DataError(f"{measured}: expected stored measurements, got {error}. Measure the volumes first.") from None
     out.mkdir(parents=True, exist_ok=True)
     done = for_each(_generate_group, [((measured, group, seed), {}) for group in range(groups)], workers=workers)
@@ -151,7 +151,7 @@ def _generate_group(measured: Path, group: int, seed: int) -> tuple[dict[str, pa
     prompts: list[Row] = []
     rejected: list[Row] = []
     shortfalls: list[Row] = []
-    for rows in by_volume(pq.ParquetFile(measured / "measured.parquet").read_row_group(group).to_pylist()):
+    for rows in by_volume(_row_group(measured / "measured.parquet", group)):
         volume_id = rows[0]["volume_id"]
         if volume_id not in facts:
             raise DataError(f"{measured}: expected volumes.parquet to list {volume_id}, got nothing. Measure again.")
@@ -170,6 +170,13 @@ def _generate_group(measured: Path, group: int, seed: int) -> tuple[dict[str, pa
 def _scene(fact: Row, rows: list[Row]) -> RecordedScene:
     structures = {int(number): leaf for number, leaf in json.loads(fact["structures"]).items()}
     return RecordedScene(fact, structures, rows)
+
+
+def _row_group(path: Path, group: int) -> list[Row]:
+    try:
+        return pq.ParquetFile(path).read_row_group(group).to_pylist()
+    except Exception as error:
+        raise DataError(f"{path}: expected stored measurements, got {error}. Measure the volumes again.") from None
 
 
 def _facts(measured: Path) -> dict[str, Row]:

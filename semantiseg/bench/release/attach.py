@@ -19,7 +19,7 @@ from semantiseg.data.case import Channel, SourceCase
 from semantiseg.data.prepare import prepare_case
 from semantiseg.data.store import VolumeStore, write_manifest
 from semantiseg.errors import DataError
-from semantiseg.files import check_folder, mark
+from semantiseg.files import check_folder, mark, read_table
 from semantiseg.language.program import parse
 from semantiseg.parallel import for_each
 
@@ -71,7 +71,10 @@ def attach(release: Path, copy: Path, out: Path, *, workers: int = 1) -> Attache
     done = for_each(_prepare, calls, workers=workers)
     manifest = [row for rows in tqdm(done, unit="case", desc="prepare", disable=None) for row in rows]
     write_manifest(out, manifest)
-    prompts = pd.concat([pd.read_parquet(path) for path in sorted((release / "prompts").glob("*.parquet"))])
+    prompts = pd.concat(
+        [read_table(path, what="prompts of a release", remedy="Unpack it anew.")
+         for path in sorted((release / "prompts").glob("*.parquet"))]
+    )  # fmt: skip
     prompts = prompts[prompts["volume_id"].isin([row["volume_id"] for row in present])]
     return Attached(len({row["case_id"] for row in present}), missing, len(prompts), differing(out, prompts))
 

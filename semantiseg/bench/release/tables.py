@@ -31,6 +31,7 @@ from semantiseg.conventions import SPLITS
 from semantiseg.data.case import SourceCase
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
+from semantiseg.files import read_table
 
 
 @dataclass(frozen=True)
@@ -192,10 +193,7 @@ def _schema(columns: Mapping[str, tuple[pa.DataType, str]]) -> pa.Schema:
 
 
 def _read(path: Path, *, stage: str) -> pd.DataFrame:
-    try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: expected a bench's table, got {error}. Run the stage {stage} first.") from None
+    return read_table(path, what="a bench's table", remedy=f"Run the stage {stage} first.")
 
 
 def read_volumes(release: Path) -> list[dict[str, Any]]:
@@ -206,5 +204,5 @@ def read_volumes(release: Path) -> list[dict[str, Any]]:
     """
     try:
         return pq.read_table(release / VOLUMES).to_pylist()
-    except (OSError, ValueError) as error:
+    except Exception as error:  # as `files.read_table`; here lists stay lists
         raise DataError(f"{release}: expected a release of SemantiBench, got {error}. Unpack it anew.") from None
