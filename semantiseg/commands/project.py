@@ -58,11 +58,20 @@ def workspace_command(folder: Path | None, profile: str, data: str | None, setti
 
 @click.command()
 @click.argument("name")
-def profile(name: str) -> None:
+@click.option("--force", is_flag=True, help="Also over a params.yaml that was edited.")
+def profile(name: str, force: bool) -> None:
     """Write params.yaml from profile NAME."""
     from semantiseg import files
-    from semantiseg.params import profile_text
+    from semantiseg.errors import OutputError
+    from semantiseg.params import profile_names, profile_text
 
+    there = ROOT / "params.yaml"
+    shipped = [profile_text(known).encode() for known in profile_names()]
+    if not force and there.is_file() and there.read_bytes() not in shipped:
+        raise OutputError(
+            f"{there}: expected a profile as it is shipped, got an edited one. Keep it under another name, or add "
+            "--force; nothing was written."
+        )
     files.write(ROOT / "params.yaml", profile_text(name))
     click.echo(f"params.yaml: profile {name}")
 

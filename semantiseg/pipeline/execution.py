@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import threading
@@ -85,6 +86,20 @@ def describe_failure(error: PapermillExecutionError, *, source: Path) -> str:
     line = int(number.group(1)) if number and int(number.group(1)) <= len(lines) else 1
     where = f"{source}, cell [{error.exec_count}], line {line}"
     return f"{where}:\n    {lines[line - 1].strip()}\n{error.ename}: {error.evalue}"
+
+
+def environment() -> dict[str, str]:
+    """Environment in which `python` is the running interpreter, also when its venv is not activated."""
+    folder = str(Path(sys.executable).parent)
+    return os.environ | {"PATH": os.pathsep.join([folder, os.environ.get("PATH", "")])}
+
+
+def dvc(*arguments: str, root: Path, capture: bool = False) -> subprocess.CompletedProcess[str]:
+    """Run a DVC command in the project `root`."""
+    command = [sys.executable, "-m", "dvc", *arguments]
+    return subprocess.run(
+        command, cwd=root, env=environment(), text=True, stdout=subprocess.PIPE if capture else None, check=False
+    )
 
 
 @contextmanager

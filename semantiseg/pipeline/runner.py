@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +21,7 @@ from semantiseg.data.split import few_patients
 from semantiseg.errors import ParameterError, StageError
 from semantiseg.params import changed_profile, check, load
 from semantiseg.pipeline import mending, notebook
-from semantiseg.pipeline.execution import clock
+from semantiseg.pipeline.execution import clock, dvc
 from semantiseg.pipeline.stage import load_stage, read_log
 
 WORKSPACES = Path("workspaces")
@@ -65,6 +64,7 @@ def create(
         OutputError: `folder` holds other files, the checkout or the images.
         ParameterError: an unknown profile or key, a wrong type, a file that is named and absent.
         DataError: no images at `data`. Nothing is written then, either.
+        StageError: a run is at work there.
     """
     collections = [] if data is None else collection_folders(os.fspath(data))
     parameters = _parameters(profile, collections=collections, settings=settings)
@@ -73,18 +73,19 @@ def create(
             f"expected the project's dvc.yaml in {project.resolve()}, got none. Run this in a checkout of SemantiSeg."
         )
     files.claim(folder, verb="workspace", inputs=[project, *collections], own=("*",) if _is_earlier(folder) else ())
-    _copy_sources(project, folder)
-    pipeline = document.read_document(project / "dvc.yaml")
-    _link_images(folder, collections, pipeline=pipeline)
-    for key, copy in COPIES.items():
-        if parameters["prepare"][key]:
-            shutil.copy2(parameters["prepare"][key], folder / copy)
-            parameters["prepare"][key] = copy
-            for stage in ("fetch", "prepare"):
-                pipeline["stages"][stage]["deps"].append(copy)
-    files.write(folder / "params.yaml", document.document_text(parameters))
-    files.write(folder / "dvc.yaml", document.document_text(pipeline))
-    files.write(folder / ".dvc/config", DVC_CONFIG)
+    with mending.alone(folder):  # a run there would read what is replaced here
+        _copy_sources(project, folder)
+        pipeline = document.read_document(project / "dvc.yaml")
+        _link_images(folder, collections, pipeline=pipeline)
+        for key, copy in COPIES.items():
+            if parameters["prepare"][key]:
+                shutil.copy2(parameters["prepare"][key], folder / copy)
+                parameters["prepare"][key] = copy
+                for stage in ("fetch", "prepare"):
+                    pipeline["stages"][stage]["deps"].append(copy)
+        files.write(folder / "params.yaml", document.document_text(parameters))
+        files.write(folder / "dvc.yaml", document.document_text(pipeline))
+        files.write(folder / ".dvc/config", DVC_CONFIG)
     return folder
 
 
@@ -138,20 +139,6 @@ SHARED, LANES = ("encode", "pretrain"), ("train", "evaluate")
 RUN_RECORD = Path("logs/demo_run.json")
 ABSENT = ("deleted", "not in cache")
 """What `dvc status` says of data that a fresh clone does not hold."""
-
-
-def environment() -> dict[str, str]:
-    """Environment in which `python` is the running interpreter, also when its venv is not activated."""
-    folder = str(Path(sys.executable).parent)
-    return os.environ | {"PATH": os.pathsep.join([folder, os.environ.get("PATH", "")])}
-
-
-def dvc(*arguments: str, root: Path, capture: bool = False) -> subprocess.CompletedProcess[str]:
-    """Run a DVC command in the project `root`."""
-    command = [sys.executable, "-m", "dvc", *arguments]
-    return subprocess.run(
-        command, cwd=root, env=environment(), text=True, stdout=subprocess.PIPE if capture else None, check=False
-    )
 
 
 def reproduce(root: Path) -> dict[str, Any]:
@@ -245,8 +232,8 @@ def run_summary(record: dict[str, Any], *, root: Path) -> str:
     lines += [
         *_few_patients(root / "figures" / "metrics.json"),
         "",
-        f"Figures and tables:   {_shown(root / 'figures')}",
-        f"Rendered notebooks:   {_shown(root / 'notebooks/rendered')}",
+        f"Figures and tables:   {os.path.relpath(root / 'figures')}",
+        f"Rendered notebooks:   {os.path.relpath(root / 'notebooks/rendered')}",
         "",
     ]
     width = max(len(entry["stage"]) for entry in record["stages"])
@@ -262,10 +249,6 @@ def _few_patients(metrics: Path) -> list[str]:
 
     words = few_patients(tested(json.loads(metrics.read_text(encoding="utf-8")))) if metrics.is_file() else ""
     return ["", words] if words else []
-
-
-def _shown(path: Path) -> str:
-    return os.path.relpath(path)
 
 
 def stages(root: Path) -> dict[str, Any]:

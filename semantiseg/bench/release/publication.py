@@ -259,7 +259,7 @@ def write_release(
     partial = out.with_name(f".{out.name}.partial")
     files.renew(partial, verb=VERB)
     rows = write_tables(partial, bench, volumes, read_cases(raw, mapping=read_mapping(mapping)))
-    table = pd.read_parquet(partial / VOLUMES)
+    table = files.read_table(partial / VOLUMES, what="the volumes just written", remedy="Write the release again.")
     write_release_croissant(
         partial, rows=rows, version=__version__, summary=summary_of(table, rows), published=published
     )
