@@ -24,6 +24,7 @@ class Folder:
         channels: names of the channels.
         shape: voxels along the axes right, anterior, superior.
         nnunet: nnU-Net v2: a file a channel, cases told by file names, patients by nothing else.
+        offset: added to every stored value.
     """
 
     path: Path
@@ -31,6 +32,7 @@ class Folder:
     channels: Sequence[str] = ("CT",)
     shape: tuple[int, int, int] = SHAPE
     nnunet: bool = False
+    offset: int = 0
     training: list[dict[str, str]] = field(default_factory=list)
 
     def add(self, case: str, boxes: Mapping[int, Box | Sequence[Box]], *, patient: str = "") -> None:
@@ -66,7 +68,7 @@ class Folder:
     def _image(self, label: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.int16]:
         body = np.full(self.shape, -1000.0)
         body[2:-2, 2:-2] = 40
-        body += 40.0 * label + rng.normal(0, 6, self.shape)
+        body += 40.0 * label + rng.normal(0, 6, self.shape) + self.offset
         return body.astype(np.int16)
 
     def _save(self, part: str, case: str, values: NDArray) -> None:

@@ -27,42 +27,35 @@ class CellError(AssertionError):
     """A cell raised; the message names notebook, cell and line as a user would see them."""
 
 
-def run_all(root: Path, *, without: Collection[str] = ()) -> dict[str, str]:
+def run_all(root: Path, *, without: Collection[str] = (), published: bool = True) -> dict[str, str]:
     """Run every stage of the workspace `root` in order; stage -> all that its notebook showed and printed.
 
     Args:
         root: from `workspace.create`.
         without: stages to leave out.
+        published: copy tables and figures to figures/, as the last stage does.
 
     Raises:
         CellError: a cell raised, or an output that dvc.yaml declares is absent.
     """
     # Idle workers of an earlier run keep its folder, and what they are given is named relative to it.
     get_reusable_executor().shutdown(wait=True)
-    shown = {}
+    root, shown = root.resolve(), {}
     with contextlib.chdir(root), _drawing_nowhere():
-        for declared in _stages(root):
-            if declared.name in without:
-                continue
-            shown[declared.name] = _run(declared, root=root)
-        publish(root=root)
+        for name in stages(root):
+            if name not in without:
+                shown[name] = _run(stage.load_stage(name, root=root), root=root)
+        if published:
+            publish(root=root)
     return shown
 
 
-def _stages(root: Path) -> Iterator[stage.Stage]:
-    parameters = read_yaml(root / "params.yaml")
+def stages(root: Path) -> Iterator[str]:
+    """Every stage with a notebook, models one by one, in the order of dvc.yaml."""
+    models = read_yaml(root / "params.yaml")["models"]
     for name, entry in read_yaml(root / "dvc.yaml")["stages"].items():
-        sources = [Path(dep) for dep in entry["deps"] if dep.endswith(".ipynb")]
-        if not sources:
-            continue  # publish
-        listed = {key: parameters[key] for key in entry.get("params", [])}
-        for model in parameters["models"] if "matrix" in entry else [""]:
-            outs = tuple(Path(out.replace("${item.model}", model)) for out in entry["outs"])
-            rendered = next(out for out in outs if out.parent == stage.RENDERED)
-            item = {"model": model} if model else {}
-            yield stage.Stage(
-                f"{name}@{model}" if model else name, sources[0], rendered, (), outs, item=item, listed=listed
-            )
+        if any(dep.endswith(".ipynb") for dep in entry["deps"]):  # publish has none
+            yield from [f"{name}@{model}" for model in models] if "matrix" in entry else [name]
 
 
 def _run(declared: stage.Stage, *, root: Path) -> str:
