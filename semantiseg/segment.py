@@ -1,20 +1,16 @@
-"""Answers over the picture: for each sentence the axial slice that shows most of what was marked.
-
-Segment a NIfTI image by sentences: the door of `semantiseg segment`.
-"""
+"""Segment an image by sentences: the door of `semantiseg segment` and of `import semantiseg`."""
 
 from __future__ import annotations
 
+import tempfile
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import matplotlib.pyplot as plt
+import nibabel as nib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 
 from semantiseg import files
@@ -22,10 +18,14 @@ from semantiseg.conventions import Mask, Modality, radiological
 from semantiseg.data.intensity import Stated
 from semantiseg.data.scan import Scan, Site, read_scan, write_masks
 from semantiseg.errors import DataError, ModelError, PromptError
+from semantiseg.extras import extras_named
 from semantiseg.files import check_file
 from semantiseg.paper import style
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
     from semantiseg.composition.composed import Composed, Read
     from semantiseg.models.registry import Accelerator
     from semantiseg.models.segmenter import Segmenter
@@ -38,14 +38,25 @@ _OPACITY = 0.35
 def draw_overlay(
     path: Path, image: NDArray[np.floating], masks: NDArray[np.bool_], captions: Sequence[tuple[str, str]]
 ) -> None:
-    """Write a picture with one panel a sentence, in radiological convention.
+    """Write the picture of `overlay_figure` to a PNG, PDF or SVG file."""
+    figure = overlay_figure(image, masks, captions)
+    with style.applied():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=150)
+
+
+def overlay_figure(
+    image: NDArray[np.floating], masks: NDArray[np.bool_], captions: Sequence[tuple[str, str]]
+) -> Figure:
+    """A picture with one panel a sentence, in radiological convention.
 
     Args:
-        path: PNG, PDF or SVG file.
         image: `[D, H, W]` in [0, 1], axes as in `conventions.py`.
         masks: `[P, D, H, W]`.
         captions: for each sentence, the sentence and a remark.
     """
+    import matplotlib.pyplot as plt
+
     columns = min(_COLUMNS, len(masks))
     rows = -(-len(masks) // columns)
     height = 3.0 * image.shape[1] / image.shape[2]
@@ -57,9 +68,8 @@ def draw_overlay(
             panel.axis("off")
         for panel, mask, caption in zip(panels.flat, masks, captions, strict=False):
             _draw(panel, image, mask, *caption)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=150)
-        plt.close(figure)
+        plt.close(figure)  # a notebook shows what it is given, once
+    return figure
 
 
 def best_slice(mask: Mask) -> int:
@@ -69,6 +79,8 @@ def best_slice(mask: Mask) -> int:
 
 
 def _draw(panel: Axes, image: NDArray[np.floating], mask: Mask, text: str, remark: str) -> None:
+    from matplotlib.colors import to_rgb
+
     index = best_slice(mask)
     shown = radiological(mask[index])
     colours = np.repeat(radiological(image[index])[..., None], 3, axis=2).astype(float)
@@ -140,8 +152,7 @@ def segment_file(
 
     Args:
         image: NIfTI file, one slice or a volume.
-        texts: P sentences.
-        model: folder of a trained model (`config.json`, `model.safetensors`).
+        texts, model: P sentences, and the folder of a trained model (`config.json`, `model.safetensors`).
         out: NIfTI file to write; one mask has the image's shape, several stand along the fourth axis.
         overlay: picture to write, or None.
         reader: name of who reads the sentences (`composition/readers.py`) to compose the model, None to ask it the
@@ -247,3 +258,142 @@ def _heard(composed: Composed, text: str) -> str:
 def _marked(text: str, heard: str, mask: NDArray[np.bool_], soft: NDArray[np.float32], scan: Scan) -> Marked:
     slices = int((soft > THRESHOLD).any(axis=(1, 2)).sum())
     return Marked(text=text, heard=heard, millilitres=float(mask.sum()) * scan.voxel_ml, slices=slices)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model marked for P sentences, in the image's own geometry.
+
+    Attributes:
+        probabilities: `[P, I, J, K]` (`[P, I, J]` of a picture) in the image's own axes, 0 to 1.
+        understood: for each sentence how it was read, or why it was not.
+        marked: for each sentence volume and slices.
+        scan: the image as the model saw it.
+        shown: the masks on the model's grid, `[P, D, H, W]`.
+    """
+
+    probabilities: NDArray[np.float32]
+    understood: tuple[str, ...]
+    marked: tuple[Marked, ...]
+    scan: Scan
+    shown: NDArray[np.bool_]
+    source: tempfile.TemporaryDirectory[str] | None = None
+
+    @property
+    def masks(self) -> NDArray[np.bool_]:
+        """Shape of `probabilities`: where they exceed `THRESHOLD`."""
+        return self.probabilities > THRESHOLD
+
+    def save(self, path: str | Path) -> Path:
+        """Write the masks as NIfTI in the image's geometry; several stand along the fourth axis.
+
+        Raises:
+            DataError: the name is no NIfTI name.
+            OutputError: it is the image's.
+        """
+        check_file(place := Path(path), inputs=[self.scan.path])
+        write_masks(place, self.masks, self.scan)
+        return place
+
+    @extras_named()
+    def show(self) -> Figure:
+        """For each sentence the axial slice that shows most of it; a notebook draws it."""
+        captions = [(item.text, str(item)) for item in self.marked]
+        return overlay_figure(self.scan.image, self.shown, captions)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model and who reads its sentences; made by `load`."""
+
+    network: Segmenter
+    read: Read | None
+
+    @extras_named()
+    def segment(
+        self, image: str | Path | nib.Nifti1Image | NDArray, texts: str | Sequence[str],
+        *, affine: NDArray | None = None, **reading: Any,
+    ) -> Answer:  # fmt: skip
+        """Answer sentences about an image.
+
+        Args:
+            image: NIfTI file, nibabel image, or values `[I, J]`, `[I, J, K]` with `affine`, as the scanner gave them.
+            texts: one sentence, or several; a string is one sentence.
+            affine: of values, 4 x 4, from voxels to RAS millimetres.
+            reading: `modality`, `site`, `channel`, `spacing_mm`, `stated`, as `data.scan.read_scan` takes them.
+
+        Raises:
+            PromptError: no sentence, an empty one, or one too long for the text encoder.
+            DataError: the image cannot be used; the message says what to do.
+        """
+        from semantiseg.models.features import check_texts
+        from semantiseg.models.text import open_encoder
+
+        asked = [texts] if isinstance(texts, str) else list(texts)
+        if not asked or not all(isinstance(text, str) for text in asked):
+            raise PromptError(f"texts: expected a sentence or several, got {texts!r}. Write such as 'liver'.")
+        check_texts(asked)
+        open_encoder(self.network.text_encoder).tokenize(asked)  # refuses what is too long
+        source = None if isinstance(image, str | Path) else tempfile.TemporaryDirectory(prefix="semantiseg-")
+        scan = read_scan(Path(image) if source is None else _placed(image, affine, Path(source.name)), **reading)
+        soft, heard = _ask(self.network, scan, asked, self.read)
+        values = np.stack([scan.in_file_order(one) for one in soft])
+        marked = tuple(_marked(*item, scan) for item in zip(asked, heard, values > THRESHOLD, soft, strict=True))
+        said = heard if self.read is not None else [_said(text, scan.modality) for text in asked]
+        return Answer(values, tuple(said), marked, scan, soft > THRESHOLD, source)
+
+
+def _placed(image: Any, affine: NDArray | None, folder: Path) -> Path:
+    """An image in memory as the file that `read_scan` checks and reads."""
+    if isinstance(image, np.ndarray) and affine is not None and np.shape(affine) == (4, 4):
+        values = image.astype(np.float32) if image.dtype.kind in "bf" else image
+        image = nib.Nifti1Image(values, np.asarray(affine, np.float64))
+    if not isinstance(image, nib.Nifti1Image):
+        raise DataError(
+            f"image: expected a path, a nibabel NIfTI image, or a NumPy array with affine=(4 x 4), got "
+            f"{type(image).__name__}{'' if affine is None else ' with affine'}. Of a tensor give tensor.numpy() and "
+            "the affine of its file."
+        )
+    nib.save(image, folder / "image.nii")
+    return folder / "image.nii"
+
+
+def _said(text: str, modality: Modality) -> str:
+    """How the lexicon reads a sentence that the model was asked as it stands."""
+    from semantiseg.language.reader.structured import understand
+
+    found = understand(text, modality=modality)
+    return found.reason if found.program is None else str(found.program)
+
+
+@extras_named()
+def load(folder: str | Path, *, reader: str | None = None, accelerator: Accelerator = "cpu", **asking: Any) -> Model:
+    """A trained model, ready to `segment`.
+
+    Args:
+        folder: of a trained model, such as `data/models/token`.
+        reader: who reads sentences to compose the model (`composition/readers.py`); None asks them as they stand.
+        accelerator: where it answers.
+        asking: how a reader's language model is asked, see `open_reader`.
+
+    Raises:
+        ModelError: as `load_model`.
+        ParameterError: an unknown reader.
+        ExtraError: the extra `models` is not installed.
+    """
+    from semantiseg.composition.readers import open_reader
+
+    network = load_model(Path(folder), accelerator=accelerator)
+    return Model(network, None if reader is None else open_reader(reader, **asking))
+
+
+def example(*, seed: int = 0) -> nib.Nifti1Image:
+    """A rendered phantom of an abdominal CT in Hounsfield units, to try a model on; drawn anew, no patient."""
+    from semantiseg.data.phantom.cohort import cohort_cases
+    from semantiseg.data.phantom.collection import COLLECTIONS
+
+    collection = COLLECTIONS["Task03_Liver"]
+    scan = collection.draw(cohort_cases(collection, 1, 0.4, seed)[0])
+    image = nib.Nifti1Image(scan.channels["CT"], scan.affine)
+    image.header["descrip"] = b"SemantiSeg phantom, no patient"
+    return image

@@ -15,8 +15,9 @@ from click.testing import CliRunner
 from matplotlib.image import imread
 from safetensors.torch import load_file, save_file
 
+import semantiseg as ss
 from semantiseg.cli import main
-from semantiseg.errors import DataError, ModelError, ParameterError, PromptError
+from semantiseg.errors import DataError, ModelError, OutputError, ParameterError, PromptError
 from semantiseg.models import registry
 from semantiseg.segment import best_slice, draw_overlay, load_model, segment_file
 
@@ -49,7 +50,7 @@ def test_the_command_writes_mask_and_picture(scan, model, tmp_path):
     arguments = ["segment", str(scan), "the liver", "--model", str(model), "--out", str(tmp_path / "mask.nii.gz")]
     answer = CliRunner().invoke(main, [*arguments, "--overlay", str(tmp_path / "picture.png")])
     assert answer.exit_code == 0, answer.output
-    assert answer.output.startswith("the liver: ")
+    assert answer.stdout.startswith("the liver: ")
     mask, source = nib.load(tmp_path / "mask.nii.gz"), nib.load(scan)
     assert mask.shape == source.shape and np.allclose(mask.affine, source.affine)
     assert set(np.unique(mask.dataobj)) <= {0, 1}
@@ -207,3 +208,51 @@ def test_the_demos_model_finds_a_kidney_in_a_raw_file(root: Path, tmp_path):
     found = np.asarray(nib.load(tmp_path / "mask.nii.gz").dataobj) > 0
     truth = np.asarray(nib.load(case / "segmentation.nii.gz").dataobj) > 0
     assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) > 0.7
+
+
+class TestPythonDoor:
+    """`import semantiseg as ss`: the same answers as the command line, from files, images and arrays."""
+
+    def test_a_file_an_image_and_an_array_give_the_mask_that_the_command_writes(self, scan, model, tmp_path):
+        segment_file(scan, ["the liver", "spleen"], model=model, out=tmp_path / "mask.nii.gz")
+        expected = nib.load(tmp_path / "mask.nii.gz")
+        source, asked = nib.load(scan), ss.load(model)
+        for given, options in (
+            (str(scan), {}), (source, {}), (np.asarray(source.dataobj), {"affine": source.affine}),
+        ):
+            answer = asked.segment(given, ["the liver", "spleen"], **options)
+            assert answer.probabilities.shape == (2, *source.shape)
+            written = nib.load(answer.save(tmp_path / "door.nii.gz"))
+            np.testing.assert_array_equal(written.dataobj, expected.dataobj)
+            np.testing.assert_allclose(written.affine, expected.affine)
+            assert answer.understood == ("organ(liver)", "organ(spleen)")
+
+    def test_one_string_is_one_sentence_and_is_shown_in_one_panel(self, scan, model):
+        answer = ss.load(model).segment(scan, "liver")
+        assert len(answer.masks) == len(answer.understood) == 1
+        assert len(answer.show().axes) == 1
+
+    def test_a_reader_composes_and_says_what_it_read(self, scan, model):
+        assert ss.load(model, reader="strict").segment(scan, "left kidney").understood[0].startswith("read as side(")
+
+    @pytest.mark.parametrize("given", [torch.zeros(4, 4, 4), np.zeros((4, 4, 4)), [1, 2], None])
+    def test_what_has_no_geometry_is_refused_with_the_remedy(self, model, given):
+        with pytest.raises(DataError, match="NumPy array with affine"):
+            ss.load(model).segment(given, "liver")
+
+    @pytest.mark.parametrize("texts", [[], [3], [None]])
+    def test_what_is_no_sentence_is_refused(self, scan, model, texts):
+        with pytest.raises(PromptError, match="expected a sentence"):
+            ss.load(model).segment(scan, texts)
+
+    def test_the_image_is_not_overwritten(self, scan, model):
+        with pytest.raises(OutputError):
+            ss.load(model).segment(scan, "liver").save(scan)
+
+    def test_the_example_is_a_marked_phantom_in_hounsfield_units(self):
+        image = ss.example()
+        assert b"phantom" in bytes(image.header["descrip"]) and image.ndim == 3
+        assert np.asarray(image.dataobj).min() <= -900
+
+    def test_an_unknown_name_is_no_door(self):
+        assert set(ss.__all__) == set(ss.__doors__) and not hasattr(ss, "nothing")

@@ -222,9 +222,10 @@ def modules(source: str, *, root: Path) -> set[Path]:
 
 
 def is_inert(source: str) -> bool:
-    """Does a module hold only a docstring and constants such as `__version__`?"""
+    """Does a module hold only a docstring, constants such as `__version__`, and names imported when asked for?"""
     return all(
         (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
+        or (isinstance(statement, ast.FunctionDef) and statement.name == "__getattr__")
         or (
             isinstance(statement, ast.Assign)
             and all(isinstance(target, ast.Name) and target.id.startswith("__") for target in statement.targets)

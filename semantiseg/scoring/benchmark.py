@@ -137,3 +137,8 @@ class Benchmark:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["folder"])
+
+
+def load_benchmark(folder: str | Path) -> Benchmark:
+    """The benchmark in a folder that holds `bench/prompts.parquet` and `volumes/`; see `Benchmark`."""
+    return Benchmark(Path(folder))

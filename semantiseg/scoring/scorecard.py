@@ -77,8 +77,8 @@ class Scorecard:
 
 def score(
     predictions: str | Path,
+    bench: str | Path | Benchmark,
     *,
-    bench: str | Path,
     out: str | Path | None = None,
     entry: Entrant | None = None,
     nsd_tolerance_mm: float = 2.0,
@@ -92,7 +92,7 @@ def score(
 
     Args:
         predictions: the folder or file.
-        bench: folder that holds `bench/prompts.parquet` and `volumes/`, such as the project's `data`.
+        bench: a benchmark or the folder of `bench/prompts.parquet` and `volumes/`, such as the project's `data`.
         out: folder to write; it appears when all is done, and not at all if anything is wrong. None writes nothing.
         entry: who made the predictions; by default a model named as the folder or file is.
         nsd_tolerance_mm: tolerance of the normalised surface Dice.
@@ -111,9 +111,11 @@ def score(
         raise ParameterError(f"entry: expected a name of 1 to 80 letters and what the model was given, got {entry}.")
     _check(nsd_tolerance_mm=nsd_tolerance_mm, resamples=resamples, workers=workers, resume=resume, out=out)
     predictions, place = Path(predictions), None if out is None else Path(out)
+    benchmark = bench if isinstance(bench, Benchmark) else None
+    folder = Path(bench) if benchmark is None else benchmark.folder
     if place is not None:
-        check_folder(place, verb="score", inputs=[predictions, Path(bench)])
-    benchmark = Benchmark(Path(bench))
+        check_folder(place, verb="score", inputs=[predictions, folder])
+    benchmark = benchmark or Benchmark(folder)
     with tempfile.TemporaryDirectory(prefix="semantiseg-score-") as scratch:
         progress = Path(scratch) if place is None else place.with_name(f".{place.name}.partial")
         try:
