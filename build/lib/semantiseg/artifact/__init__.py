@@ -1,1 +1,0 @@
-"""The artifact as others receive it: the reviewer's check, the release archive, the model card, the appendix."""

@@ -1,1 +1,0 @@
-"""The verbs of the command line, by subject. Each imports what it needs when it runs, so that help is immediate."""

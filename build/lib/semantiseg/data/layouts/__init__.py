@@ -1,1 +1,0 @@
-"""How collections lie on disk: one module a layout, all of which give `collection_folder.Collection`."""

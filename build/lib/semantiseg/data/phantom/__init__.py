@@ -1,1 +1,0 @@
-"""The phantom cohort: drawn anatomy rendered as CT and MR, written in the upstream layouts of the collections."""
