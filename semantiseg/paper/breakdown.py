@@ -20,6 +20,7 @@ from semantiseg import markup
 from semantiseg.conventions import LEVELS
 from semantiseg.data.split import few_patients
 from semantiseg.evaluation.sensitivity import HEADLINE, join, suite_of
+from semantiseg.files import read_table
 from semantiseg.paper import style
 from semantiseg.paper.table1 import read_results, tested
 from semantiseg.paper.table_text import interval, number
@@ -118,7 +119,7 @@ def by_patient(answers: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 def read_patients(data: Path, models: Sequence[str]) -> pd.DataFrame:
     """`by_patient` of some models, from the folder of the stages' files."""
-    prompts = pd.read_parquet(data / "bench/prompts.parquet")
+    prompts = read_table(data / "bench/prompts.parquet", what="prompts", remedy="Run the stage 'verify' again.")
     results = read_results(data / "results", models)
     return by_patient({name: join(prompts, rows, origin=f"results of {name}") for name, rows in results.items()})
 

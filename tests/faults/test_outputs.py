@@ -50,6 +50,7 @@ NO_PLACE = {
     *("compare-table --exact-on", "baselines --weights", "bench attach release", "bench attach images"),
     *("score predictions", "score --bench", "segment image", "segment --model", "fetch --from"),
     *("baselines ask picture", "reproduce --data", "workspace --data", "check folders", "read --file"),
+    "record workspace",  # read
     "check --picture",  # a folder that holds files of other names
     *("segment --reader-weights", "baselines run --reader-weights"),  # read
     *("segment --answers", "baselines run --answers"),  # adds answers under names of their own, replaces none
