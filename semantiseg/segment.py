@@ -155,8 +155,7 @@ def segment_file(
         texts, model: P sentences, and the folder of a trained model (`config.json`, `model.safetensors`).
         out: NIfTI file to write; one mask has the image's shape, several stand along the fourth axis.
         overlay: picture to write, or None.
-        reader: name of who reads the sentences (`composition/readers.py`) to compose the model, None to ask it the
-            sentence as it stands.
+        reader: who reads the sentences to compose the model (`composition/readers.py`); None: asked as they stand.
         asking: how a reader's language model is asked, see `open_reader`.
         modality, site, channel, spacing_mm: see `data.scan.read_scan`.
         intensity: scale of a CT, "" to recognise it (`data.intensity`).
@@ -167,10 +166,8 @@ def segment_file(
         OutputError: an output is the image, lies in the model, or is the other output.
         PromptError: no sentence, an empty one, or one that is longer than the text encoder's context.
         DataError: the image cannot be used, or the output is no NIfTI name.
-        ModelError: weights (the model's own, or its text encoder's) are missing, partial or pickled, the model reads no
-            text, or there is no GPU.
-        ParameterError: an unknown reader, or a server without address or model.
-        BackendError: a reader's language model cannot answer.
+        ModelError: weights missing, partial or pickled, a model that reads no text, or no GPU.
+        ParameterError, BackendError: an unknown reader, a server without address, a language model that cannot answer.
     """
     from semantiseg.composition.readers import open_reader
     from semantiseg.models.features import check_texts
