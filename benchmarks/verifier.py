@@ -27,7 +27,10 @@ REJECTED_CORRECT = 1.0
 """Largest share of true prompts that may be rejected, percent."""
 ACCEPTED_UNSEEN = 1.0
 """Largest share of hand-written mutations that may be read as something that they do not say, percent."""
-UNSEEN = Path(__file__).parent / "unseen_mutations.yaml"
+UNSEEN = Path(__file__).parent / "unseen_mutations_3.yaml"
+"""Measured before anybody looked at what the reader does with them, and the reader not changed for them since."""
+SEEN = tuple(UNSEEN.with_name(name) for name in ("unseen_mutations.yaml", "unseen_mutations_2.yaml"))
+"""Unseen once; the reader was mended on them."""
 SPACING_MM = 1.0
 MINIMUM_PIXELS = 40
 SEED = 0
@@ -60,9 +63,11 @@ def unseen(root: Path) -> Iterator[dict[str, Any]]:
     """Mutations outside the exam's kinds; they are judged by the words alone, so that no mask can excuse a reading."""
     mutations = load_mutations(UNSEEN)
     misread = [mutation.text for mutation in mutations if mutation.is_misread]
+    seen = [mutation for path in SEEN for mutation in load_mutations(path)]
     yield {
         "name": "verifier_accepts_unseen_mutations", "value": round(100 * len(misread) / len(mutations), 3),
         "unit": "%", "target": ACCEPTED_UNSEEN, "judged": len(mutations), "accepted": misread,
+        "seen": {"judged": len(seen), "accepted": [mutation.text for mutation in seen if mutation.is_misread]},
     }  # fmt: skip
 
 

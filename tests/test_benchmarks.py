@@ -99,3 +99,39 @@ def test_accuracy_is_read_from_the_results_and_says_which_reader_it_is_of(load, 
     }  # fmt: skip
     assert rows["clinical_composed_l3"]["reader"] == "learned" and all(row["on"] == "phantoms" for row in rows.values())
     assert {name for name in rows if load("run").met(rows[name])} == {"demo_l1"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "equal"),
+    [
+        ("within(lesion(liver_tumour), organ(liver))", "lesion(liver_tumour)", True),
+        ("union(organ(kidney), lesion(kidney_cyst))", "organ(kidney)", True),
+        ("minus(organ(kidney), lesion(kidney_cyst))", "organ(kidney)", False),
+        ("side(organ(kidney), left)", "side(organ(kidney), right)", False),
+        ("half(organ(liver), anterior)", "half(organ(liver), posterior)", False),
+        ("containing(organ(kidney), lesion(kidney_tumour))", "organ(kidney)", False),
+        ("largest(lesion(liver_tumour))", "lesion(liver_tumour)", False),
+        ("facing(lesion(liver_tumour), anterior, organ(hepatic_vessels))", "lesion(liver_tumour)", False),
+    ],
+)
+def test_a_reading_is_right_by_its_mask_on_drawn_label_maps(load, one, other, equal):
+    from semantiseg.language.program import parse
+
+    assert load("reader").same(parse(one), parse(other)) is equal
+
+
+def test_a_confident_reader_that_errs_is_found_out_by_its_curve(load):
+    from semantiseg.language.program import parse
+
+    reader, liver = load("reader"), parse("organ(liver)")
+    judged = [reader.Judged("liver", liver, (), liver, 0.95, right) for right in (True, False)]
+    assert reader.reliability(judged) == [{"sentences": 2, "confidence": 0.95, "right": 0.5}]
+
+
+def test_no_sentence_of_the_reader_is_a_clinical_test_sentence(load):
+    from semantiseg.bench.ask.clinical import plain, sentences
+
+    reader = load("reader")
+    written = {plain(item.text) for half in (0, 1) for item in reader.written(half)}
+    tested = {plain(sentence.text) for sentence in sentences()}
+    assert len(written) >= 450 and not written & tested

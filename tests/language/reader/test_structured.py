@@ -14,6 +14,7 @@ from semantiseg.language.reader.structured import corrected, read_structured, un
 
 BODY = "minus(organ(hippocampus), part(anterior_hippocampus))"
 HEAD = "minus(organ(hippocampus), part(posterior_hippocampus))"
+HIPPOCAMPAL_HEAD = "part(anterior_hippocampus)"
 RESECTED = "minus(organ(liver), lesion(liver_tumour))"
 
 
@@ -38,6 +39,14 @@ RESECTED = "minus(organ(liver), lesion(liver_tumour))"
         ("all liver tumours other than the largest", "minus(lesion(liver_tumour), largest(lesion(liver_tumour)))"),
         ("All of the spleen but the anterior half", "minus(organ(spleen), half(organ(spleen), anterior))"),
         ("all kidneys but the left one", "minus(organ(kidney), side(organ(kidney), left))"),
+        ("Liver, spleen and stomach", "union(union(organ(liver), organ(spleen)), organ(stomach))"),
+        ("Prostate (whole gland) for brachytherapy", "organ(prostate)"), ("Hippocampus, head only", HIPPOCAMPAL_HEAD),
+        ("Left kidney as a whole incl. its mass.", "side(organ(kidney), left)"),
+        ("Show me where the liver is", "organ(liver)"),
+        ("Liver free of tumour", RESECTED), ("Kidney without a cyst", "without(organ(kidney), lesion(kidney_cyst))"),
+        ("Renal parenchyma without the mass", "minus(organ(kidney), lesion(kidney_tumour))"),
+        ("Liver on the portal venous phase, as avoidance structure", "organ(liver)"),
+        ("34F with lymphoma, splenic contour please", "organ(spleen)"),
         (
             "RCC in the right kidney, cyst excluded",
             "minus(within(lesion(kidney_tumour), side(organ(kidney), right)), lesion(kidney_cyst))",
@@ -54,6 +63,9 @@ def test_what_clinicians_write_is_assembled_to_its_program(text, program):
         ("stomach tumour", ""), ("splenic vein", "vein"), ("second largest lung nodule", "second"),
         ("one of the kidneys", "one"), ("the kidney on the left in this image", "in this image"),
         ("pancreas without its head", ""), ("is there a tumour in the liver?", "is"), ("the under spleen", "under"),
+        ("liver parenchyma", "liver parenchyma"), ("largest kidney masses", "largest"),
+        ("the tumour or the right kidney", "or"), ("kidney long axis", "long axis"), ("liver, at most two", "two"),
+        ("pancreatic tumour without its pancreas", ""),
         ("prostate and not only the transition zone", "not"), ("spleen of the other patient", "other"), ("", ""),
     ],
 )  # fmt: skip
