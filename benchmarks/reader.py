@@ -65,11 +65,13 @@ class Judged:
         return self.read is not None and not self.right
 
 
+@cache
 def clinical() -> list[Judged]:
     """The clinical sentences of the repository."""
     return [judged(item.text, item.program, item.clauses) for item in sentences()]
 
 
+@cache
 def written(half: int) -> list[Judged]:
     """One half of the sentences on which the reader was made: 0 was looked at, 1 was not."""
     document = YAML(typ="safe").load(WRITTEN.read_text(encoding="utf-8"))
