@@ -55,12 +55,10 @@ def prepare(
         raw: folder with `sources.json` (see `collections.read_cases`).
         volumes: folder to write; an existing one is replaced.
         spacing_mm: edge of the cubic voxels. Single-slice volumes keep their slice and are resampled in its plane only.
-        test_share, validation_share: shares of each collection's patients.
-        seed: of the split.
+        test_share, validation_share, seed: of the split; shares of each collection's patients.
         folds, fold: of a cross-validation, see `split.cross_validation`; 0 folds for one split by the shares.
         mapping: YAML file for labels that the ontology does not know, or empty.
-        patient_pattern, patient_table: who is who in users' collections, see `patients.tell_apart`; how it was told
-            is printed.
+        patient_pattern, patient_table: who is who in users' collections, see `patients.tell_apart`; printed.
         intensity: scale of users' CT, see `intensity.recognise`; "" recognises it.
         workers: processes; all cores by default.
 

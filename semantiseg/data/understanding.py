@@ -88,10 +88,7 @@ _Labels = tuple[Mapping[int, str], frozenset[int]]
 
 @dataclass(frozen=True)
 class Choices:
-    """What the user says beside the folder; the keys of the section `prepare`.
-
-    The mapping is that of `labels.read_mapping`.
-    """
+    """What the user says beside the folder: the section `prepare`, its mapping read by `labels.read_mapping`."""
 
     patient_pattern: str = ""
     patient_table: str = ""
@@ -288,8 +285,7 @@ def _looks(
     cases = [case for case in source_cases(found, origin="user", labels=labels) if case.case_id in only]
     cases = cases[:: max(1, -(-len(cases) // LOOKED_AT))]
     calls = [((case,), {"spacing_mm": choices.spacing_mm, "stated": choices.intensity}) for case in cases]
-    looked_at = {case.case_id for case in cases}
-    mine = [case for case in found.cases if case.case_id in looked_at]
+    mine = [case for case in found.cases if case.case_id in {one.case_id for one in cases}]
     return list(for_each(look_at, calls, workers=hands(mine, workers)))
 
 
@@ -394,8 +390,7 @@ def _cost(facts: list[CaseFacts], splits: Mapping[str, int] | None) -> list[str]
     minutes = steps * _STEP_S * (size / 64) ** 2 / 60
     return [
         f"slices of {rows:.0f} x {columns:.0f} pixels, {depth:.0f} a case (medians): --set pretrain.image_size={size} "
-        f"--set train.steps={steps} suffice, about {max(1, round(minutes))} processor minutes a model (a laptop's; it "
-        "grows with steps and with the square of the size)"
+        f"--set train.steps={steps} suffice, about {max(1, round(minutes))} processor minutes a model"
     ]
 
 
