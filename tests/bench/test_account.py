@@ -107,7 +107,7 @@ def test_totals_are_the_sums_over_the_collections():
 class Seen:
     volume_id = "v"
     facts = {"collection": "A", "split": "test"}
-    structures = ("one",)
+    structures = askable = ("one",)
 
 
 @pytest.mark.parametrize(
