@@ -23,8 +23,12 @@ PATIENCE_S = 30
 _LOOK_S = 1.0
 
 
+Call = tuple[tuple[Any, ...], dict[str, Any]]
+"""Arguments of one call, by place and by name."""
+
+
 def for_each(
-    work: Callable[..., Any], calls: Iterable[tuple[tuple[Any, ...], dict[str, Any]]], *, workers: int | None
+    work: Callable[..., Any], calls: Iterable[Call], *, workers: int | None
 ) -> Iterator[Any]:
     """`work(*args, **kwargs)` for every call, in parallel; results come in the order of the calls.
 

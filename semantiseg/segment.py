@@ -332,7 +332,7 @@ class Model:
         check_texts(asked)
         open_encoder(self.network.text_encoder).tokenize(asked)  # refuses what is too long
         source = None if isinstance(image, str | Path) else tempfile.TemporaryDirectory(prefix="semantiseg-")
-        scan = read_scan(Path(image) if source is None else _placed(image, affine, Path(source.name)), **reading)
+        scan = read_scan(_placed(image, affine, source), **reading)
         soft, heard = _ask(self.network, scan, asked, self.read)
         values = np.stack([scan.in_file_order(one) for one in soft])
         marked = tuple(_marked(*item, scan) for item in zip(asked, heard, values > THRESHOLD, soft, strict=True))
@@ -340,8 +340,11 @@ class Model:
         return Answer(values, tuple(said), marked, scan, soft > THRESHOLD, source)
 
 
-def _placed(image: Any, affine: NDArray | None, folder: Path) -> Path:
-    """An image in memory as the file that `read_scan` checks and reads."""
+def _placed(image: Any, affine: NDArray | None, scratch: tempfile.TemporaryDirectory | None) -> Path:
+    """An image in memory as the file that `read_scan` checks and reads; a file as it is, without a scratch folder."""
+    if scratch is None:
+        return Path(image)
+    folder = Path(scratch.name)
     if isinstance(image, np.ndarray) and affine is not None and np.shape(affine) == (4, 4):
         values = image.astype(np.float32) if image.dtype.kind in "bf" else image
         image = nib.Nifti1Image(values, np.asarray(affine, np.float64))

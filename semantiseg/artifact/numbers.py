@@ -12,6 +12,7 @@ import re
 import tempfile
 import tomllib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pandas as pd
 
 from semantiseg import markup
 from semantiseg.artifact.compare import NUMBER
+from semantiseg.conventions import records_of
 from semantiseg.errors import DataError
 from semantiseg.paper import breakdown, claims, patients, table1
 from semantiseg.paper.table_text import number, percent
@@ -96,7 +98,7 @@ def _key_claims(root: Path) -> str:
 def _composed_rows(root: Path) -> pd.DataFrame:
     """`composition.csv` as the table of patients has it."""
     frame = pd.read_csv(root / "figures" / "composition.csv").astype(object)
-    return patients.side_by_side(frame.where(frame.notna(), None).to_dict("records"))
+    return patients.side_by_side(records_of(frame.where(frame.notna(), None)))
 
 
 def _seed(root: Path) -> int:
@@ -145,9 +147,12 @@ def fill_blocks(text: str, root: Path) -> str:
         pattern = re.compile(rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
         if not pattern.search(text):
             raise DataError(f"README.md: expected '<!-- end {name} -->' after its beginning, got none. Add the marker.")
-        content = BLOCKS[name](root)
-        text = pattern.sub(lambda match, content=content: f"{match[1]}{content}\n{match[2]}", text)
+        text = pattern.sub(partial(_between, BLOCKS[name](root)), text)
     return text
+
+
+def _between(content: str, markers: re.Match[str]) -> str:
+    return f"{markers[1]}{content}\n{markers[2]}"
 
 
 METRICS = Path("figures/metrics.json")

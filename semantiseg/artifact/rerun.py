@@ -85,7 +85,7 @@ def agreement(root: Path, *, against: Sequence[Path] = ()) -> tuple[bool | None,
         rows.append(
             {"folder": name, "agrees": agrees, "problems": problems, "quantities": [asdict(entry) for entry in found]}
         )
-    good = sum(row["agrees"] for row in rows)
+    good = sum(bool(row["agrees"]) for row in rows)
     return good == len(rows), f"{good} of {len(rows)} re-runs agree with the committed Table 1", lines, rows
 
 

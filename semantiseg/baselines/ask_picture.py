@@ -15,6 +15,7 @@ import math
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -46,7 +47,10 @@ def formula_state(expected: Mapping[str, Tensor], *, seed: int) -> dict[str, Ten
     return {name: formula_tensor(name, value, seed=seed) for name, value in expected.items()}
 
 
-def fill_by_formula(network: nn.Module, *, seed: int) -> nn.Module:
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def fill_by_formula(network: Network, *, seed: int) -> Network:
     """Fill a network by formula, ready to be asked."""
     network.load_state_dict(formula_state(network.state_dict(), seed=seed))
     return network.eval().requires_grad_(False)
@@ -104,7 +108,8 @@ def ask_picture(
     check_folder(output, verb=VERB, inputs=[picture, weights])
     pixels = read_picture(picture)
     model = by_formula(name) if formula else catalogue.open_baseline(name, weights)
-    found = model.ask(pixels, texts=list(texts) or None, boxes=np.float32(boxes) if boxes else None) > 0.5
+    corners = np.array(boxes, dtype=np.float32) if boxes else None
+    found = model.ask(pixels, texts=list(texts) or None, boxes=corners) > 0.5
     labels = list(texts) or [f"box {' '.join(f'{edge:g}' for edge in box)}" for box in boxes]
     mark(output, verb=VERB)
     return [

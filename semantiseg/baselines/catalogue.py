@@ -23,7 +23,7 @@ from semantiseg.baselines.sam import HUB_FILES, MedSam, Sam
 from semantiseg.baselines.sam_med2d import FILE as SAM_MED2D_FILE
 from semantiseg.baselines.sam_med2d import SamMed2d
 from semantiseg.errors import ModelError, ParameterError
-from semantiseg.models.protocol import GROUP, ModelCard, PromptedSegmenter, plugin_names
+from semantiseg.models.protocol import GROUP, ModelCard, plugin_names
 
 VARIABLE = "SEMANTISEG_WEIGHTS"
 """Environment variable: the folder that holds one folder a model."""
@@ -84,7 +84,7 @@ class Entry:
     """Repository on the Hugging Face hub and the files that may hold the weights there; None if there is none."""
     sha256: str
     """Known checksum of the first of `files`; empty where none is known."""
-    open: Callable[[Path], PromptedSegmenter]
+    open: Callable[[Path], Baseline]
     make: Callable[[], Baseline]
     """The model at its official size, before any weights are read."""
     cases: str
@@ -195,7 +195,7 @@ def look(name: str, root: Path, *, checksum: bool = False) -> Status:
     return Status(name, found.card, folder, present, found.source, digest, agrees)
 
 
-def open_baseline(name: str, root: Path) -> PromptedSegmenter:
+def open_baseline(name: str, root: Path) -> Baseline:
     """Open a baseline with its official weights; never with others.
 
     SAM and MedSAM have the same names and shapes: only the checksum of SAM's original file tells them apart.

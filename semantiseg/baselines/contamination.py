@@ -14,6 +14,7 @@ import pandas as pd
 
 from semantiseg.baselines.boxes import GROUNDED, ORACLE_PARENT, ORACLE_TARGET
 from semantiseg.baselines.catalogue import CATALOGUE, Seen
+from semantiseg.conventions import records_of
 from semantiseg.errors import ParameterError
 from semantiseg.recipes import RECIPES
 
@@ -95,8 +96,8 @@ def _seen(model: str, *, collection: str, case_id: str, origin: str) -> Seen:
 
 def flag(prompts: pd.DataFrame, model: str) -> pd.Series:
     """`seen` for each row of `prompts.parquet`, in its order."""
-    keys = prompts[["collection", "case_id", "origin"]].itertuples(index=False)
-    found = [seen(model, collection=row.collection, case_id=row.case_id, origin=row.origin) for row in keys]
+    keys = records_of(prompts[["collection", "case_id", "origin"]])
+    found = [seen(model, **key) for key in keys]
     return pd.Series(found, index=prompts.index, name="contamination", dtype="str")
 
 

@@ -15,6 +15,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import timm
@@ -59,9 +60,10 @@ class ImisImageEncoder(nn.Module):
 
     def __init__(self, sizes: ImisSizes) -> None:
         super().__init__()
-        self.sam_encoder = timm.create_model(sizes.encoder, num_classes=0, img_size=sizes.image_size)
-        self.neck = neck(self.sam_encoder.embed_dim, sizes.width)
-        self.patch = self.sam_encoder.patch_embed.patch_size[0]
+        vit: Any = timm.create_model(sizes.encoder, num_classes=0, img_size=sizes.image_size)
+        self.sam_encoder = vit
+        self.neck = neck(vit.embed_dim, sizes.width)
+        self.patch: int = vit.patch_embed.patch_size[0]
 
     def forward(self, pictures: Tensor) -> Tensor:
         """`[B, 3, S, S]` to `[B, width, S / 16, S / 16]`."""
@@ -199,7 +201,7 @@ class ImisNet(Baseline):
     def encode(self, picture: Picture) -> EncodedPicture:
         height, width = picture.shape[:2]
         small = np.asarray(Image.fromarray(picture).resize((self.size, self.size), Image.Resampling.NEAREST))
-        normed = (small.astype(np.float32) - np.float32(MEAN)) / np.float32(DEVIATION)
+        normed = (small.astype(np.float32) - MEAN) / DEVIATION
         return EncodedPicture(
             height, width, self.network.image_encoder(torch.from_numpy(normed).permute(2, 0, 1)[None])
         )

@@ -23,7 +23,7 @@ from skimage.transform import resize
 from torch import Tensor
 from transformers import SamConfig, SamModel
 
-from semantiseg.baselines.baseline import Baseline, EncodedPicture, Picture
+from semantiseg.baselines.baseline import Baseline, EncodedPicture, Picture, given
 from semantiseg.baselines.checkpoint import read_checkpoint, recognise_names
 from semantiseg.errors import ModelError
 from semantiseg.models.protocol import ModelCard
@@ -93,7 +93,7 @@ DECODER_EPSILON = 1e-5
 """Of the layer norms in the decoder's transformer: the original's. transformers' own default is 1e-6, for which masks
 differ in the fourth digit."""
 
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+MEAN, DEVIATION = np.array([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]], dtype=np.float32)
 
 
 class _SamBase(Baseline):
@@ -104,7 +104,7 @@ class _SamBase(Baseline):
 
     def __init__(self, network: SamModel) -> None:
         self.network: Any = network.eval().requires_grad_(False)
-        self.size = int(network.config.vision_config.image_size)
+        self.size = int(self.network.config.vision_config.image_size)
 
     @classmethod
     def from_folder(cls, folder: Path) -> _SamBase:
@@ -165,7 +165,7 @@ class Sam(_SamBase):
         height, width = picture.shape[:2]
         rows, columns = self._resized(height, width)
         small = np.asarray(Image.fromarray(picture).resize((columns, rows), Image.Resampling.BILINEAR))
-        normed = (small.astype(np.float32) / 255 - np.float32(MEAN)) / np.float32(DEVIATION)
+        normed = (small.astype(np.float32) / 255 - MEAN) / DEVIATION
         entered = torch.from_numpy(normed).permute(2, 0, 1)[None]
         entered = F.pad(entered, (0, self.size - columns, 0, self.size - rows))
         return EncodedPicture(height, width, self.network.get_image_embeddings(entered))
@@ -174,8 +174,8 @@ class Sam(_SamBase):
         self, encoded: EncodedPicture, *, texts: Sequence[str] | None, boxes: NDArray[np.float32] | None
     ) -> NDArray[np.float32]:
         rows, columns = self._resized(encoded.height, encoded.width)
-        factors = np.float32([columns / encoded.width, rows / encoded.height] * 2)
-        logits = self._decode(encoded, torch.from_numpy(boxes[:, [1, 0, 3, 2]] * factors))
+        factors = np.array([columns / encoded.width, rows / encoded.height] * 2, dtype=np.float32)
+        logits = self._decode(encoded, torch.from_numpy(given(boxes)[:, [1, 0, 3, 2]] * factors))
         square = F.interpolate(logits[:, None], size=(self.size, self.size), mode="bilinear", align_corners=False)
         full = F.interpolate(
             square[..., :rows, :columns], size=(encoded.height, encoded.width), mode="bilinear", align_corners=False
@@ -209,8 +209,8 @@ class MedSam(_SamBase):
     def decode(
         self, encoded: EncodedPicture, *, texts: Sequence[str] | None, boxes: NDArray[np.float32] | None
     ) -> NDArray[np.float32]:
-        factors = np.float32([self.size / encoded.width, self.size / encoded.height] * 2)
-        logits = self._decode(encoded, torch.from_numpy(boxes[:, [1, 0, 3, 2]] * factors))
+        factors = np.array([self.size / encoded.width, self.size / encoded.height] * 2, dtype=np.float32)
+        logits = self._decode(encoded, torch.from_numpy(given(boxes)[:, [1, 0, 3, 2]] * factors))
         probabilities = torch.sigmoid(logits)[:, None]
         full = F.interpolate(probabilities, size=(encoded.height, encoded.width), mode="bilinear", align_corners=False)
         return full[:, 0].numpy()

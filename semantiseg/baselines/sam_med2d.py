@@ -17,14 +17,14 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from semantiseg.baselines.baseline import Baseline, EncodedPicture, Picture
+from semantiseg.baselines.baseline import Baseline, EncodedPicture, Picture, given
 from semantiseg.baselines.checkpoint import load_official, read_checkpoint
 from semantiseg.baselines.sam_network import SamNetwork, SamSizes
 from semantiseg.models.protocol import ModelCard
 
 FILE = "sam-med2d_b.pth"
 SIZE = 256
-MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+MEAN, DEVIATION = np.array([[123.675, 116.28, 103.53], [58.395, 57.12, 57.375]], dtype=np.float32)
 """SAM's, RGB, for pixels in 0 to 255."""
 
 Path_ = Literal["evaluation", "predictor"]
@@ -104,7 +104,7 @@ class SamMed2d(Baseline):
 
     def encode(self, picture: Picture) -> EncodedPicture:
         height, width = picture.shape[:2]
-        normed = (picture.astype(np.float32) - np.float32(MEAN)) / np.float32(DEVIATION)
+        normed = (picture.astype(np.float32) - MEAN) / DEVIATION
         entered = self._frame(height, width).enter(torch.from_numpy(normed).permute(2, 0, 1)[None])
         return EncodedPicture(height, width, self.network.image_encoder(entered))
 
@@ -112,7 +112,8 @@ class SamMed2d(Baseline):
         self, encoded: EncodedPicture, *, texts: Sequence[str] | None, boxes: NDArray[np.float32] | None
     ) -> NDArray[np.float32]:
         frame = self._frame(encoded.height, encoded.width)
-        logits, believed = self.network.ask_boxes(encoded.embedding, frame.enter_boxes(boxes), multimask=True)
+        corners = frame.enter_boxes(given(boxes))
+        logits, believed = self.network.ask_boxes(encoded.embedding, corners, multimask=True)
         best = logits[torch.arange(len(logits)), believed.argmax(dim=1)]
         return torch.sigmoid(frame.leave(best)).numpy()
 

@@ -27,6 +27,8 @@ MASK_CHANNELS = 16
 class FourierPositions(nn.Module):
     """Positions in [0, 1] through random frequencies."""
 
+    positional_encoding_gaussian_matrix: Tensor
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.register_buffer("positional_encoding_gaussian_matrix", torch.zeros(2, channels // 2))
@@ -59,7 +61,8 @@ class SamPromptEncoder(nn.Module):
 
     def boxes(self, boxes: Tensor) -> Tensor:
         """Boxes `[P, 4]` = (x, y, x, y) to tokens `[P, 2, C]`."""
-        corners = torch.stack([self.point_embeddings[2].weight, self.point_embeddings[3].weight], dim=1)  # [1, 2, C]
+        first, second = (self.point_embeddings.get_parameter(f"{number}.weight") for number in (2, 3))
+        corners = torch.stack((first, second), dim=1)  # [1, 2, C]
         return self._place(boxes.reshape(-1, 2, 2)) + corners
 
     def points(self, points: Tensor, labels: Tensor, *, alone: bool) -> Tensor:
@@ -68,7 +71,8 @@ class SamPromptEncoder(nn.Module):
         Args:
             alone: no box goes with them; SAM then adds one token that says "not a point".
         """
-        kinds = torch.stack([self.point_embeddings[0].weight[0], self.point_embeddings[1].weight[0]])
+        background, foreground = (self.point_embeddings.get_parameter(f"{number}.weight") for number in (0, 1))
+        kinds = torch.cat((background, foreground))
         tokens = self._place(points) + kinds[labels]
         if not alone:
             return tokens

@@ -26,6 +26,7 @@ from semantiseg.bench.tables import (
     write_table,
 )
 from semantiseg.bench.verify.verification import Verdict, verify_case
+from semantiseg.conventions import groups_of, records_of
 from semantiseg.data.store import VolumeStore, cases_of
 from semantiseg.errors import DataError
 from semantiseg.files import read_table
@@ -142,7 +143,8 @@ def verify_candidates(volumes: Path, candidates: Path, out: Path, *, seed: int, 
         "prompts": PROMPT_COLUMNS, "rejected": REJECTED_COLUMNS, "training": TRAINING_COLUMNS,
         "account": ACCOUNT_COLUMNS,
     }  # fmt: skip
-    write_croissant(out, tables=tables, origins=bench.prompts.groupby("collection")["origin"].first().to_dict())
+    origins = {name: str(rows["origin"].iloc[0]) for name, rows in groups_of(bench.prompts, "collection")}
+    write_croissant(out, tables=tables, origins=origins)
     return bench
 
 
@@ -205,7 +207,7 @@ def _shares(volumes: Path, tables: Mapping[str, pd.DataFrame]) -> dict[str, dict
                     f"{volumes}: expected the cases that the candidates ask about, got none of the name {case_id!r}. "
                     "Run the stage prompts again."
                 )
-            shares[case_id][key] = rows.to_dict("records")
+            shares[case_id][key] = records_of(rows)
     return shares
 
 

@@ -28,7 +28,7 @@ from semantiseg.bench.ask.draw import code_of
 from semantiseg.bench.ask.questions import PromptRow, RejectedRow
 from semantiseg.bench.ask.training import TrainingRow
 from semantiseg.bench.verify.verification import REDRAWS
-from semantiseg.conventions import LEVELS
+from semantiseg.conventions import LEVELS, records_of
 from semantiseg.errors import DataError
 
 
@@ -225,7 +225,7 @@ def account(
     made, lost = _made(prompts), _lost(rejected)
     sums: dict[tuple[str, str, int], Counter[str]] = defaultdict(Counter)
     reasons: dict[tuple[str, str, int], Counter[str]] = defaultdict(Counter)
-    for goal in planned.to_dict("records"):
+    for goal in records_of(planned):
         key = (goal["volume_id"], goal["suite"], goal["level"])
         count = made.pop(key, 0)
         row = (goal["collection"], goal["suite"], goal["level"])
@@ -262,7 +262,7 @@ def _merged(reasons: pd.Series) -> str:
 
 
 def _made(prompts: pd.DataFrame) -> Counter[Key]:
-    return Counter(_key(row) for row in prompts[["volume_id", "suite", "level"]].to_dict("records"))
+    return Counter(_key(row) for row in records_of(prompts[["volume_id", "suite", "level"]]))
 
 
 def _key(row: dict[str, Any]) -> Key:
@@ -274,7 +274,7 @@ def _lost(rejected: pd.DataFrame) -> dict[Key, tuple[list[str], list[str]]]:
     level."""
     lost: dict[Key, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))
     refused: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in rejected[["prompt_id", "volume_id", "suite", "level", "reason"]].to_dict("records"):
+    for row in records_of(rejected[["prompt_id", "volume_id", "suite", "level", "reason"]]):
         code = code_of(row["reason"])
         if code in AFTERWARDS:
             lost[_key(row)][1].append(code)

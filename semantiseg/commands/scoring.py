@@ -25,13 +25,14 @@ import click
 def score_command(predictions: Path, bench: Path, out: Path | None, name: str | None, **options: Any) -> None:
     """Score PREDICTIONS: a folder of masks named PROMPT_ID.png or .nii.gz, or a Parquet file of run lengths."""
     from semantiseg.extras import lacking
+    from semantiseg.scoring import leaderboard as ranks
     from semantiseg.scoring import scorecard
 
     entry = scorecard.Entrant(name or predictions.name.split(".")[0], options.pop("prompting"), options.pop("link"))
     place = out or Path("scores") / entry.model
     options["nsd_tolerance_mm"] = options.pop("tolerance")
     card = scorecard.score(predictions, bench=bench, out=place, entry=entry, **options)
-    click.echo(scorecard.leaderboard.markdown([scorecard.leaderboard.read(place / scorecard.SUBMISSION)]))
+    click.echo(ranks.markdown([ranks.read(place / scorecard.SUBMISSION)]))
     click.echo(f"{place}: {len(card.results)} prompts, {len(card.missing)} without an answer")
     if without := lacking("paper"):
         click.echo(f"{place}: no figure levels.png, .pdf, .svg: {without}")

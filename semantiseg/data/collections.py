@@ -13,11 +13,13 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
 from semantiseg.data import image_file
 from semantiseg.data.case import Channel, Origin, SourceCase
+from semantiseg.data.header import Affine
 from semantiseg.data.labels import BRATS2024, DECATHLON, KITS23, LEAVES, decathlon_structures, named_structures
 from semantiseg.data.layouts import reader
 from semantiseg.data.layouts.collection_folder import Collection
@@ -287,7 +289,7 @@ def with_patients(
         told[name] = tell_apart(
             list(mine), collection=name, stated={case_id: case.patient_id for case_id, case in mine.items()},
             pattern=pattern, table=table,
-            grid=lambda case_id, mine=mine: image_file.grid_of(mine[case_id].channels[0].path),
+            grid=partial(_grid, mine),
         )  # fmt: skip
     named = [
         replace(case, patient_id=told[case.collection].of[case.case_id]) if case.collection in told else case
@@ -308,3 +310,7 @@ def _require_homes(cases: Sequence[SourceCase]) -> None:
                 f"{case.collection}. "
                 "Put a patient's cases into one collection, or give distinct `patient` entries in dataset.json."
             )
+
+
+def _grid(cases: Mapping[str, SourceCase], case_id: str) -> tuple[tuple[int, ...], Affine] | None:
+    return image_file.grid_of(cases[case_id].channels[0].path)

@@ -87,7 +87,7 @@ def sampling(size: int, *, edge_mm: float, spacing_mm: float) -> NDArray[np.floa
     # 1e-5: headers store float32, and 0.99999994 mm is 1 mm.
     if count == size and abs(step - 1) < 1e-5:
         return np.arange(size, dtype=np.float64)
-    return (size - 1) / 2 + (np.arange(count) - (count - 1) / 2) * step
+    return (size - 1) / 2 + (np.arange(count, dtype=np.float64) - (count - 1) / 2) * step
 
 
 def resampled_affine(affine: Affine, positions: tuple[NDArray[np.float64], ...]) -> Affine:

@@ -177,9 +177,10 @@ def _scale(fields: Any, *, path: Path) -> tuple[float, float] | None:
 
 
 def _geometry(fields: Any, shape: tuple[int, ...], *, path: Path) -> Geometry:
-    forms = {name: matrix for name in ("sform", "qform") if (matrix := _form(fields, name, path=path)) is not None}
+    names: tuple[AffineSource, ...] = ("sform", "qform")
+    forms = {name: matrix for name in names if (matrix := _form(fields, name, path=path)) is not None}
     notes, sides_known = [], True
-    source: AffineSource = next(iter(forms), "none")  # type: ignore[assignment]
+    source: AffineSource = next(iter(forms), "none")
     affine = forms.get(source, _guess(fields, path=path))
     if source == "none":
         notes.append("sform_code and qform_code are 0: axes are guessed, so no side is asked")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from semantiseg.conventions import SPLITS, Side, radiological
+from semantiseg.conventions import SPLITS, Side, radiological, record_of, rows_of
 from semantiseg.data import grid, image_file, nifti, sides
 from semantiseg.data.case import Channel
 from semantiseg.data.collections import NAMING
@@ -259,7 +259,8 @@ def check_volumes(store: VolumeStore) -> pd.DataFrame:
 
 def volume_sides(store: VolumeStore) -> Iterator[tuple[str, Side, Side]]:
     """Volume, side a leaf belongs to, and side its centroid lies on, once a case, where sides may be asked at all."""
-    for volume_id, row in store.manifest[store.manifest.lateral].drop_duplicates("case_id").iterrows():
+    for row in rows_of(store.manifest[store.manifest.lateral].drop_duplicates("case_id")):
+        volume_id = row.Index
         if set(row.leaves) & set(sides.ORGANS):
             found = sides.leaf_sides(store.labels(volume_id), store.structures(volume_id), store.midline(volume_id))
             for leaf, side in found.items():
@@ -305,7 +306,7 @@ def volume_gallery(store: VolumeStore, *, columns: int = 5) -> Figure:
     chosen = representatives(store, panels=columns)
     columns = min(columns, len(chosen))
     rows = -(-len(chosen) // columns)
-    lines = max(-(-len(set(store.manifest.loc[volume_id, "leaves"])) // 2) for volume_id, _ in chosen)
+    lines = max(-(-len(set(record_of(store.manifest, volume_id)["leaves"])) // 2) for volume_id, _ in chosen)
     legend = 0.13 * lines  # inches
     size = (2.6 * columns, (2.9 + legend) * rows)
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
@@ -319,10 +320,10 @@ def volume_gallery(store: VolumeStore, *, columns: int = 5) -> Figure:
 
 
 def _draw(panel: Axes, store: VolumeStore, volume_id: str, index: int) -> None:
-    row = store.manifest.loc[volume_id]
+    row = record_of(store.manifest, volume_id)
     labels = radiological(store.label_slice(volume_id, index))
     panel.imshow(radiological(store.image_slice(volume_id, index)), cmap="gray", vmin=0, vmax=1)
-    panel.axvline(row.width - 1 - store.midline(volume_id), color="white", linestyle=":", linewidth=0.6)
+    panel.axvline(row["width"] - 1 - store.midline(volume_id), color="white", linestyle=":", linewidth=0.6)
     # By name: the same tissue then has the same colour in collections that number it differently.
     names = sorted((leaf, number) for number, leaf in store.structures(volume_id).items() if (labels == number).any())
     for place, (leaf, number) in enumerate(names):
@@ -330,7 +331,7 @@ def _draw(panel: Axes, store: VolumeStore, volume_id: str, index: int) -> None:
         panel.contour(labels == number, levels=[0.5], colors=colour, linestyles=style, linewidths=0.8)
         panel.plot([], [], color=colour, linestyle=style, label=leaf.replace("_", " "))
     panel.axis("off")
-    title = f"{row.case_id}, {row.channel}" + (", phantom" if row.origin == "phantom" else "")
-    panel.set_title(f"{row.collection}\n{title}, slice {index} of {row.depth}", fontsize=7)
+    title = f"{row['case_id']}, {row['channel']}" + (", phantom" if row["origin"] == "phantom" else "")
+    panel.set_title(f"{row['collection']}\n{title}, slice {index} of {row['depth']}", fontsize=7)
     if names:
         panel.legend(loc="upper center", bbox_to_anchor=(0.5, 0), fontsize=5.5, ncols=2, frameon=False)

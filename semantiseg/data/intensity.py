@@ -115,6 +115,7 @@ def recognise(
         low, high = _percentiles(image[image != 0])
         evidence = "MR has no unit: by percentiles of the voxels that are not 0"
         return _measured(image, modality, "arbitrary", evidence, (low, high))
+    scale: Scale
     if origin != "user":
         scale, evidence = "HU", "as published"
     elif stated:

@@ -18,7 +18,7 @@ from typing import Literal
 
 import numpy as np
 
-from semantiseg.data.nifti import Affine
+from semantiseg.data.header import Affine
 from semantiseg.errors import DataError, ParameterError
 
 Told = Literal["key", "table", "pattern", "convention", "guess"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import nibabel as nib
 import numpy as np
@@ -156,14 +156,14 @@ def write_masks(path: Path, masks: NDArray[np.bool_], scan: Scan) -> None:
     """
     if not str(path).endswith((".nii", ".nii.gz")):
         raise DataError(f"{path}: expected a name that ends in .nii or .nii.gz, got another. Rename the output.")
-    source = nib.load(scan.path)
+    header: Any = nib.load(scan.path).header
     if len(masks) == 1:
         array = masks[0]
     else:
         array = np.moveaxis(masks if masks.ndim == 4 else masks[..., None], 0, -1)
     image = nib.Nifti1Image(array.astype(np.uint8), scan.affine)
     for name in ("qform", "sform"):
-        code = int(source.header[f"{name}_code"])
+        code = int(header[f"{name}_code"])
         if code:  # which space the affine means; viewers overlay images by it
             getattr(image, f"set_{name}")(scan.affine, code=code)
     image.header.set_xyzt_units("mm")

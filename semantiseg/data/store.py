@@ -156,11 +156,12 @@ class VolumeStore:
         return {"root": self.root}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["root"])
+        type(self).__init__(self, state["root"])
 
     def _row(self, volume_id: str) -> pd.Series:
         try:
-            return self.manifest.loc[volume_id]
+            row: Any = self.manifest.loc[volume_id]
+            return row
         except KeyError:
             raise DataError(
                 f"{self.root / MANIFEST}: expected a volume_id of the manifest, got {volume_id!r}."

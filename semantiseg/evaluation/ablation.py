@@ -101,7 +101,7 @@ def collect(out: Path) -> pd.DataFrame:
     for item in VARIANTS:
         for path in sorted((out / "runs").glob(f"{item.name}-*/scores.json")):
             seed = int(path.parent.name.removeprefix(f"{item.name}-"))
-            label = {"variant": item.name, "factor": item.factor, "seed": seed}
+            label: dict[str, Any] = {"variant": item.name, "factor": item.factor, "seed": seed}
             rows.append(label | json.loads(path.read_text(encoding="utf-8")))
             curves.append(pd.read_csv(path.parent / "model/curve.csv").assign(**label))
     if not rows:
@@ -155,7 +155,7 @@ def _training(table: Path, folder: Path, item: Variant) -> Path:
         return table
     questions = read_table(table, what="training questions", remedy="Run the stage 'verify' again.")
     kept = [list(texts)[: item.phrasings] for texts in questions["texts"]]
-    questions.assign(texts=kept).to_parquet(folder / "training.parquet")
+    questions.assign(texts=pd.Series(kept, index=questions.index)).to_parquet(folder / "training.parquet")
     return folder / "training.parquet"
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from semantiseg.bench.measure.labelled_slice import LabelledSlice
-from semantiseg.conventions import Mask
+from semantiseg.conventions import Mask, groups_of, rows_of
 from semantiseg.errors import DataError
 from semantiseg.evaluation import metrics
 
@@ -21,8 +21,9 @@ def twin_programs(prompts: pd.DataFrame) -> dict[str, str]:
     Raises:
         DataError: a pair does not consist of two prompts about one slice.
     """
-    paired, twins = prompts[prompts["suite"] == "counterfactual"], {}
-    for group, members in paired.groupby("group", sort=True):
+    paired = prompts[prompts["suite"] == "counterfactual"]
+    twins: dict[str, str] = {}
+    for group, members in groups_of(paired, "group"):
         if len(members) != 2 or len(members[["volume_id", "slice"]].drop_duplicates()) != 1:
             raise DataError(
                 f"prompts, counterfactual pair {group!r}: expected 2 prompts on one slice, got {len(members)}. Run "
@@ -99,5 +100,5 @@ def score_slice(
     twins = twin_programs(prompts)
     return [
         score_answer(answer, shown, prompt, twin=twins.get(prompt.prompt_id), nsd_tolerance_mm=nsd_tolerance_mm)
-        for prompt, answer in zip(prompts.itertuples(), answers, strict=True)
+        for prompt, answer in zip(rows_of(prompts), answers, strict=True)
     ]

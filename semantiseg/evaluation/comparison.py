@@ -98,7 +98,7 @@ def compare(
     if not rows:
         raise DataError("comparison: expected prompts of the suites core or triple, got none. Run 'prompts' again.")
     table = pd.DataFrame(rows)
-    table.insert(table.columns.get_loc("p") + 1, "p_holm", holm(table["p"]))
+    table.insert(list(table.columns).index("p") + 1, "p_holm", holm(table["p"]))
     return table
 
 
@@ -141,9 +141,8 @@ def _value(measure: Measure, means: list[Mean]) -> float:
 
 def _sums(rows: pd.DataFrame, value: str, draws: PatientBootstrap) -> Numbers:
     """Sum of a column by patient, `[patients]`."""
-    return np.bincount(
-        draws.index(rows["patient_id"]), weights=rows[value].astype(float), minlength=len(draws.patients)
-    )
+    weights = rows[value].to_numpy(dtype=np.float64)
+    return np.bincount(draws.index(rows["patient_id"]), weights=weights, minlength=len(draws.patients)).astype(float)
 
 
 def exchanges(patients: int, *, ways: int, seed: int) -> NDArray[np.bool_]:

@@ -18,6 +18,7 @@ from semantiseg.bench.ask.clinical import SUITE, clinical_questions
 from semantiseg.bench.measure.labelled_slice import read_slice
 from semantiseg.composition.composed import READERS, Composed, Read
 from semantiseg.composition.readers import LEARNED, LearnedReader, ProgramClassifier
+from semantiseg.conventions import groups_of, rows_of
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import PromptError
 from semantiseg.evaluation import predict
@@ -26,9 +27,10 @@ from semantiseg.files import read_table
 from semantiseg.language.program import Program, parse
 from semantiseg.measure import usable_cores
 from semantiseg.models.features import TextFeatures
+from semantiseg.models.protocol import PromptedSegmenter
 from semantiseg.models.registry import Accelerator, load
 from semantiseg.models.text import encode_texts, open_encoder
-from semantiseg.parallel import for_each
+from semantiseg.parallel import Call, for_each
 from semantiseg.recipes import RECIPES
 from semantiseg.training.reader import train_reader, training_phrases
 
@@ -51,9 +53,9 @@ def put_to_readers(
         `read`, `rightly`.
     """
     records = []
-    for (volume_id, index), asked in prompts.groupby(["volume_id", "slice"], sort=True):
-        shown = read_slice(store, str(volume_id), int(index), seen=False)
-        for row in asked.itertuples():
+    for (volume_id, index), asked in groups_of(prompts, ["volume_id", "slice"]):
+        shown = read_slice(store, volume_id, int(index), seen=False)
+        for row in rows_of(asked):
             target = parse(row.program)
             for name, read in (READERS if readers is None else readers).items():
                 heard = _heard(read, row.text)
@@ -131,7 +133,7 @@ def answers(
     Returns:
         Columns of `results.parquet` and `variant`, `suite`, `level`, `kind`, `structure`; none without a model.
     """
-    calls = [((name, asked, heard, data, nsd_tolerance_mm, accelerator, threads), {}) for name in models]
+    calls: list[Call] = [((name, asked, heard, data, nsd_tolerance_mm, accelerator, threads), {}) for name in models]
     parts = list(for_each(_model_answers, calls, workers=max(1, usable_cores() // threads)))
     about = asked[["prompt_id", "suite", "level", "kind", "structure"]]
     if not parts:
@@ -175,8 +177,8 @@ def _model_answers(
 
 
 def _segmenter(
-    network: predict.Segmenter, variant: str, rows: pd.DataFrame, heard: pd.DataFrame
-) -> predict.Segmenter | Composed:
+    network: PromptedSegmenter, variant: str, rows: pd.DataFrame, heard: pd.DataFrame
+) -> PromptedSegmenter:
     if variant == PLAIN:
         return network
     told = rows.assign(heard=rows["program"])

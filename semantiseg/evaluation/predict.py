@@ -7,6 +7,7 @@ of the slice.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
@@ -38,17 +39,17 @@ def ask(
     """Ask all of `prompts` about one slice; a model that needs boxes gets those of `protocol`, and one that reads the
     midline gets the patient's."""
     texts = prompts["text"].tolist()
-    known = {"midline": shown.midline} if getattr(segmenter, "reads_midline", False) else {}
+    known: dict[str, Any] = {"midline": shown.midline} if getattr(segmenter, "reads_midline", False) else {}
     if not segmenter.needs_box:
-        return segmenter.segment(shown.image, texts, features=features, **known)
+        return segmenter.segment(shown.picture, texts, features=features, **known)
     asked = LabelledPrompts(
-        shown.image,
+        shown.picture,
         texts,
         targets=lambda: [shown.mask(program) for program in prompts["program"]],
         parents=lambda: [shown.mask(parent) for parent in prompts["parent"]],
         features=features,
     )
-    return segmenter.segment(shown.image, texts, features=features, boxes=protocol.draw(asked), **known)
+    return segmenter.segment(shown.picture, texts, features=features, boxes=protocol.draw(asked), **known)
 
 
 def predict(

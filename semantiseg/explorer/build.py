@@ -22,7 +22,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from semantiseg import files
-from semantiseg.conventions import radiological
+from semantiseg.conventions import groups_of, radiological
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
 from semantiseg.evaluation.metrics import METRICS
@@ -64,8 +64,8 @@ def gate_maps(data: Path, model: str, store: VolumeStore, prompts: pd.DataFrame)
     torch.set_num_threads(usable_cores())
     segmenter, features = load(data / "models" / model), TextFeatures.load(data / "text" / "features.h5")
     maps: dict[str, dict[str, Any]] = {}
-    for (volume_id, index), rows in prompts.groupby(["volume_id", "slice"], sort=True):
-        gate = ask(segmenter, read_slice(store, str(volume_id), int(index)), rows, features).gate
+    for (volume_id, index), rows in groups_of(prompts, ["volume_id", "slice"]):
+        gate = ask(segmenter, read_slice(store, volume_id, int(index)), rows, features).gate
         if gate is None:
             return {}
         maps |= {name: encoded(values) for name, values in zip(rows["prompt_id"], gate, strict=True)}

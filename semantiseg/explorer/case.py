@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from semantiseg.bench.measure.labelled_slice import LabelledSlice, read_volume
-from semantiseg.conventions import LabelArray, Mask, radiological
+from semantiseg.conventions import LabelArray, Mask, radiological, records_of
 from semantiseg.data.store import VolumeStore
 from semantiseg.evaluation import runs
 from semantiseg.evaluation.metrics import METRICS
@@ -103,7 +103,7 @@ def case_data(
     masks = _Masks()
     shown = [
         _prompt(volume.axial(row["slice"]), row, answers, gates, masks)
-        for row in prompts.sort_values(["slice", "level", "suite", "prompt_id"]).to_dict("records")
+        for row in records_of(prompts.sort_values(["slice", "level", "suite", "prompt_id"]))
     ]
     depth, height, width = volume.labels.shape
     return {
@@ -240,7 +240,7 @@ def _phrases(text: str) -> Iterator[tuple[int, int, Lexeme]]:
 
 def _role(lexeme: Lexeme, program: Program, clauses: Sequence[Clause]) -> str | None:
     if lexeme.kind in (Kind.THING, Kind.NOUN):
-        named = {item.key for item in atoms(lexeme.value)} if isinstance(lexeme.value, Program) else set(lexeme.value)  # type: ignore[call-overload]
+        named = {item.key for item in atoms(lexeme.value)} if isinstance(lexeme.value, Program) else set(lexeme.value)
         return next((f"structure:{item.key}" for item in atoms(program) if item.key in named), None)
     if lexeme.kind is Kind.ATTRIBUTE:
         return next((f"clause:{place}" for place, clause in enumerate(clauses) if _says(lexeme, clause)), None)
@@ -252,7 +252,7 @@ def _role(lexeme: Lexeme, program: Program, clauses: Sequence[Clause]) -> str | 
 
 
 def _says(lexeme: Lexeme, clause: Clause) -> bool:
-    attribute, value = lexeme.value  # type: ignore[misc]
+    attribute, value = lexeme.value
     if attribute == "brightness":
         return clause.attribute in ("density", "signal") and clause.value.startswith(value) and value in _DARKER
     return (attribute, value) == (clause.attribute, clause.value)

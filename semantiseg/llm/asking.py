@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from semantiseg.errors import ParameterError
 from semantiseg.llm.backends import KEY_VARIABLE, Backend, BackendError, BudgetError, Reply, TransientError
@@ -131,8 +131,11 @@ class Budget:
             self._spent_answers -= paid == 0
 
 
-class Asker:
-    """Asks a back end.
+Kind = TypeVar("Kind", bound=ModelQuestion)
+
+
+class Asker(Generic[Kind]):
+    """Asks a back end questions of a kind.
 
     Args:
         backend: who answers.
@@ -145,15 +148,15 @@ class Asker:
     """
 
     def __init__(
-        self, backend: Backend, cache: AnswerCache, *, budget: Budget | None = None, at_once: int = 4, retries: int = 5,
-        pause_s: float = 1.0, sleep: Callable[[float], None] = time.sleep,
+        self, backend: Backend[Kind], cache: AnswerCache, *, budget: Budget | None = None, at_once: int = 4,
+        retries: int = 5, pause_s: float = 1.0, sleep: Callable[[float], None] = time.sleep,
     ) -> None:  # fmt: skip
         self.backend, self.cache, self.budget = backend, cache, budget or Budget()
         self.at_once, self.retries, self.pause_s, self.sleep = at_once, retries, pause_s, sleep
         self.budget.begin(*cache.spent())
         self._failure: Exception | None = None
 
-    def ask_all(self, requests: Sequence[ModelQuestion]) -> list[Reply]:
+    def ask_all(self, requests: Sequence[Kind]) -> list[Reply]:
         """Replies in the order of the requests; equal requests are asked once. Every reply is kept when it comes.
 
         Raises:
@@ -171,7 +174,7 @@ class Asker:
         replies |= {key: future.result() for key, future in futures.items()}
         return [replies[key] for key in keys]  # type: ignore[misc]
 
-    def _ask(self, key: str, request: ModelQuestion) -> Reply | None:
+    def _ask(self, key: str, request: Kind) -> Reply | None:
         """The reply, or None once anything has failed: the first failure is kept, and nothing is asked after it."""
         if self._failure is not None:
             return None
@@ -190,7 +193,7 @@ class Asker:
             return None
         return reply
 
-    def _patiently(self, request: ModelQuestion) -> Reply:
+    def _patiently(self, request: Kind) -> Reply:
         for attempt in range(self.retries + 1):
             try:
                 return self.backend.answer(request)
@@ -216,7 +219,7 @@ def asker_of(
     answers: Path, *, backend: str, base_url: str = "", model: str = "", key_variable: str = KEY_VARIABLE,
     structured: str = "json_schema", at_once: int = 4, budget_tokens: int | None = None, seed: int = 0,
     purpose: Purpose = "writing",
-) -> Asker:  # fmt: skip
+) -> Asker[Any]:  # fmt: skip
     """Whom to ask.
 
     Args:
@@ -238,7 +241,7 @@ def asker_of(
     return Asker(chosen, AnswerCache(answers), budget=Budget(tokens=budget_tokens), at_once=at_once)
 
 
-def _backend(name: str, purpose: Purpose, *, seed: int, **server: str) -> Backend:
+def _backend(name: str, purpose: Purpose, *, seed: int, **server: Any) -> Backend[Any]:
     # Each brings a library of its own, which the others need not wait for.
     if name == "grammar":
         from semantiseg.llm.backends import GrammarBackend
@@ -257,4 +260,4 @@ def _backend(name: str, purpose: Purpose, *, seed: int, **server: str) -> Backen
         )
     from semantiseg.llm.backends import ServerBackend
 
-    return ServerBackend(seed=seed, **server, **_SETTINGS["server"][purpose])  # type: ignore[arg-type]
+    return ServerBackend(seed=seed, **server, **_SETTINGS["server"][purpose])

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from http.client import HTTPException, IncompleteRead
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, ValidationError
@@ -74,17 +74,20 @@ class Reply:
     finished: bool = True
 
 
-class Backend(Protocol):
-    """Answers requests; called from several threads at once."""
+Asked = TypeVar("Asked", bound=ModelQuestion, contravariant=True)
+
+
+class Backend(Protocol[Asked]):
+    """Answers questions of a kind; called from several threads at once."""
 
     @property
     def identity(self) -> dict[str, Any]:
         """Everything but the request that the answer depends on; part of the cache's key, so never a secret."""
 
-    def most_tokens(self, request: Request) -> int:
+    def most_tokens(self, request: Asked) -> int:
         """No answer to the request costs more than this; 0 where nothing is paid."""
 
-    def answer(self, request: Request) -> Reply:
+    def answer(self, request: Asked) -> Reply:
         """Ask once.
 
         Raises:
@@ -159,7 +162,9 @@ class ServerBackend:
         self._key = from_environment((key_variable,), os.environ)
         self._url = f"{base_url.rstrip('/')}/chat/completions"
         self._timeout_s, self._largest = timeout_s, largest_answer
-        self._settings = {"model": model, "temperature": temperature, "seed": seed, "max_tokens": longest_answer}
+        self._settings: dict[str, Any] = {
+            "model": model, "temperature": temperature, "seed": seed, "max_tokens": longest_answer,
+        }  # fmt: skip
         self._structured = structured
         self.identity: dict[str, Any] = {
             "backend": "server", "base_url": base_url, "structured": structured, **self._settings,

@@ -113,8 +113,8 @@ class _Response(http.client.HTTPResponse):
 
 
 def _connection(kind: type[http.client.HTTPConnection], bound: _Bound, *arguments: Any, **named: Any) -> Any:
-    made = kind(*arguments, **named)
-    made.response_class = partial(_Response, bound=bound)
+    made: Any = kind(*arguments, **named)
+    made.response_class = partial(_Response, bound=bound)  # annotated as a class; called as a function
     return made
 
 
@@ -134,7 +134,7 @@ class _Https(urllib.request.HTTPSHandler):
 
     def https_open(self, request: urllib.request.Request) -> Any:
         made = partial(_connection, http.client.HTTPSConnection, self._bound)
-        return self.do_open(made, request, context=self._context)
+        return self.do_open(made, request)
 
 
 class _AsItIs(urllib.request.HTTPErrorProcessor):

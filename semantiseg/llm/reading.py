@@ -189,7 +189,7 @@ class AskedReader:
         keys: structures that may be asked for.
     """
 
-    def __init__(self, asker: Asker, *, keys: Sequence[str] = tuple(STRUCTURES)) -> None:
+    def __init__(self, asker: Asker[ProgramQuestion], *, keys: Sequence[str] = tuple(STRUCTURES)) -> None:
         self._asker, self._keys = asker, tuple(keys)
         self._heard: dict[str, Program | str] = {}  # a program, or why there is none
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from semantiseg.errors import PromptError
 from semantiseg.language.clause import from_json
+from semantiseg.language.grammar.tables import Part
 from semantiseg.language.ontology import structure
 from semantiseg.language.program import Program, parse
 
@@ -40,7 +41,9 @@ RULES = (
 class ModelQuestion(Protocol):
     """Anything that a language model can be asked."""
 
-    attempt: int
+    @property
+    def attempt(self) -> int:
+        """0 at first, then one more each time that it is asked again."""
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -56,8 +59,9 @@ class ModelQuestion(Protocol):
 class ByExample(ModelQuestion, Protocol):
     """A question that a model too small for rules and JSON can be asked: it is shown examples and answers in lines."""
 
-    count: int
-    """Lines asked for."""
+    @property
+    def count(self) -> int:
+        """Lines asked for."""
 
     def shown(self) -> list[dict[str, str]]:
         """The question as a chat of examples."""
@@ -88,7 +92,7 @@ class Request:
     program: str
     clauses: str
     modality: str
-    part: str
+    part: Part
     count: int
     attempt: int = 0
     refused: tuple[tuple[str, str], ...] = ()

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -21,9 +21,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from semantiseg.bench.ask.questions import prompt_id
 from semantiseg.bench.tables import PROMPT_COLUMNS, REJECTED_COLUMNS, write_table
 from semantiseg.bench.verify.verification import Judge
+from semantiseg.conventions import records_of
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import PromptError
 from semantiseg.files import read_table
+from semantiseg.language.grammar.tables import Part
 from semantiseg.llm.asking import Asker
 from semantiseg.llm.backends import Reply
 from semantiseg.llm.request import Request, read_answer
@@ -45,7 +47,7 @@ class Rewritten:
 
 
 def rewrite(
-    rows: Sequence[Row], asker: Asker, judge: Reasons, *, texts_per_prompt: int, attempts: int,
+    rows: Sequence[Row], asker: Asker[Request], judge: Reasons, *, texts_per_prompt: int, attempts: int,
     taken: Collection[str] = (),
 ) -> Rewritten:  # fmt: skip
     """Have every prompt worded anew.
@@ -88,8 +90,8 @@ def _request(row: Row, refused: Mapping[str, str], count: int, attempt: int) -> 
     )  # fmt: skip
 
 
-def _part(phrasing: str) -> str:
-    return "seen" if phrasing == SUITE else phrasing
+def _part(phrasing: str) -> Part:
+    return "seen" if phrasing == SUITE else cast(Part, phrasing)
 
 
 def _sift(
@@ -165,7 +167,7 @@ class OpinionRequest:
         return [{"role": "system", "content": RULES}, {"role": "user", "content": asked}]
 
 
-def disputed(rows: Sequence[dict[str, Any]], asker: Asker) -> dict[str, str]:
+def disputed(rows: Sequence[dict[str, Any]], asker: Asker[OpinionRequest]) -> dict[str, str]:
     """Prompts that the model takes for something else, by id, with the reason "opinion: ..."; an answer that is no JSON
     of the schema disputes nothing.
 
@@ -191,12 +193,12 @@ def rewrite_bench(
     volumes: Path,
     bench: Path,
     out: Path,
-    asker: Asker,
+    asker: Asker[Request],
     *,
     texts_per_prompt: int,
     attempts: int,
     limit: int | None = None,
-    opinion: Asker | None = None,
+    opinion: Asker[OpinionRequest] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Word the core prompts of a bench's test split anew; write `rewritten.parquet` and `rewritten_rejected.parquet`.
 
@@ -216,10 +218,10 @@ def rewrite_bench(
         BackendError: the back end cannot answer; run again to go on from the kept answers.
     """
     prompts, training = (_read(bench / name) for name in ("prompts.parquet", "training.parquet"))
-    core = prompts[(prompts["split"] == "test") & (prompts["suite"] == "core")].sort_values("prompt_id").head(limit)
+    core = prompts[(prompts["split"] == "test") & (prompts["suite"] == "core")].sort_values("prompt_id").iloc[:limit]
     with VolumeStore(volumes) as store:
         made = rewrite(
-            core.sort_values(["volume_id", "prompt_id"]).to_dict("records"), asker, _Bench(store).reasons,
+            records_of(core.sort_values(["volume_id", "prompt_id"])), asker, _Bench(store).reasons,
             texts_per_prompt=texts_per_prompt, attempts=attempts, taken=frozenset(training["texts"].explode()),
         )  # fmt: skip
     if opinion is not None:

@@ -66,11 +66,11 @@ class TopDownDecoder(nn.Module):
         nn.init.normal_(self.pixels.weight, std=(3 / detail) ** 0.5)
 
     def descend(
-        self, x: Tensor | None, located: Tensor | None, *, stage: int, prompts: int, grid: tuple[int, int]
+        self, x: Tensor | None, located: Tensor | None, *, stage: int, prompts: int, grid: tuple[int, ...]
     ) -> Tensor:
         """The state `[P, dims[stage], *grid]` that a stage starts from; zeros for the coarsest, where `x` is None."""
         if x is None:
-            return self.locate[0].weight.new_zeros(prompts, self.dims[stage], *grid)
+            return self.locate.get_parameter("0.weight").new_zeros(prompts, self.dims[stage], *grid)
         x = F.interpolate(self.reduce[stage](x), size=grid, mode="bilinear", align_corners=False)
         return x if located is None else self.frame(x, located)
 

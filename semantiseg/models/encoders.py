@@ -60,6 +60,9 @@ class BiomedCLIPImageEncoder(nn.Module):
     Takes the place of `SemanticEncoder`: the paper's ViT-B/16 gives `[B, 512, 14, 14]`.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, *, vit: str, channels: int) -> None:
         """
         Args:
@@ -247,7 +250,7 @@ class ConvNeXtEncoder(FeaturePyramid):
     timm's own network, layer normalisation and all, so that ImageNet weights fit; only the stem takes twelve bands.
     """
 
-    def __init__(self, *, name: str, channels: Sequence[int], drop_path: float, **sizes: object) -> None:
+    def __init__(self, *, name: str, channels: Sequence[int], drop_path: float, **sizes: Any) -> None:
         """
         Args:
             name: timm's, `convnext_tiny` in the paper.
@@ -256,7 +259,7 @@ class ConvNeXtEncoder(FeaturePyramid):
             sizes: changes to timm's sizes (`depths`, `dims`), for small presets.
         """
         super().__init__()
-        network = timm.create_model(name, in_chans=BANDS, num_classes=0, drop_path_rate=drop_path, **sizes)
+        network: Any = timm.create_model(name, in_chans=BANDS, num_classes=0, drop_path_rate=drop_path, **sizes)
         self.stem, self.stages = network.stem, network.stages
         self.shallow = nn.Sequential(nn.Conv2d(BANDS, channels[0], 1), ConvolutionBlock(channels=channels[0]))
         self.add_neck(dims=(channels[0], *(info["num_chs"] for info in network.feature_info)), channels=channels)
@@ -270,8 +273,12 @@ class ConvNeXtEncoder(FeaturePyramid):
         return self.pyramid(seen)
 
 
-def load_imagenet(encoder: ConvNeXtEncoder, path: Path) -> None:
+def load_imagenet(encoder: nn.Module, path: Path) -> None:
     """Load timm's ImageNet weights of the same network; its stem of three colours is inflated to the twelve bands.
+
+    Args:
+        encoder: a `ConvNeXtEncoder`.
+        path: timm's weights.
 
     Inflation repeats the colours' kernels for every band and scales them by 3/12 (timm's `adapt_input_conv`). The
     classifier's head has no place here and is left out; every other layer must be there.
@@ -288,4 +295,5 @@ def load_imagenet(encoder: ConvNeXtEncoder, path: Path) -> None:
             f"{path}: expected a stem of three colours, got stem.0.weight {tuple(stem.shape)}. "
             "Give timm's weights of a ConvNeXt trained on ImageNet."
         )
-    load_checked(nn.ModuleDict({"stem": encoder.stem, "stages": encoder.stages}), state, origin=str(path))
+    parts = nn.ModuleDict({name: encoder.get_submodule(name) for name in ("stem", "stages")})
+    load_checked(parts, state, origin=str(path))

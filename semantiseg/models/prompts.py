@@ -108,6 +108,7 @@ class PromptProjection(nn.Module):
 
     def __init__(self, *, text_width: int, sentence_width: int, width: int, dropout: float) -> None:
         super().__init__()
+        self.widths = (text_width, sentence_width)
         # Each part by itself: features in context are ten times as long as word pieces.
         self.parts = nn.LayerNorm(text_width)
         self.token = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * text_width, width), nn.LayerNorm(width))
@@ -125,7 +126,7 @@ class PromptProjection(nn.Module):
             ModelError: features of another text encoder than the model was trained with.
         """
         theirs = prompts.tokens.shape[2] // 2, prompts.pooled.shape[1]
-        ours = self.parts.normalized_shape[0], self.sentence[0].normalized_shape[0]
+        ours = self.widths[0], self.widths[1]
         if theirs != ours:
             raise ModelError(
                 f"prompts: expected text features of widths {ours} (tokens, sentence), got {theirs}. "

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -185,7 +186,9 @@ class Segmenter(nn.Module):
 
         """
         projected = self.projection(prompts)
-        x, located, alphas = None, None, []
+        x: Tensor | None = None
+        located: Tensor | None = None
+        alphas: list[Tensor | None] = []
         for number in reversed(range(len(self.gates))):
             stage = encoded.stages[number]
             state = self.decoder.descend(x, located, stage=number, prompts=len(owner), grid=stage.frequency.shape[-2:])
@@ -194,9 +197,10 @@ class Segmenter(nn.Module):
             if number == 1:
                 located = self.decoder.locate(x)[:, 0]
             alphas.insert(0, alpha)
+        # There are two stages at least, so both were made.
         return Decoded(
-            logits=self.decoder.finish(x, encoded.detail, owner),
-            located=located,
+            logits=self.decoder.finish(cast(Tensor, x), encoded.detail, owner),
+            located=cast(Tensor, located),
             sentence=projected.pooled,
             alphas=tuple(alphas),
         )

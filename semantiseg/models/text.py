@@ -33,12 +33,17 @@ ENCODERS = ("minilm", "biomedclip")
 class TextEncoder(Protocol):
     """A frozen text encoder of width E whose sentence embedding has width F."""
 
-    name: str
-    """One of `ENCODERS`."""
-    sentence_width: int
-    """F."""
-    table: NDArray[np.float32]
-    """Its word-piece table, `[vocabulary, E]`."""
+    @property
+    def name(self) -> str:
+        """One of `ENCODERS`."""
+
+    @property
+    def sentence_width(self) -> int:
+        """F."""
+
+    @property
+    def table(self) -> NDArray[np.float32]:
+        """Its word-piece table, `[vocabulary, E]`."""
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Word-piece ids of each text, with one special token at either end.
@@ -164,14 +169,14 @@ def encode_texts(texts: Sequence[str], *, encoder: TextEncoder | None = None) ->
     Returns:
         Features in float16. Equal sets of texts give equal bytes on one machine and thread count.
     """
-    encoder = encoder or MiniLM()
+    reader: TextEncoder = encoder or MiniLM()
     texts = sorted(set(texts))
-    ids = encoder.tokenize(texts)
-    table = encoder.table
+    ids = reader.tokenize(texts)
+    table = reader.table
     tokens: list[Any] = [None] * len(texts)
-    pooled = np.zeros((len(texts), encoder.sentence_width), dtype=np.float16)
+    pooled = np.zeros((len(texts), reader.sentence_width), dtype=np.float16)
     for batch in tqdm(_batches(ids), desc="encode texts", disable=None):
-        hidden, sentence = encoder(torch.tensor([ids[i] for i in batch]))
+        hidden, sentence = reader(torch.tensor([ids[i] for i in batch]))
         sentence = torch.nn.functional.normalize(sentence, dim=-1)
         for row, position in enumerate(batch):
             tokens[position] = hidden[row, 1:-1].numpy().astype(np.float16)
@@ -185,7 +190,7 @@ def encode_texts(texts: Sequence[str], *, encoder: TextEncoder | None = None) ->
         ids=flat,
         pooled=pooled,
         static=table[flat].astype(np.float16),
-        encoder=encoder.name,
+        encoder=reader.name,
     )
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from semantiseg import markup
-from semantiseg.conventions import LEVELS
+from semantiseg.conventions import LEVELS, groups_of
 from semantiseg.data.split import few_patients
 from semantiseg.evaluation.sensitivity import HEADLINE, join, suite_of
 from semantiseg.files import read_table
@@ -55,7 +55,7 @@ def _cells(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     models = list(dict.fromkeys(frame["model"]))
     header = ["", "Prompts / patients", *(recipe_of(model).label for model in models)]
     body = []
-    for (breakdown, name), rows in frame.groupby(["breakdown", "name"], sort=False):
+    for (breakdown, name), rows in groups_of(frame, ["breakdown", "name"], sort=False):
         by_model = rows.set_index("model")
         cells = [interval(by_model.loc[model], "dice") if model in by_model.index else "–" for model in models]
         size = f"{rows['prompts'].iloc[0]} / {rows['patients'].iloc[0]}"

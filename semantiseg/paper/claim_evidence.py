@@ -197,7 +197,8 @@ def model_better(*, model: str, other: str, statistic: str, seeds: Sequence[str]
         return untrained(printed, model, other)
     low, high = sorted((sign * row["low"], sign * row["high"]))
     found = over_patients_and_seeds(
-        sign * row["difference"], low=low, high=high, patients=row["patients"], seeds=_by_seed(*seeds, statistic)
+        sign * row["difference"], low=low, high=high, patients=row["patients"],
+        seeds=_by_seed(seeds[0], seeds[1], statistic),
     )
     words = (
         f"{model} {words_of(statistic, mine)}, {other} {words_of(statistic, theirs)}; mean difference of "
@@ -295,7 +296,8 @@ def eq3_adds_up(*, image_size: int, semantic_channels: int, metrics: Metrics) ->
     """Can Eq. 3 add the semantic map to some stage of the ConvNeXt encoder as printed? Executed on timm's network."""
     import timm
 
-    stages = timm.create_model("convnext_tiny", features_only=True, in_chans=12, pretrained=False).feature_info
+    network: Any = timm.create_model("convnext_tiny", features_only=True, in_chans=12, pretrained=False)
+    stages = network.feature_info
     widths, strides = stages.channels(), stages.reduction()
     sides = [image_size / 2 / stride for stride in strides]
     words = ", ".join(f"{side:g} x {side:g} x {width}" for side, width in zip(sides, widths, strict=True))

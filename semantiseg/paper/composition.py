@@ -14,7 +14,7 @@ import pandas as pd
 
 from semantiseg import markup
 from semantiseg.bench.ask.clinical import sentences
-from semantiseg.conventions import LEVELS
+from semantiseg.conventions import LEVELS, groups_of, records_of
 from semantiseg.data.split import few_patients
 from semantiseg.evaluation.bootstrap import Estimate, PatientBootstrap
 from semantiseg.evaluation.sensitivity import by_level, collapse_rate
@@ -47,9 +47,9 @@ def table(answers: pd.DataFrame, reading: pd.DataFrame, *, resamples: int, seed:
         seed: of the bootstrap.
     """
     shares = reading_shares(reading).set_index(["suite", "reader", "level"])
-    draws = PatientBootstrap(answers["patient_id"], resamples=resamples, seed=seed)
+    draws = PatientBootstrap(answers["patient_id"].tolist(), resamples=resamples, seed=seed)
     rows = []
-    for (suite, model, variant), asked in answers.groupby(["suite", "model", "variant"], sort=False):
+    for (suite, model, variant), asked in groups_of(answers, ["suite", "model", "variant"], sort=False):
         row: dict[str, Any] = {"suite": suite, "model": model, "variant": variant, "prompts": len(asked)}
         row["patients"] = asked["patient_id"].nunique()
         for name, found in {**by_level(asked, draws), "collapse_rate": collapse_rate(asked, draws)}.items():
@@ -88,7 +88,7 @@ def markdown(frame: pd.DataFrame, caption: str) -> str:
         "Sentences", "Model", "Asked with", "L1 Dice", "L2 Dice", "L3 Dice", "PSS", "Collapse rate", "L3 read",
         "L3 read rightly", "Prompts / patients",
     )  # fmt: skip
-    rows = map(_cells, frame.to_dict("records"))
+    rows = map(_cells, records_of(frame))
     return "\n".join([f"**Composition.** {caption}", "", *markup.markdown_table(head, rows)]) + "\n"
 
 
@@ -161,15 +161,16 @@ def finding(frame: pd.DataFrame, asked: pd.DataFrame) -> str:
     """
     if not len(frame):
         return nothing(asked)
-    return "\n\n".join(_suite_finding(SUITE_NAMES[suite], rows) for suite, rows in frame.groupby("suite", sort=False))
+    by_suite = groups_of(frame, "suite", sort=False)
+    return "\n\n".join(_suite_finding(SUITE_NAMES[suite], rows) for suite, rows in by_suite)
 
 
 def _suite_finding(name: str, rows: pd.DataFrame) -> str:
     plain = rows[rows["variant"] == "plain"]
     if not plain["l3"].notna().any():
         return f"*{name}*: no question of level 3 could be asked."
-    best = plain.loc[plain["l3"].idxmax(), "model"]
-    own = rows[rows["model"] == best].to_dict("records")
+    best = str(plain["model"].iloc[int(plain["l3"].argmax())])
+    own = records_of(rows[rows["model"] == best])
     parts = []
     for row in own:
         read = "" if pd.isna(row["rightly_l3"]) else f" ({percent(row['rightly_l3'])} of the questions read rightly)"
@@ -196,7 +197,7 @@ def draw(table: pd.DataFrame, answers: pd.DataFrame, *, images: str) -> Figure:
 
     third = answers[answers["level"] == 3]
     means = third.groupby(["suite", "variant", "model", "patient_id"], as_index=False)["dice"].mean()
-    suites = [(suite, rows) for suite, rows in table.groupby("suite", sort=False)]
+    suites = list(groups_of(table, "suite", sort=False))
     heights = [rows["variant"].nunique() for _, rows in suites]
     with style.applied():
         figure, panels = plt.subplots(
@@ -216,12 +217,12 @@ def draw(table: pd.DataFrame, answers: pd.DataFrame, *, images: str) -> Figure:
 def _draw(panel: Axes, rows: pd.DataFrame, means: pd.DataFrame) -> None:
     variants, models = (list(dict.fromkeys(rows[name])) for name in ("variant", "model"))
     style.patients(panel, means, x="dice", y="variant", order=variants, models=models)
-    for (model, points), offset in zip(rows.groupby("model", sort=False), style.beside(len(models)), strict=True):
-        recipe = recipe_of(str(model))
+    for (model, points), offset in zip(groups_of(rows, "model", sort=False), style.beside(len(models)), strict=True):
+        recipe = recipe_of(model)
         panel.errorbar(
             points["l3"], [variants.index(name) + offset for name in points["variant"]],
             xerr=[points["l3"] - points["l3_low"], points["l3_high"] - points["l3"]],
-            fmt=recipe.marker, markersize=3.5, elinewidth=0.8, color=style.colour(str(model)), label=recipe.label,
+            fmt=recipe.marker, markersize=3.5, elinewidth=0.8, color=style.colour(model), label=recipe.label,
         )  # fmt: skip
     panel.set_yticks(range(len(variants)), [VARIANT_NAMES[name] for name in variants])
     panel.set(xlabel="", ylabel="", ylim=(len(variants) - 0.5, -0.5))

@@ -21,7 +21,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from semantiseg.conventions import LEVELS, Mask, Slice, radiological
+from semantiseg.conventions import LEVELS, Mask, Slice, radiological, rows_of
 from semantiseg.errors import DataError
 from semantiseg.evaluation import metrics, runs
 from semantiseg.evaluation.sensitivity import HEADLINE, join, suite_of
@@ -194,7 +194,7 @@ def read_tiles(data: Path, asked: pd.DataFrame, *, model: str) -> dict[str, Tile
     scores = scored.set_index("prompt_id")["dice"]
     tiles = {}
     with VolumeStore(data / "volumes") as store:
-        for row in asked.itertuples():
+        for row in rows_of(asked):
             if row.prompt_id not in stored.index or row.prompt_id not in scores.index:
                 raise DataError(
                     f"{folder}: expected an answer to prompt {row.prompt_id}, got none. Run 'evaluate@{model}' again."
@@ -203,7 +203,7 @@ def read_tiles(data: Path, asked: pd.DataFrame, *, model: str) -> dict[str, Tile
             tile = Tile(
                 text=row.text,
                 level=int(row.level),
-                image=shown.image,
+                image=shown.picture,
                 truth=shown.mask(row.program),
                 parent=shown.mask(row.parent),
                 answer=runs.decode(answer["runs"], height=answer["height"], width=answer["width"]),
@@ -263,7 +263,7 @@ def gather_tiles(data: Path, model: str) -> tuple[pd.DataFrame, dict[tuple[int, 
     )
     chosen = choose_answers(join(prompts, results, origin=f"results of {model}"))
     tiles = read_tiles(data, chosen.drop_duplicates("prompt_id"), model=model)
-    return chosen, {place: tiles[row["prompt_id"]] for place, row in chosen.iterrows()}
+    return chosen, {row.Index: tiles[row.prompt_id] for row in rows_of(chosen)}
 
 
 def draw(tiles: Mapping[tuple[int, str], Tile], *, model: str, origin: str, patients: int) -> Figure:

@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from semantiseg import document, files, markup
-from semantiseg.conventions import LEVELS, SPLITS
+from semantiseg.conventions import LEVELS, SPLITS, groups_of, records_of
 from semantiseg.data.split import few_patients
 from semantiseg.errors import DataError
 from semantiseg.files import read_table
@@ -112,8 +112,9 @@ def record(
         minutes=round(run["seconds"] / 60, 1),
         parameters=parameters,
         inputs=_fingerprints(data / "raw"),
-        rows=pd.read_csv(data / "report/composition.csv").astype(object).where(lambda frame: frame.notna(), None)
-        .to_dict("records"),
+        rows=records_of(
+            pd.read_csv(data / "report/composition.csv").astype(object).where(lambda frame: frame.notna(), None)
+        ),
     )  # fmt: skip
     files.write(earlier, json.dumps(asdict(found), indent=1) + "\n")
     _points(_read_table(data / "composition/answers.parquet")).to_csv(
@@ -188,7 +189,7 @@ def short_table(rows: pd.DataFrame) -> list[str]:
         [
             [_label(row), str(row["patients"]), number(row["l1"]), number(row["l3"]), percent(row["collapse_rate"]),
              number(row["clinical_l3"])]
-            for row in rows.to_dict("records")
+            for row in records_of(rows)
         ],
     )  # fmt: skip
 
@@ -202,7 +203,7 @@ def draw(records: Sequence[Record], *, folder: Path = RECORDS) -> Figure:
         panels = figure.subplots(max(1, len(records)), 1, squeeze=False)[:, 0]
         for axes, item in zip(panels, records, strict=False):
             points = pd.read_csv(_path(item.name, folder).with_suffix(".csv"))
-            points["asked"] = [_label(row) for row in points.to_dict("records")]
+            points["asked"] = [_label(row) for row in records_of(points)]
             points["level"] = "L" + points["level"].astype(str)
             order, colours = list(dict.fromkeys(points["asked"])), {"L1": style.GREY, "L3": style.BLUE}
             seaborn.stripplot(
@@ -247,7 +248,7 @@ def _block(item: Record) -> str:
             interval(row, "pss", lambda value: number(value, digits=3)), interval(row, "collapse_rate", percent),
             interval(row, "clinical_l3"),
         ]
-        for row in table([item]).to_dict("records")
+        for row in records_of(table([item]))
     ]  # fmt: skip
     text = [
         f"**{item.name}** ({item.source}; {item.licence}). {_amounts(item)} Seed {item.seed}; "
@@ -276,7 +277,7 @@ def _label(row: Mapping[str, Any]) -> str:
 
 
 def _means(axes: Axes, rows: pd.DataFrame, order: Sequence[str], colours: Mapping[str, str]) -> None:
-    for row in rows.to_dict("records"):
+    for row in records_of(rows):
         place = order.index(_label(row))
         for level, shift in zip(_LEVELS_SHOWN, (-0.2, 0.2), strict=True):
             value, low, high = (row[f"l{level}{end}"] for end in ("", "_low", "_high"))
@@ -287,10 +288,9 @@ def _means(axes: Axes, rows: pd.DataFrame, order: Sequence[str], colours: Mappin
 
 
 def _sentences(questions: pd.DataFrame) -> dict[str, dict[str, int]]:
-    counted = questions.groupby(["suite", "level"])["text"].nunique()
     found: dict[str, dict[str, int]] = {}
-    for (suite, level), amount in counted.items():
-        found.setdefault(str(suite), {})[str(level)] = int(amount)
+    for (suite, level), asked in groups_of(questions, ["suite", "level"]):
+        found.setdefault(str(suite), {})[str(level)] = asked["text"].nunique()
     return found
 
 

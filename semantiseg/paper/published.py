@@ -72,7 +72,7 @@ def read_published(path: Path = TABLE) -> pd.DataFrame:
     missing = [name for name in wanted if name not in frame]
     if missing:
         raise DataError(f"{path}: expected the columns {wanted}, got none named {missing}. Restore it from Git.")
-    scores = frame[[name for name in frame if name.endswith(("_mean", "_median"))]]
+    scores = frame[[name for name in map(str, frame) if name.endswith(("_mean", "_median"))]]
     if not ((scores >= 0) & (scores <= 1)).all(axis=None):
         raise DataError(f"{path}: expected Dice between 0 and 1, got others or gaps. Restore it from Git.")
     second = (frame["collection"] == _SECOND_NAME[0]) & (frame["target"] == _SECOND_NAME[1])
@@ -88,7 +88,7 @@ def expected_dice(frame: pd.DataFrame, model: str) -> Expected:
     """What a model would be expected to score on targets such as these, from its mean and median on each."""
     means, slices = frame[f"{model}_mean"], frame["slices"]
     median = frame[f"{model}_median"].mean() if f"{model}_median" in frame else None
-    low, high = frame.loc[means.idxmin()], frame.loc[means.idxmax()]
+    low, high = frame.iloc[int(means.argmin())], frame.iloc[int(means.argmax())]
     return Expected(
         mean=float(means.mean()),
         median=None if median is None else float(median),

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from semantiseg.data.split import few_patients
 from semantiseg.recipes import RECIPES, recipe_of
@@ -43,7 +43,7 @@ _SMALL = 5.2
 
 _Value = TypeVar("_Value")
 
-_SETTINGS = {
+_SETTINGS: dict[Any, object] = {
     "figure.dpi": 100,
     "savefig.dpi": 300,
     "font.family": "DejaVu Sans",  # ships with matplotlib: the same glyphs on every machine

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from semantiseg.conventions import records_of
 from semantiseg.data.split import few_patients
 from semantiseg.evaluation.bootstrap import PatientBootstrap
 from semantiseg.evaluation.comparison import compare
@@ -112,7 +113,8 @@ def summarise(
     Returns:
         The content of `metrics.json`; numbers where no prompt asks are None.
     """
-    draws = PatientBootstrap(prompts.loc[prompts["split"] == "test", "patient_id"], resamples=resamples, seed=seed)
+    patients = prompts.loc[prompts["split"] == "test", "patient_id"]
+    draws = PatientBootstrap(patients.tolist(), resamples=resamples, seed=seed)
     return {
         "profile": profile,
         "seed": seed,
@@ -136,7 +138,7 @@ def _comparisons(
     if len(results) < 2:
         return []
     found = compare(results, prompts, resamples=resamples, seed=seed)
-    return found.astype(object).where(found.notna(), None).to_dict("records")
+    return records_of(found.astype(object).where(found.notna(), None))
 
 
 def rounded(value: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from semantiseg import markup
+from semantiseg.conventions import records_of
 
 NONE = "–"
 """What a cell shows where there are no such prompts, or the number is undefined."""
@@ -68,7 +69,7 @@ _LATEX_COLUMNS = (
 )  # fmt: skip
 
 def _cells(frame: pd.DataFrame) -> list[dict[str, str]]:
-    return [{name: form(row) for name, form in _COLUMNS.items()} for row in frame.to_dict("records")]
+    return [{name: form(row) for name, form in _COLUMNS.items()} for row in records_of(frame)]
 
 
 def markdown(frame: pd.DataFrame, caption: str) -> str:

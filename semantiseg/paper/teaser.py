@@ -18,7 +18,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from semantiseg.conventions import LEVELS, radiological
+from semantiseg.conventions import LEVELS, radiological, rows_of
 from semantiseg.data.split import few_patients
 from semantiseg.evaluation.sensitivity import HEADLINE, join
 from semantiseg.files import read_table
@@ -258,7 +258,7 @@ def gather_panels(data: Path, models: Sequence[str], *, threads: int) -> tuple[T
     shown = sorted({prompt_id for prompt_id in case.by_level.values() if prompt_id})
     asked = prompts[prompts["prompt_id"].isin(shown)].set_index("prompt_id", drop=False).sort_index()
     with VolumeStore(data / "volumes") as store:
-        slices = {row.prompt_id: read_slice(store, row.volume_id, int(row.slice)) for row in asked.itertuples()}
+        slices = {row.prompt_id: read_slice(store, row.volume_id, int(row.slice)) for row in rows_of(asked)}
     plain = read_tiles(data, asked[asked["prompt_id"] == case.prompt_id], model=case.plain)
     gates = _gates(data / "models" / case.gated, asked, slices, data / "text" / "features.h5")
     gated = {

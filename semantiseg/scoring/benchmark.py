@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from semantiseg.bench.measure.labelled_slice import LabelledSlice, Memo, read_slice
-from semantiseg.conventions import Mask
+from semantiseg.conventions import Mask, rows_of
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
 from semantiseg.evaluation import metrics
@@ -65,7 +65,7 @@ class Benchmark:
     def test(self) -> dict[str, Any]:
         """Test prompts by id, in the order in which slices are best read; each a tuple with the fields of its row."""
         test = self.prompts[self.prompts["split"] == "test"].sort_values(["volume_id", "slice", "prompt_id"])
-        return {row.prompt_id: row for row in test[_ASKED].itertuples(index=False)}
+        return {row.prompt_id: row for row in rows_of(test[_ASKED])}
 
     @cached_property
     def version(self) -> str:
@@ -136,7 +136,7 @@ class Benchmark:
         return {"folder": self.folder}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["folder"])
+        type(self).__init__(self, state["folder"])
 
 
 def load_benchmark(folder: str | Path) -> Benchmark:

@@ -93,7 +93,7 @@ def _png(path: Path) -> NDArray:
 def _nifti(path: Path, prompt_id: str, benchmark: Benchmark) -> NDArray:
     """The asked slice of a volume, or a single slice, brought to the prepared grid by its affine."""
     try:
-        image = nib.load(path)
+        image: Any = nib.load(path)
         # What the header asks for is allocated with the first look at the voxels.
         limits.VOXELS.require(str(path), image.shape)
         if len(image.shape) == 2:

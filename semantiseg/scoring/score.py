@@ -18,7 +18,7 @@ from tqdm import tqdm
 from semantiseg import files
 from semantiseg.errors import DataError
 from semantiseg.files import read_table
-from semantiseg.parallel import for_each
+from semantiseg.parallel import Call, for_each
 from semantiseg.scoring.benchmark import Benchmark
 from semantiseg.scoring.predictions import Item, mask, open_predictions
 
@@ -135,7 +135,7 @@ def _scored(
     if workers == 1:
         return (_score_batch(batch, benchmark, tolerance_mm) for batch in batches)
     # Each process reads prompts for itself, once: a benchmark does not travel well.
-    calls = (((batch, benchmark.folder, tolerance_mm), {}) for batch in batches)
+    calls: Iterator[Call] = (((batch, benchmark.folder, tolerance_mm), {}) for batch in batches)
     return for_each(_score_batch_at, calls, workers=workers)
 
 

@@ -112,7 +112,7 @@ def score(
     _check(nsd_tolerance_mm=nsd_tolerance_mm, resamples=resamples, workers=workers, resume=resume, out=out)
     predictions, place = Path(predictions), None if out is None else Path(out)
     benchmark = bench if isinstance(bench, Benchmark) else None
-    folder = Path(bench) if benchmark is None else benchmark.folder
+    folder = bench.folder if isinstance(bench, Benchmark) else Path(bench)
     if place is not None:
         check_folder(place, verb="score", inputs=[predictions, folder])
     benchmark = benchmark or Benchmark(folder)

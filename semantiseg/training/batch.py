@@ -8,7 +8,7 @@ What one optimiser step sees: drawn from the seed alone, so that all models see 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -20,9 +20,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from semantiseg.conventions import groups_of
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.gate import box_of
-from semantiseg.models.prompts import PromptBatch, Reading, collate
+from semantiseg.models.prompts import PromptBatch, collate
+from semantiseg.recipes import Reading
 from semantiseg.training.questions import Questions
 
 
@@ -118,9 +120,10 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same on a device."""
-
-        moved = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
-        return replace(self, **moved, prompts=self.prompts.to(device))
+        return Batch(
+            images=self.images.to(device), owner=self.owner.to(device), prompts=self.prompts.to(device),
+            targets=self.targets.to(device), parents=self.parents.to(device), rows=self.rows, texts=self.texts,
+        )  # fmt: skip
 
 
 class Sampler:
@@ -150,7 +153,7 @@ class Sampler:
 
     def state(self) -> dict[str, Any]:
         """Where the stream stands, in JSON's types."""
-        return self._rng.bit_generator.state
+        return dict(self._rng.bit_generator.state)
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on where `state` was taken."""
@@ -190,9 +193,9 @@ def _pools(rows: pd.DataFrame) -> dict[int, list[list[NDArray[np.intp]]]]:
     return {
         level: [
             [group.to_numpy() for _, group in of_structure.index.to_series().groupby(of_structure["asked"])]
-            for _, of_structure in of_level.groupby("structure")
+            for _, of_structure in groups_of(of_level, "structure")
         ]
-        for level, of_level in rows.groupby("level")
+        for level, of_level in groups_of(rows, "level")
     }
 
 
@@ -224,7 +227,7 @@ def assemble(
         sheet = questions.sheet(item.sheet)
         places = np.searchsorted(questions.sheets[item.sheet], item.rows)
         stacks = [sheet.masks[places], sheet.parents[places]]
-        image, masks = sheet.image, np.concatenate(stacks).astype(np.float32) / 255
+        image, masks = sheet.image, np.concatenate(stacks).astype(np.float32) / np.float32(255)
         if augmentation is not None:
             image, masks = augmentation(image, masks)
         images.append(image)

@@ -55,7 +55,7 @@ def measure_cost(*, model: str, width: str, image_size: int, prompts: int, param
     head = ProgramWords([PROGRAM], width=network.projection.norm.normalized_shape[0])
     learner = Learner(network, head, parameters=parameters)
     learner.prepare_training()
-    asked = _prompts(prompts, words=words, sentence=network.projection.sentence[0].normalized_shape[0])
+    asked = _prompts(prompts, words=words, sentence=network.projection.widths[1])
     images = torch.rand(1, 1, image_size, image_size)
     with FlopCounterMode(display=False) as encoding, torch.no_grad():
         network.eval().encode(images)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 import torch.distributed as dist
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 
@@ -22,6 +22,12 @@ from semantiseg.errors import ParameterError
 
 class SynchronisedBatchNorm2d(nn.BatchNorm2d):
     """`nn.BatchNorm2d` over the images of all processes in training; the very same in evaluation."""
+
+    # PyTorch's may be made without running statistics; this one is not.
+    momentum: float
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
         """`[B, C, H, W]`; every process must call it the same number of times."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
 from semantiseg.models.features import TextFeatures
-from semantiseg.models.prompts import Reading
+from semantiseg.recipes import Reading
 from semantiseg.training.batch import Augmentation, Batch, Deform, Drawn, Sampler, assemble
 from semantiseg.training.hardware import Hardware
 from semantiseg.training.questions import Questions
@@ -57,7 +57,7 @@ class Assembly(Dataset):
         by_position: bool,
     ) -> None:
         self._questions, self.augmentation, self._by_position = questions, augmentation, by_position
-        self._how = {"features": features, "reading": reading, "needs_box": needs_box}
+        self._how: dict[str, Any] = {"features": features, "reading": reading, "needs_box": needs_box}
 
     def __getitem__(self, plan: tuple[tuple[BatchPart, ...], dict[str, Any] | None]) -> Loaded:
         parts, state = plan

@@ -132,7 +132,7 @@ def _validate(
 ) -> dict[str, float]:
     """Mean Dice by level on the held questions, in the model's frame."""
     network.eval()
-    reading = {"features": features, "reading": network.reading, "needs_box": network.needs_box}
+    reading: dict[str, Any] = {"features": features, "reading": network.reading, "needs_box": network.needs_box}
     scores: dict[int, list[float]] = {level: [] for level in LEVELS}
     for start in range(0, len(held), 8):
         batch = assemble(held[start : start + 8], questions, augmentation=None, **reading).to(fabric.device)

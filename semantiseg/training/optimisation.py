@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -94,15 +95,16 @@ def deterministic(threads: int, *, strict: bool = True) -> Iterator[None]:
         threads: PyTorch threads.
         strict: False allows operations that have no deterministic form, as some on GPUs.
     """
+    memory: Any = torch.utils.deterministic  # whose one setting is a property that annotations do not know
     before = (
         torch.get_num_threads(),
         torch.are_deterministic_algorithms_enabled(),
-        torch.utils.deterministic.fill_uninitialized_memory,
+        memory.fill_uninitialized_memory,
     )
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=not strict)
     # Filling memory guards against reading it unwritten; no operation here does, and it costs a tenth of the time.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    memory.fill_uninitialized_memory = False
     # Gradients that fade into denormals slow a CPU tenfold.
     torch.set_flush_denormal(True)
     try:
@@ -110,7 +112,7 @@ def deterministic(threads: int, *, strict: bool = True) -> Iterator[None]:
     finally:
         torch.set_num_threads(before[0])
         torch.use_deterministic_algorithms(before[1])
-        torch.utils.deterministic.fill_uninitialized_memory = before[2]
+        memory.fill_uninitialized_memory = before[2]
         torch.set_flush_denormal(False)
 
 

@@ -60,7 +60,7 @@ class Atlas:
         images, masks, owners = [], [], []
         for position, number in enumerate(sheets):
             sheet = self.questions.sheet(number)
-            image, shares = sheet.image, sheet.masks.astype(np.float32) / 255
+            image, shares = sheet.image, sheet.masks.astype(np.float32) / np.float32(255)
             if augmentation is not None:
                 image, shares = augmentation(image, shares)
             images.append(image)

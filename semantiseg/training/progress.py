@@ -11,7 +11,7 @@ import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from semantiseg.training.hardware import Hardware, synchronise
 from semantiseg.training.loader import Assembly, Loaded, Loader
 from semantiseg.training.optimisation import Optimiser
 from semantiseg.training.questions import Questions
-from semantiseg.training.step import Learner, ProgramWords, descend
+from semantiseg.training.step import Learner, ProgramWords, descend, reduced
 
 
 @dataclass(frozen=True)
@@ -168,13 +168,13 @@ class Progress:
         """Add a row to the curve: the mean loss, over all processes, since the last one."""
         loss = float(np.mean(self._losses))
         if self.fabric.world_size > 1:
-            loss = float(self.fabric.all_reduce(torch.tensor(loss, dtype=torch.float64), reduce_op="mean"))
+            loss = reduced(self.fabric, torch.tensor(loss, dtype=torch.float64), by="mean")
         self.records.append({"step": self.step, "loss": loss, **dice})
         self._losses = []
 
     def save(self, checkpoint: Checkpoint, loaded: Loaded, *, model: str) -> None:
         """Write where the training stands after the step that worked on `loaded`. All processes call it."""
-        draws = self.fabric.all_gather(random_state(self.fabric.device).to(self.fabric.device))
+        draws = cast(Tensor, self.fabric.all_gather(random_state(self.fabric.device).to(self.fabric.device)))
         if self.fabric.is_global_zero:
             state = {
                 "step": self.step,

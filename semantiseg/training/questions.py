@@ -99,7 +99,7 @@ class Questions:
 
     def _read(self, rows: NDArray[np.intp]) -> Sheet:
         shown = read_slice(self._store, self._volume[rows[0]], int(self._slice[rows[0]]))
-        frame = frame_of(shown.image, size=self._size)
+        frame = frame_of(shown.picture, size=self._size)
 
         def masks(programs: list[str]) -> NDArray[np.uint8]:
             if not programs:
@@ -107,7 +107,7 @@ class Questions:
             return enter_masks(np.stack([shown.mask(text) for text in programs]), frame)
 
         return Sheet(
-            image=enter_image(shown.image, frame)[0].numpy(),
+            image=enter_image(shown.picture, frame)[0].numpy(),
             masks=masks([self.program[row] for row in rows]),
             parents=masks([self._parent[row] for row in rows] if self._parents else []),
         )

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from semantiseg.composition.readers import ProgramClassifier
+from semantiseg.conventions import rows_of
 from semantiseg.errors import DataError
 from semantiseg.files import read_table
 from semantiseg.models.features import TextFeatures
@@ -38,7 +39,7 @@ def training_phrases(training: Path) -> dict[str, str]:
     columns = ["split", "program", "texts"]
     table = read_table(training, what="training questions", remedy="Run the stage 'verify' again.", columns=columns)
     meanings: dict[str, set[str]] = {}
-    for row in table[table["split"] == "train"].itertuples():
+    for row in rows_of(table[table["split"] == "train"]):
         for text in row.texts:
             meanings.setdefault(text, set()).add(row.program)
     return {text: next(iter(programs)) for text, programs in meanings.items() if len(programs) == 1}

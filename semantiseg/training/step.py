@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -67,7 +68,7 @@ class Learner(nn.Module):
         super().__init__()
         self.network, self.words = network, words
         self._train = parameters
-        self._weights = {
+        self._weights: dict[str, Any] = {
             "dice_weight": parameters.dice_weight,
             "dhn_weight": parameters.dhn_weight,
             "dhn_gamma": parameters.dhn_gamma,
@@ -91,7 +92,8 @@ class Learner(nn.Module):
         """The mean loss of P prompts, a scalar; arguments as in `Batch`, `programs` are the prompts' own."""
         network = self.network
         decoded = network.decode(network.encode(images), owner, PromptBatch(**prompts))
-        regions = F.adaptive_avg_pool2d(parents[:, None], decoded.located.shape[-2:])[:, 0]
+        height, width = decoded.located.shape[-2:]
+        regions = F.adaptive_avg_pool2d(parents[:, None], (height, width))[:, 0]
         # Sums over pixels need all digits, whatever the network computes in.
         loss = objective(decoded.logits.float(), targets, **self._weights).mean()
         located = objective(decoded.located.float(), regions, **self._weights).mean()
@@ -113,7 +115,7 @@ SHORTAGES = ("out of memory", "can't allocate memory", "not enough memory")
 
 def descend(
     fabric: Fabric,
-    learner: _FabricModule | Learner,
+    learner: _FabricModule,
     adamw: _FabricOptimizer,
     loaded: Loaded,
     questions: Questions,
@@ -159,12 +161,18 @@ def _shortage(error: BaseException, batch: Batch, *, step: int) -> OutOfMemoryEr
     )
 
 
+def reduced(fabric: Fabric, value: Tensor, *, by: Literal["sum", "mean"]) -> float:
+    """A number of every process as one, in all of them."""
+    found = fabric.all_reduce(value, reduce_op=by)
+    return float(cast(Tensor, found))  # Fabric reduces collections too; a tensor stays one.
+
+
 def _check_finite(fabric: Fabric, value: float, batch: Batch, questions: Questions, *, step: int) -> None:
     """All processes stop where one of them must: the others would wait for it for ever."""
     finite = math.isfinite(value)
     if fabric.world_size > 1:
-        everywhere = fabric.all_reduce(torch.tensor(float(finite), device=fabric.device), reduce_op="sum")
-        if finite and int(everywhere) < fabric.world_size:
+        everywhere = reduced(fabric, torch.tensor(float(finite), device=fabric.device), by="sum")
+        if finite and everywhere < fabric.world_size:
             raise NonFiniteLossError(
                 f"step {step}: expected a finite loss in every process, got another in one, which names its prompts."
             )

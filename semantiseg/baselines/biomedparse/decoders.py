@@ -20,8 +20,9 @@ anew.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -281,7 +282,7 @@ class SeemDecoder(nn.Module):
         return ReadyPicture(
             layers=tuple(
                 layer.project(*sources[number % len(sources)])
-                for number, layer in enumerate(self.transformer_cross_attention_layers)
+                for number, layer in enumerate(cast(Iterable[CrossAttention], self.transformer_cross_attention_layers))
             ),
             coarse=tuple(
                 F.interpolate(pyramid.mask_features, size=level.shape[-2:], mode="bilinear", align_corners=False)[0]

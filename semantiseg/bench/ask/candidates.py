@@ -31,9 +31,10 @@ from semantiseg.bench.ask.questions import (
     word,
     wordable,
 )
-from semantiseg.bench.ask.scene import Scene
+from semantiseg.bench.ask.scene import Asking, Scene
 from semantiseg.bench.ask.space import PAIRED, compositions, placements
 from semantiseg.conventions import LEVELS
+from semantiseg.language.grammar.tables import Part
 from semantiseg.language.program import Program, atom, call
 from semantiseg.randomness import stream
 
@@ -153,7 +154,7 @@ class PlannedRow:
 
 
 
-def goal(scene: Scene, suite: str, level: int, wanted: int, short: Mapping[str, int]) -> dict[str, Any]:
+def goal(scene: Asking, suite: str, level: int, wanted: int, short: Mapping[str, int]) -> dict[str, Any]:
     """One row of `planned.parquet`; `short` says how many are missing for which reason (codes of `shortage.py`)."""
     missing = {code: count for code, count in sorted(short.items()) if count}
     return {
@@ -162,7 +163,7 @@ def goal(scene: Scene, suite: str, level: int, wanted: int, short: Mapping[str, 
     }  # fmt: skip
 
 
-def core_goals(scene: Scene, found: Mapping[int, int], planned: Mapping[int, int]) -> list[dict[str, Any]]:
+def core_goals(scene: Asking, found: Mapping[int, int], planned: Mapping[int, int]) -> list[dict[str, Any]]:
     """Rows of the core, one a level.
 
     Args:
@@ -179,10 +180,11 @@ def core_goals(scene: Scene, found: Mapping[int, int], planned: Mapping[int, int
     return rows
 
 
-CORE_PHRASING = {"train": "seen", "validation": "seen", "test": "unseen"}
+CORE_PHRASING: dict[str, Part] = {"train": "seen", "validation": "seen", "test": "unseen"}
 """Part of the grammar that words the core prompts of each split."""
-PHRASINGS = ("seen", "unseen_template", "unseen_synonym")
+PHRASINGS: tuple[Part, ...] = ("seen", "unseen_template", "unseen_synonym")
 """Parts in which the phrasing suite asks every core question of a test volume again."""
+UNSEEN: Part = "unseen"
 PARAPHRASED_SHARE = 0.3
 """Share of the test volumes with a paraphrase group."""
 PARAPHRASES = 5
@@ -225,12 +227,12 @@ def plan_volume(scene: Scene, *, minimum_pixels: int, seed: int) -> VolumePlan:
 
 
 def plan_core(
-    scene: Scene, space: list[tuple[str, Program]], *, best: Callable[[Program, int], list[Asked]], minimum_pixels: int,
-    seed: int,
+    scene: Asking, space: list[tuple[str, Program]], *, best: Callable[[Program, int], list[Asked]],
+    minimum_pixels: int, seed: int,
 ) -> tuple[VolumePlan, list[Question]]:  # fmt: skip
     """The suites core and reserve of a volume, and the core's questions; `best` as in `core_options`."""
     part = CORE_PHRASING[scene.facts["split"]]
-    parts = (part,) if scene.facts["split"] != "test" else (part, *PHRASINGS)
+    parts = [part] if scene.facts["split"] != "test" else [part, *PHRASINGS]
     feasible = core_options(scene, space, stream(seed, scene.volume_id, "options"), best=best)
     options = [question for question in feasible if wordable(question, *parts)]
     core, reserve, short = choose_core(options, stream(seed, scene.volume_id, "core"))
@@ -277,7 +279,7 @@ def _add_probes(
         questions = questions_of(rng(suite))
         if questions and all(wordable(question, "unseen") for question in questions):
             group = group_id(scene, suite, questions[0]) if suite != "absent" else ""
-            parts = ["unseen"] * len(questions)
+            parts = [UNSEEN] * len(questions)
             _add(plan, scene, questions, suite=suite, parts=parts, rng=rng(f"{suite} texts"), group=group, whole=True)
         code = "channel" if not scene.askable else "words" if questions else suite
         plan.goals.append(goal(scene, suite, 0, WANTED[suite], {code: WANTED[suite] - plan.count(suite)}))
@@ -290,7 +292,7 @@ def _paraphrased(core: list[Question], rng: np.random.Generator) -> list[Questio
 
 
 def _add(
-    plan: VolumePlan, scene: Scene, questions: list[Question], *, suite: str, parts: list[str],
+    plan: VolumePlan, scene: Asking, questions: list[Question], *, suite: str, parts: list[Part],
     rng: np.random.Generator, group: str = "", whole: bool = False,
 ) -> None:  # fmt: skip
     """Word the questions and append their rows; no text occurs twice in a suite. With `whole`, all are worded or none

@@ -110,10 +110,9 @@ def _entries(text: str, *, origin: str | Path) -> Sequence[Mapping[str, Any]]:
     values = document.values_of(text, origin=origin, error=PromptError)
     known = {"program", "clauses", "sentences"}
     entries = values.get("programs") if isinstance(values, dict) and isinstance(values.get("version"), int) else None
-    good = isinstance(entries, list) and all(
+    if not isinstance(entries, list) or not all(
         isinstance(entry, dict) and {"program", "sentences"} <= set(entry) <= known for entry in entries
-    )
-    if not good:
+    ):
         raise PromptError(
             f"{origin}: expected a number 'version' and a list 'programs' of entries with {sorted(known)}, got another "
             f"layout. See the file that the package ships."

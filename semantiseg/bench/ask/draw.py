@@ -15,7 +15,7 @@ import hashlib
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
-from semantiseg.conventions import SPLITS
+from semantiseg.conventions import SPLITS, groups_of
 from semantiseg.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -84,10 +84,10 @@ def draw_volumes(manifest: pd.DataFrame, total: int | None, *, seed: int, cap: i
         total, cap: see `allocate`; None for all that there are.
         seed: of the order in which patients, and the volumes of a patient, are taken.
     """
-    present = manifest["collection"].value_counts().sort_index().to_dict()
+    present = {str(name): int(count) for name, count in manifest["collection"].value_counts().sort_index().items()}
     wanted = allocate(present, len(manifest) if total is None else total, cap=cap)
     drawn: list[str] = []
-    for task, rows in manifest.groupby("collection"):
+    for task, rows in groups_of(manifest, "collection"):
         turns: dict[str, int] = {}
         order = []
         for volume_id in sorted(rows.index, key=lambda volume_id: _rank(seed, volume_id)):

@@ -17,11 +17,12 @@ from typing import Annotated, Any
 import numpy as np
 
 from semantiseg.bench.ask.feasible import Asked, asked_on
-from semantiseg.bench.ask.scene import Scene
+from semantiseg.bench.ask.scene import Asking, Scene
 from semantiseg.bench.measure.attributes import clauses_of
 from semantiseg.conventions import LEVELS
 from semantiseg.language.clause import Clause, to_json
 from semantiseg.language.grammar.surface import has_words, render
+from semantiseg.language.grammar.tables import Part
 from semantiseg.language.ontology import structure
 from semantiseg.language.program import Program, atom, subject
 
@@ -64,13 +65,13 @@ def name(asked: Asked) -> Question:
     return Question(1, "name", asked)
 
 
-def attribute_question(scene: Scene, asked: Asked, rng: np.random.Generator) -> Question | None:
+def attribute_question(scene: Asking, asked: Asked, rng: np.random.Generator) -> Question | None:
     """Level 2: a structure with one to three attributes that are true on the slice; None if it has none."""
     drawn = _draw_clauses(scene, asked, rng, count=1 + int(rng.choice(3, p=CLAUSE_COUNTS)))
     return Question(2, "attribute", asked, *drawn) if drawn[0] else None
 
 
-def composition(scene: Scene, kind: str, asked: Asked, rng: np.random.Generator) -> Question:
+def composition(scene: Asking, kind: str, asked: Asked, rng: np.random.Generator) -> Question:
     """Level 3: a composed program, now and then with one attribute."""
     carries = asked.program.operation in CARRIES_CLAUSE and structure(subject(asked.program).key).kind == "lesion"
     with_clause = bool(rng.random() < COMPOSED_CLAUSE) and carries and not _joins(asked.program)
@@ -99,7 +100,7 @@ def _joins(program: Program) -> bool:
 
 
 def _draw_clauses(
-    scene: Scene, asked: Asked, rng: np.random.Generator, *, count: int
+    scene: Asking, asked: Asked, rng: np.random.Generator, *, count: int
 ) -> tuple[tuple[Clause, ...], tuple[dict[str, Any], ...]]:
     measurements, compared_with = scene.measure(asked.program, asked.index)
     found = clauses_of(measurements)
@@ -162,7 +163,7 @@ def choose_varied(options: Sequence[Question], count: int, rng: np.random.Genera
 
 
 def core_options(
-    scene: Scene, space: list[tuple[str, Program]], rng: np.random.Generator, *,
+    scene: Asking, space: list[tuple[str, Program]], rng: np.random.Generator, *,
     best: Callable[[Program, int], list[Asked]],
 ) -> list[Question]:  # fmt: skip
     """All questions of the volume that the core may be chosen from, each on the slices that show its target best.
@@ -197,7 +198,7 @@ def best_slices(scene: Scene, program: Program, count: int, *, minimum_pixels: i
     return found
 
 
-def _descriptions(scene: Scene, asked: Asked, rng: np.random.Generator) -> list[Question]:
+def _descriptions(scene: Asking, asked: Asked, rng: np.random.Generator) -> list[Question]:
     drawn = [attribute_question(scene, asked, rng) for _ in range(DESCRIPTIONS_DRAWN)]
     return list({question.signature: question for question in drawn if question is not None}.values())
 
@@ -262,7 +263,7 @@ class RejectedRow(PromptRow):
 _FROM_MANIFEST = ("volume_id", "case_id", "patient_id", "collection", "origin", "modality", "channel", "split")
 
 
-def word(question: Question, *, part: str, rng: np.random.Generator, taken: Collection[str] = ()) -> str | None:
+def word(question: Question, *, part: Part, rng: np.random.Generator, taken: Collection[str] = ()) -> str | None:
     """A text for the question that is not among those taken; None if the grammar offers no other."""
     for _ in range(DRAWS):
         text = render(question.program, question.clauses, part=part, rng=rng)
@@ -271,13 +272,13 @@ def word(question: Question, *, part: str, rng: np.random.Generator, taken: Coll
     return None
 
 
-def wordable(question: Question, *parts: str) -> bool:
+def wordable(question: Question, *parts: Part) -> bool:
     """Whether the grammar has words for the question in all the given parts."""
     return all(has_words(question.program, question.clauses, part=part) for part in parts)
 
 
 def prompt_row(
-    scene: Scene, question: Question, text: str, *, suite: str, phrasing: str, group: str = ""
+    scene: Asking, question: Question, text: str, *, suite: str, phrasing: str, group: str = ""
 ) -> dict[str, Any]:
     """One row of `candidates.parquet`."""
     program = question.program

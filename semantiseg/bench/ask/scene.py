@@ -5,17 +5,40 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semantiseg.bench.measure.attributes import SHELL_MM, Measurement
 from semantiseg.bench.measure.labelled_slice import LabelledSlice, LabelledVolume, Memo, read_volume, window_of
-from semantiseg.conventions import LabelArray
+from semantiseg.conventions import LabelArray, record_of
 from semantiseg.data.store import VolumeStore
 from semantiseg.language.ontology import Structure, available
 from semantiseg.language.program import Program
+
+
+class Asking(Protocol):
+    """What the plan of the core must know of a volume: a `Scene` finds it on labels and image, `records/stored.py` has
+    it from what was once measured."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The manifest row, `volume_id` included."""
+
+    @property
+    def volume_id(self) -> str:
+        """The single-channel volume."""
+
+    @property
+    def askable(self) -> list[Structure]:
+        """What this volume can be asked about, present or not."""
+
+    def parent(self, program: Program) -> Program:
+        """As `Labelled.parent`."""
+
+    def measure(self, program: Program, index: int) -> tuple[dict[str, Measurement], str]:
+        """As `LabelledSlice.measure`, on a slice of the volume."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -96,8 +119,8 @@ def scenes_of(store: VolumeStore, case_id: str) -> list[Scene]:
     """All channels of a case, in the order of their `volume_id`."""
     rows = store.manifest[store.manifest["case_id"] == case_id]
     scenes: list[Scene] = []
-    for volume_id, row in rows.iterrows():
-        facts = {"volume_id": volume_id, **row.to_dict()}
+    for volume_id in map(str, rows.index):
+        facts = {"volume_id": volume_id, **record_of(rows, volume_id)}
         if scenes:
             # Channels of a case lie on one label map: what is found there is found for all of them.
             image, shown = store.image(volume_id)[scenes[0].box], {key: facts[key] for key in ("modality", "channel")}
@@ -112,7 +135,8 @@ def _box(labels: LabelArray, *, in_plane: int) -> tuple[slice, slice, slice]:
     if not found[0].size:
         return (slice(0, 1), slice(0, labels.shape[1]), slice(0, labels.shape[2]))
     rims = (0, in_plane, in_plane)
-    return tuple(
+    slices, rows, columns = (
         slice(max(int(index[0]) - rim, 0), min(int(index[-1]) + rim + 1, size))
         for index, rim, size in zip(found, rims, labels.shape, strict=True)
     )
+    return slices, rows, columns

@@ -142,14 +142,14 @@ def _crop(image: Slice, mask: Mask, reference: Mask, *, margin: int) -> tuple[Sl
     return image[window], mask[window], reference[window]
 
 
-def _interior(image: Slice, mask: Mask) -> NDArray[np.float64]:
+def _interior(image: Slice, mask: Mask) -> NDArray[np.floating]:
     """Intensities of the target without its outermost pixels (partial volume), or of all of it when it is too small
     for that."""
     eroded = ndimage.binary_erosion(mask)
     return image[eroded if eroded.sum() >= MINIMUM_INTERIOR else mask]
 
 
-def _robust_sd(values: NDArray[np.float64]) -> float:
+def _robust_sd(values: NDArray[np.floating]) -> float:
     """Interquartile range / 1.349: the standard deviation of a normal distribution, deaf to a few outliers."""
     low, high = np.percentile(values, (25, 75))
     return float(high - low) / 1.349
@@ -203,7 +203,7 @@ def _graininess(image: Slice, region: Mask, *, lag: int) -> float:
     return float(np.median(differences)) / (0.6745 * np.sqrt(2)) if differences.size >= MINIMUM_REFERENCE else 0.0
 
 
-def _texture(interior: NDArray[np.float64], graininess: float) -> Measurement | None:
+def _texture(interior: NDArray[np.floating], graininess: float) -> Measurement | None:
     """Robust standard deviation of the target over the graininess of the reference: compared inside the scan, since
     noise depends on the kernel."""
     if interior.size < MINIMUM_INTERIOR or graininess <= 0:

@@ -219,10 +219,11 @@ def _box(labels: LabelArray, *, margin_mm: float) -> tuple[slice, slice, slice]:
     )
     if not found[0].size:
         return (slice(0, 1),) * 3
-    return tuple(
+    slices, rows, columns = (
         slice(max(int(index[0]) - margin, 0), min(int(index[-1]) + margin + 1, size))
         for index, size in zip(found, labels.shape, strict=True)
     )
+    return slices, rows, columns
 
 
 def of_region(attributes: pd.DataFrame, structure: str) -> pd.DataFrame:

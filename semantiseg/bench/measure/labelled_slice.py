@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from semantiseg.bench.measure.attributes import MINIMUM_REFERENCE, SHELL_MM, Measurement, measure, without_lengths
-from semantiseg.conventions import LabelArray, Mask, Modality
+from semantiseg.conventions import LabelArray, Mask, Modality, record_of
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError, PromptError
 from semantiseg.language.evaluate import evaluate, is_defined, leaves_of
@@ -70,6 +70,17 @@ class Labelled:
                 f"expected image and labels of one shape, got {self.image.shape} and {self.labels.shape}. Give the "
                 "label map that was drawn on this image."
             )
+
+    @property
+    def picture(self) -> NDArray[np.floating]:
+        """The image of what was read with it.
+
+        Raises:
+            PromptError: it was read without.
+        """
+        if self.image is None:
+            raise PromptError("expected an image, got labels alone. Read the slice with both.")
+        return self.image
 
     def mask(self, program: Program | str) -> Mask:
         """What a program (or its printed form) denotes here, of the shape of the labels; not to be written to.
@@ -142,11 +153,9 @@ class LabelledSlice(Labelled):
         return (distance > 0) & (distance <= SHELL_MM[1]), "shell"
 
     def _measure(self, program: Program) -> tuple[dict[str, Measurement], str]:
-        if self.image is None:
-            raise PromptError(f"expected an image to measure {program} on, got labels alone. Read the slice with both.")
         reference, name = self.reference(program)
         found = measure(
-            self.image, self.mask(program), reference, modality=self.modality, window=self.window,
+            self.picture, self.mask(program), reference, modality=self.modality, window=self.window,
             spacing_mm=self.spacing_mm,
         )  # fmt: skip
         return found if self.lengths else {item.attribute: item for item in without_lengths(found.values())}, name
@@ -202,8 +211,8 @@ def _known(store: VolumeStore, volume_id: str) -> dict[str, Any]:
     Raises:
         DataError: the manifest lacks a column.
     """
-    row = store.manifest.loc[volume_id]
-    if missing := {"modality", "channel", "window_low", "window_high", "lateral"} - set(row.index):
+    row = record_of(store.manifest, volume_id)
+    if missing := {"modality", "channel", "window_low", "window_high", "lateral"} - set(row):
         raise DataError(
             f"{store.root}: expected a manifest that states modality, channel, window and lateral of a volume, got one "
             f"without {sorted(missing)}. Run the stage 'prepare' again."

@@ -104,7 +104,7 @@ class Region:
         """Index of the centroid in the volume."""
         sums = (self.mask.sum(axis=(1, 2)), self.mask.sum(axis=(0, 2)), self.mask.sum(axis=(0, 1)))
         found = (float(np.arange(len(line)) @ line) / self.voxels for line in sums)
-        return tuple(place + part.start for place, part in zip(found, self.box, strict=True))  # type: ignore[return-value]
+        return tuple(place + part.start for place, part in zip(found, self.box, strict=True))
 
 
 def regions(mask: Mask, *, spacing_mm: float) -> list[Region]:
@@ -197,10 +197,11 @@ def surroundings(
         cored: whether a core is looked for: a lesion may have one, an organ has none.
     """
     margin = int(np.ceil(SHELL_MM[1] / spacing_mm)) + 1
-    box = tuple(
+    slices, rows, columns = (
         slice(max(part.start - margin, 0), min(part.stop + margin, size))
         for part, size in zip(region.box, others.shape, strict=True)
     )
+    box = (slices, rows, columns)
     mask = np.zeros([part.stop - part.start for part in box], dtype=bool)
     inner = tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(region.box, box, strict=True))
     mask[inner] = region.mask

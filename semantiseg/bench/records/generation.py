@@ -140,7 +140,7 @@ def generate_volume(scene: RecordedScene, *, seed: int) -> tuple[Verdict, Row | 
         space,
         best=scene.best,
         minimum_pixels=int(scene.facts["minimum_pixels"]),
-        seed=seed,  # type: ignore[arg-type]
+        seed=seed,
     )
     return verify_volume(Judge(scene.facts, scene.axial), plan.rows, [], seed=seed), plan.shortfall
 

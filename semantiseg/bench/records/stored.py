@@ -60,9 +60,9 @@ def _measure_volume(store: VolumeStore, scene: Scene, minimum_pixels: int) -> It
         facts = volume.axial(index)
         subjects = {subject(program) for program in here}
         for program in _needed(here, facts):
-            rank, found = here.get(program, (_NOT_ASKED, None))
+            place, met = here[program] if program in here else (_NOT_ASKED, None)
             told = program in here or program in subjects
-            yield {"volume_id": scene.volume_id, "slice": index, **_row(program, rank, found, facts, told=told)}
+            yield {"volume_id": scene.volume_id, "slice": index, **_row(program, place, met, facts, told=told)}
 
 
 def _needed(programs: dict[Program, Any], facts: LabelledSlice) -> list[Program]:
@@ -83,9 +83,7 @@ def _needed(programs: dict[Program, Any], facts: LabelledSlice) -> list[Program]
 
 def _row(program: Program, rank: int, found: Asked | None, facts: LabelledSlice, *, told: bool) -> dict[str, Any]:
     mask = facts.mask(program)
-    measured, reference = {}, ""
-    if told:
-        measured, reference = facts.measure(program)
+    measured, reference = facts.measure(program) if told else ({}, "")
     return {
         "program": str(program),
         "rank": rank,

@@ -15,13 +15,14 @@ from tqdm import tqdm
 
 from semantiseg.bench.measure.labelled_slice import read_slice
 from semantiseg.bench.release.tables import read_volumes
+from semantiseg.conventions import groups_of, rows_of
 from semantiseg.data.case import Channel, SourceCase
 from semantiseg.data.prepare import prepare_case
 from semantiseg.data.store import VolumeStore, write_manifest
 from semantiseg.errors import DataError
 from semantiseg.files import check_folder, mark, read_table
 from semantiseg.language.program import parse
-from semantiseg.parallel import for_each
+from semantiseg.parallel import Call, for_each
 
 Row = dict[str, Any]
 
@@ -67,7 +68,7 @@ def attach(release: Path, copy: Path, out: Path, *, workers: int = 1) -> Attache
     if not present:
         raise DataError(f"{copy}: expected files that the release speaks of, got none. Name the images' folder.")
     mark(out, verb=VERB)
-    calls = (((case, out, rows), {}) for case, rows in _cases(present, found))
+    calls: Iterator[Call] = (((case, out, rows), {}) for case, rows in _cases(present, found))
     done = for_each(_prepare, calls, workers=workers)
     manifest = [row for rows in tqdm(done, unit="case", desc="prepare", disable=None) for row in rows]
     write_manifest(out, manifest)
@@ -95,9 +96,9 @@ def differing(volumes: Path, prompts: pd.DataFrame) -> list[str]:
     """Ids of prompts whose program has another number of pixels on these volumes than the prompt states."""
     wrong: list[str] = []
     with VolumeStore(volumes) as store:
-        for (volume_id, index), rows in prompts.groupby(["volume_id", "slice"]):
-            shown = read_slice(store, str(volume_id), int(index), seen=False)
-            for row in rows.itertuples():
+        for (volume_id, index), rows in groups_of(prompts, ["volume_id", "slice"]):
+            shown = read_slice(store, volume_id, int(index), seen=False)
+            for row in rows_of(rows):
                 if shown.pixels(parse(row.program)) != row.target_pixels:
                     wrong.append(row.prompt_id)
     return sorted(wrong)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from semantiseg.bench.verify.mutations import CONTROL, KINDS, Mutant, Mutator, exchanged
 from semantiseg.bench.verify.verification import Judge
+from semantiseg.conventions import groups_of, records_of
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
 
@@ -36,9 +37,9 @@ def examine(volumes: Path, candidates: pd.DataFrame, *, seed: int, every_kind: b
     """
     mutants: dict[str, list[tuple[Mutant, list[str]]]] = defaultdict(list)
     with VolumeStore(volumes) as store:
-        for volume_id, rows in candidates.groupby("volume_id"):
-            judge, mutator = Judge.reading(store, str(volume_id)), Mutator(store, str(volume_id), seed=seed)
-            of_volume = rows.to_dict("records")
+        for volume_id, rows in groups_of(candidates, "volume_id"):
+            judge, mutator = Judge.reading(store, volume_id), Mutator(store, volume_id, seed=seed)
+            of_volume = records_of(rows)
             for mutant in chain(chain.from_iterable(map(mutator.of, of_volume)), exchanged(of_volume)):
                 mutants[mutant.kind].append((mutant, judge.reasons(mutant.row, mutant.text)))
     missing = [kind for kind in (CONTROL, *KINDS) if not mutants[kind]]
@@ -53,7 +54,7 @@ def examine(volumes: Path, candidates: pd.DataFrame, *, seed: int, every_kind: b
 def worst_kind(results: pd.DataFrame) -> pd.Series:
     """The kind of contradiction that is rejected least often."""
     kinds = results[results["kind"] != CONTROL]
-    return kinds.loc[kinds["share"].idxmin()]
+    return kinds.iloc[int(kinds["share"].argmin())]
 
 
 def control(results: pd.DataFrame) -> pd.Series:

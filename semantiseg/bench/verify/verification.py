@@ -13,7 +13,7 @@ from typing import Any
 from semantiseg.bench.ask.questions import prompt_id, training_rejection
 from semantiseg.bench.measure.labelled_slice import read_volume
 from semantiseg.bench.verify.verifier import SliceFacts, UnrecordedError, Verifier
-from semantiseg.conventions import LEVELS
+from semantiseg.conventions import LEVELS, record_of
 from semantiseg.data.store import VolumeStore
 from semantiseg.language.clause import from_json
 from semantiseg.language.evaluate import is_defined
@@ -51,8 +51,8 @@ class Judge:
     @classmethod
     def reading(cls, store: VolumeStore, volume_id: str) -> Judge:
         """The judge who looks at a prepared volume himself, uncropped: nothing of the planner's is trusted."""
-        row = store.manifest.loc[volume_id].to_dict()
-        return cls({"volume_id": volume_id, **row}, read_volume(store, volume_id).axial)
+        row = {"volume_id": volume_id, **record_of(store.manifest, volume_id)}
+        return cls(row, read_volume(store, volume_id).axial)
 
     def reasons(self, row: Row, text: str) -> list[str]:
         """Why the row must not be asked in these words; empty if it may."""
@@ -97,7 +97,7 @@ def verify_case(
 def verify_volume(judge: Judge, candidates: list[Row], training: list[Row], *, seed: int) -> Verdict:
     """Verdicts on the candidates of one volume."""
     verdict = Verdict()
-    reserve = []
+    reserve: list[Row] = []
     for row in candidates:
         accepted = _accepted(judge, row, verdict, seed=seed)
         if accepted is not None:

@@ -54,10 +54,17 @@ class SliceFacts(Protocol):
         UnrecordedError: a program was not measured on this slice.
     """
 
-    structures: Mapping[int, str]
-    modality: Modality
-    channel: str
-    lateral: bool
+    @property
+    def structures(self) -> Mapping[int, str]: ...
+
+    @property
+    def modality(self) -> Modality: ...
+
+    @property
+    def channel(self) -> str: ...
+
+    @property
+    def lateral(self) -> bool: ...
 
     def pixels(self, program: Program) -> int:
         """Pixels of the program's value."""
@@ -234,8 +241,9 @@ def _normal(program: Program) -> Program:
     arguments = [_normal(argument) if isinstance(argument, Program) else argument for argument in program.arguments]
     if program.operation == "union":
         return call("union", *sorted(arguments, key=str))
-    if program.operation == "minus" and arguments[0].operation == "minus":
-        first, removed = arguments[0].children
+    kept = arguments[0]
+    if program.operation == "minus" and isinstance(kept, Program) and kept.operation == "minus":
+        first, removed = kept.children
         return _normal(call("minus", first, call("union", removed, arguments[1])))
     return call(program.operation, *arguments)
 

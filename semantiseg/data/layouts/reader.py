@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from semantiseg.conventions import Modality
 from semantiseg.data import image_file, nifti
 from semantiseg.data.case import Channel, FileRefused, Problem
 from semantiseg.data.header import Geometry
@@ -69,7 +70,9 @@ def hands(cases: Iterable[CaseFiles], workers: int | None) -> int:
 def facts(case: CaseFiles, *, known: frozenset[int], described_in: Path) -> CaseFacts:
     """What the files of one case say; every problem of every file, nothing is raised."""
     problems: list[Problem] = []
-    geometry, shape, voxels, notes = None, (), (), []
+    geometry, notes = None, []
+    shape: tuple[int, ...] = ()
+    voxels: tuple[tuple[int, int], ...] = ()
     try:
         raw, geometry = image_file.read(case.label)
         labels = nifti.label_values(raw, known=known, path=case.label, described_in=described_in.name)
@@ -193,7 +196,8 @@ def read_folder(folder: Path, *, name: str = "") -> Collection:
     content: dict[str, Any] = attempt(lambda: dataset_json.read(source), {})
     if problems:
         return Collection(folder, name, "decathlon", source, problems=tuple(problems))
-    channels = attempt(lambda: dataset_json.channels(content, collection=name, source=source), [])
+    none: list[tuple[str, Modality]] = []
+    channels = attempt(lambda: dataset_json.channels(content, collection=name, source=source), none)
     labels = attempt(lambda: dataset_json.labels(content, source=source), dataset_json.Labels({}))
     cases, found, layout = _cases(content, channels, folder=folder) if channels else ([], [], "decathlon")
     problems += found

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from semantiseg import files, limits
 from semantiseg.data.official.transfer import Line, Remote, download, require_space, size_of
@@ -201,7 +201,7 @@ class RemoteFile(io.RawIOBase):
         self._position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
         return self._position
 
-    def readinto(self, buffer) -> int:
+    def readinto(self, buffer: Any) -> int:
         """One stretch at most; callers that want more ask again."""
         number = self._position // STRETCH
         content = self._stretch(number)[self._position - number * STRETCH :][: len(buffer)]

@@ -12,7 +12,7 @@ import json
 import os
 import threading
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -234,7 +234,7 @@ def _bytes(item: Item) -> int:
     return remote.stop - remote.start if remote.stop is not None else remote.size or 0
 
 
-def _counted(bar: tqdm):
+def _counted(bar: tqdm) -> Callable[[int], None]:
     lock = threading.Lock()
 
     def count(arrived: int) -> None:

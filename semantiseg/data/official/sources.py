@@ -149,9 +149,8 @@ def _some_cases(task: str, home: Path, remote: Remote, *, ledger: Ledger, line: 
         return replace(whole, name=f"{task}.tar: {name}", start=member.start, stop=member.start + member.size)
 
     member = stretch("dataset.json")
-    content = json.loads(
-        text_of(replace(member, headers={"Range": f"bytes={member.start}-{member.stop - 1}"}), line=line)
-    )
+    stated = {"Range": f"bytes={member.start}-{member.start + index['dataset.json'].size - 1}"}
+    content = json.loads(text_of(replace(member, headers=stated), line=line))
     chosen = chosen_entries(content, limit)
     names = [PurePosixPath(entry[key]).as_posix() for entry in chosen for key in ("image", "label")]
     items = [Item(stretch(name), home / name) for name in names if not ledger.holds(home / name)]

@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -203,7 +204,7 @@ def text_of(remote: Remote, *, line: Line, post: object = None) -> str:
 
     def ask() -> None:
         method, body = ("GET", None) if post is None else ("POST", post)
-        asked = {"json": body, "headers": dict(remote.headers), "timeout": line.patience.silence_s}
+        asked: dict[str, Any] = {"json": body, "headers": dict(remote.headers), "timeout": line.patience.silence_s}
         with line.client.stream(method, remote.address(), **asked) as response:
             refuse(remote, response)
             found.append(_text(remote, response, line))
@@ -300,6 +301,7 @@ def _begin(
         raise TryAgain(f"status 416 after {have} bytes, so the server's file is another one")
     refuse(remote, response)
     length = response.headers.get("Content-Length")
+    offered: int | None
     if status == 206:
         stated = re.match(r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range", ""))
         if not stated or int(stated[1]) != remote.start + have:

@@ -10,6 +10,7 @@ front of the spine at the level of the pancreas), after any atlas of cross-secti
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from semantiseg.data.phantom.anatomy import Anatomy, Tissue
 from semantiseg.data.phantom.field import (
@@ -154,7 +155,8 @@ def paint_lung_bases(anatomy: Anatomy, cavity: Field) -> None:
     right = 84 - 62 * (((x - 58) / 64) ** 2 + ((y - 2) / 78) ** 2)
     left = 78 - 62 * (((x + 58) / 64) ** 2 + ((y - 2) / 78) ** 2)
     middle = 66 - 40 * ((x / 60) ** 2 + ((y - 36) / 60) ** 2)
-    dome = np.maximum.reduce([right, left, middle, np.full_like(z, -25)])
+    domes: list[NDArray[np.floating]] = [right, left, middle, np.full_like(z, -25)]
+    dome = np.maximum.reduce(domes)
     anatomy.depths["diaphragm"] = dome - z
     anatomy.paint((z > dome + 3) & (z > dome) & (cavity > 2) & (np.abs(x) > 30), Tissue.LUNG)
     anatomy.paint((np.abs(z - dome - 1) < 2.5) & (cavity > 0), Tissue.MUSCLE)
@@ -194,17 +196,21 @@ def paint_liver(anatomy: Anatomy, streams: Streams) -> None:
     anatomy.paint(np.minimum(tree, liver - 2), Tissue.LIVER_VESSEL)
 
 
+Branch = tuple[list[tuple[float, float, float]], list[float]]
+"""Points of a vessel in natural millimetres and its radius at each."""
+
+
 def hepatic_tree(frame: BodyFrame, streams: Streams) -> Field:
     """Depth below portal and hepatic veins; the smallest branches are 8 natural millimetres wide."""
     rng = streams("hepatic vessels")
-    portal = [
+    portal: list[Branch] = [
         ([HILUM, (58, 8, 20), (72, 30, 30), (84, 50, 38)], [7.0, 6.2, 5.2, 4.2]),
         ([(58, 8, 20), (78, -20, 18), (94, -40, 12)], [6.0, 5.2, 4.2]),
         ([(72, 10, 20), (92, 18, 4), (98, 26, -16)], [5.2, 4.6, 4.1]),
         ([HILUM, (14, 32, 24), (-8, 46, 32), (-30, 50, 34)], [6.2, 5.6, 4.8, 4.1]),
         ([(70, -12, 18), (66, -38, 30), (62, -52, 38)], [5.0, 4.5, 4.0]),
     ]
-    hepatic = [
+    hepatic: list[Branch] = [
         ([IVC_TOP, (50, -12, 52), (82, -14, 36), (98, -8, 14)], [6.6, 6.0, 5.0, 4.2]),
         ([IVC_TOP, (34, 18, 52), (48, 44, 44), (54, 56, 22)], [6.2, 5.6, 4.8, 4.1]),
         ([IVC_TOP, (6, 20, 54), (-16, 40, 46)], [6.0, 5.2, 4.2]),

@@ -192,7 +192,7 @@ class Anatomy:
     def __post_init__(self) -> None:
         self.tissue = np.zeros(self.frame.grid.shape, np.uint8)
 
-    def paint(self, where: Mask | Field, tissue: Tissue) -> None:
+    def paint(self, where: Mask | NDArray[np.floating], tissue: Tissue) -> None:
         """Give voxels a tissue; a depth field paints where it is positive. What is painted later lies on top."""
         self.tissue[where if where.dtype == bool else where > 0] = tissue
 

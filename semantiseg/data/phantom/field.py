@@ -10,9 +10,10 @@ With depths, union is the maximum, intersection the minimum, and a wall or a mar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +56,7 @@ class Grid:
     def axes(self) -> Axes:
         """Natural coordinates of the voxel centres along X, Y, Z."""
         x, y, z = (
-            centre + (np.arange(count) - (count - 1) / 2) * step / self.scale
+            centre + (np.arange(count, dtype=np.float64) - (count - 1) / 2) * step / self.scale
             for count, step, centre in zip(self.shape, self.spacing, self.centre, strict=True)
         )
         return x, y, z
@@ -124,7 +125,7 @@ class BodyFrame:
         )
         return x, y, z
 
-    def box(self, low: Sequence[float], high: Sequence[float]) -> tuple[slice, slice, slice]:
+    def box(self, low: Iterable[float], high: Iterable[float]) -> tuple[slice, slice, slice]:
         """Voxels that hold every point with patient coordinates between `low` and `high`."""
         bounds = []
         for axis, slack, start, stop in zip(self.grid.axes, self.slack, low, high, strict=True):
@@ -146,6 +147,16 @@ class Pose:
     shift: float = 4.0
     warp: float = 3.0
     warp_length: float = 45.0
+
+
+@overload
+def bounded_normal(rng: np.random.Generator) -> float:
+    """One of them."""
+
+
+@overload
+def bounded_normal(rng: np.random.Generator, size: int) -> NDArray[np.float64]:
+    """Several of them."""
 
 
 def bounded_normal(rng: np.random.Generator, size: int | None = None) -> NDArray[np.float64] | float:

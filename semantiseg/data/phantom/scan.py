@@ -100,7 +100,7 @@ def scan_noise(shape: tuple[int, ...], rng: np.random.Generator, *, blur: float)
 
 def grid_axes(shape: tuple[int, ...], spacing: tuple[float, ...]) -> Axes:
     """Millimetres of the voxel centres along X, Y, Z, from zero."""
-    x, y, z = (np.arange(count) * float(step) for count, step in zip(shape, spacing, strict=True))
+    x, y, z = (np.arange(count, dtype=np.float64) * float(step) for count, step in zip(shape, spacing, strict=True))
     return x, y, z
 
 

@@ -346,7 +346,7 @@ def describe(phrase: NounPhrase, clauses: Sequence[Clause], *, part: Part) -> No
     """The phrase with all clauses said once, in every construction and clause order of the part."""
     return NounPhrase.union(
         [
-            fill(template, phrase, **{slot: _SLOTS[slot](said, part=part) for slot, said in shares.items()})
+            fill(template, phrase, None, **{slot: _SLOTS[slot](said, part=part) for slot, said in shares.items()})
             for template in outermost(DESCRIPTIONS, part)
             for order in orders(clauses, part=part)
             for shares in _shares(template, order)

@@ -293,7 +293,7 @@ DESCRIPTIONS = _table(
 """Constructions of an atom with clauses: `{A}` adjectives before the noun, `{P}` after "is", `{Q}` in apposition, `{W}`
 after "with"."""
 
-DIRECTION_WORDS = {
+DIRECTION_WORDS: dict[str, dict[str, tuple[str, ...]]] = {
     "side": {"left": ("left",), "right": ("right",)},
     "half": {
         "anterior": ("anterior", "front", "ventral"), "posterior": ("posterior", "back", "dorsal"),

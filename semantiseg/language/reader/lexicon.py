@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from functools import reduce
+from typing import Any
 
 from semantiseg.language.ontology import STRUCTURES
 from semantiseg.language.program import Program, atom, call
@@ -95,7 +96,8 @@ class Lexeme:
 
     words: tuple[str, ...]
     kind: Kind
-    value: object = None
+    value: Any = None
+    """What the parser reads it as: of an attribute the pair (attribute, value), else a word or nothing."""
 
 
 HOMES: dict[str, str] = {key: item.home for key, item in STRUCTURES.items() if item.home is not None}

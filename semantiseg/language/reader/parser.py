@@ -7,7 +7,7 @@ cannot place it refuses.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -105,7 +105,7 @@ class _Parser:
             raise PromptError(f"expected one of {known!r} and {token.value!r}, got both in {self.text!r}.")
         return str(token.value)
 
-    def aside(self, parse) -> Program:
+    def aside(self, parse: Callable[[], Program]) -> Program:
         """Parse something that is not the target; nothing can be checked of what is said about it."""
         before = len(self.clauses)
         program = parse()
@@ -134,10 +134,10 @@ class _Parser:
             if outside and not self.remaining(Kind.TAKE):
                 raise self.refuse()
         if self.take(Kind.TAKE, Kind.EXCLUDE):
-            removed = self.aside(self.union)
+            left_out = self.aside(self.union)
             while self.take(Kind.COMMA, Kind.OUT_OF):
                 pass
-            program = call("minus", self.union(), removed)
+            program = call("minus", self.union(), left_out)
         else:
             program = self.union()
         while (removed := self.removal()) is not None:
@@ -239,7 +239,7 @@ class _Parser:
                 side = self.agreed(side, token)
             elif not self.attributes():
                 raise self.refuse()
-        program: Program = self.take(Kind.THING).value  # type: ignore[union-attr,assignment]
+        program: Program = self.take(Kind.THING).value  # type: ignore[union-attr]
         if side:
             program = call("side", program, side)
         return self.qualified(program, select, sideless=sideless, fronted=fronted)
@@ -308,7 +308,7 @@ class _Parser:
         found = False
         while token := self.take(Kind.ATTRIBUTE):
             found = True
-            attribute, value = token.value  # type: ignore[misc]
+            attribute, value = token.value
             if attribute == "brightness":
                 attribute, values = _BRIGHTNESS[self.modality]
                 value = values[value]

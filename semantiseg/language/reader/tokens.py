@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from semantiseg.errors import PromptError
 from semantiseg.language.program import Program, atoms
@@ -224,7 +225,7 @@ class Token:
 
     text: str
     kind: Kind
-    value: object
+    value: Any
 
 
 def tokens_of(text: str) -> list[Token]:
@@ -293,7 +294,7 @@ def resolved(tokens: Sequence[Token], text: str) -> list[Token]:
     nouns = [token.value for token in tokens if token.kind is Kind.NOUN]
     homes = named | {HOMES[key] for key in named if key in HOMES}
     # "The tumour without its oedema": a noun that one organ only can have tells the organ of the others.
-    homes |= {HOMES[keys[0]] for keys in nouns if not homes and len(keys) == 1}  # type: ignore[index,arg-type]
+    homes |= {HOMES[keys[0]] for keys in nouns if not homes and len(keys) == 1}
     return [
         Token(token.text, Kind.THING, _meant(token, homes, text)) if token.kind is Kind.NOUN else token
         for token in tokens
@@ -301,7 +302,7 @@ def resolved(tokens: Sequence[Token], text: str) -> list[Token]:
 
 
 def _meant(token: Token, homes: set[str], text: str) -> Program:
-    keys: Sequence[str] = token.value  # type: ignore[assignment]
+    keys: Sequence[str] = token.value
     here = [key for key in keys if HOMES[key] in homes]
     if len({HOMES[key] for key in here}) != 1:
         raise PromptError(
