@@ -278,7 +278,7 @@ def with_dependencies(root: Path) -> tuple[str, list[str]]:
             continue
         needed = [path.as_posix() for path in dependencies(notebook_source(root / notebooks[0]), root=root)]
         # Data that a module reads beside it (.csv, .yaml) is listed by hand, as no import names it.
-        listed = [dep for dep in stage["deps"] if dep.startswith("semantiseg/") and Path(dep).suffix in ("", ".py")]
+        listed = [dep for dep in stage["deps"] if dep.startswith("semantiseg/") and _holds_code(root / dep)]
         if sorted(listed) != needed:
             changed.append(
                 f"{name}: add {sorted(set(needed) - set(listed))}, remove {sorted(set(listed) - set(needed))}"
@@ -286,3 +286,8 @@ def with_dependencies(root: Path) -> tuple[str, list[str]]:
             others = [dep for dep in stage["deps"] if dep not in listed and not dep.endswith(".ipynb")]
             stage["deps"] = [notebooks[0].as_posix(), *needed, *others]
     return document.document_text(pipeline), changed
+
+
+def _holds_code(path: Path) -> bool:
+    """Is it a module or a folder of modules? A folder of data lies beside the module that reads it, and is no import."""
+    return path.suffix == ".py" or any(path.glob("**/*.py"))
