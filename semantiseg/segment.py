@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from semantiseg import files
 from semantiseg.conventions import Mask, Modality, radiological
 from semantiseg.data.intensity import Stated
-from semantiseg.data.scan import Scan, Site, read_scan, write_masks
+from semantiseg.data.scan import Scan, Site, check_output, read_scan, write_masks
 from semantiseg.errors import DataError, ModelError, PromptError
 from semantiseg.extras import extras_named
 from semantiseg.files import check_file
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from semantiseg.composition.composed import Composed, Read
+    from semantiseg.composition.composed import Read
     from semantiseg.models.registry import Accelerator
     from semantiseg.models.segmenter import Segmenter
 
@@ -36,24 +36,27 @@ _OPACITY = 0.35
 
 
 def draw_overlay(
-    path: Path, image: NDArray[np.floating], masks: NDArray[np.bool_], captions: Sequence[tuple[str, str]]
-) -> None:
+    path: Path, image: NDArray[np.floating], masks: NDArray[np.bool_], captions: Sequence[tuple[str, str]],
+    *, sides_known: bool = True,
+) -> None:  # fmt: skip
     """Write the picture of `overlay_figure` to a PNG, PDF or SVG file."""
-    figure = overlay_figure(image, masks, captions)
+    figure = overlay_figure(image, masks, captions, sides_known=sides_known)
     with style.applied():
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=150)
 
 
 def overlay_figure(
-    image: NDArray[np.floating], masks: NDArray[np.bool_], captions: Sequence[tuple[str, str]]
-) -> Figure:
+    image: NDArray[np.floating], masks: NDArray[np.bool_], captions: Sequence[tuple[str, str]],
+    *, sides_known: bool = True,
+) -> Figure:  # fmt: skip
     """A picture with one panel a sentence, in radiological convention.
 
     Args:
         image: `[D, H, W]` in [0, 1], axes as in `conventions.py`.
         masks: `[P, D, H, W]`.
         captions: for each sentence, the sentence and a remark.
+        sides_known: whether the patient's right and left are; only then R and L are drawn.
     """
     import matplotlib.pyplot as plt
 
@@ -67,7 +70,7 @@ def overlay_figure(
         for panel in panels.flat:
             panel.axis("off")
         for panel, mask, caption in zip(panels.flat, masks, captions, strict=False):
-            _draw(panel, image, mask, *caption)
+            _draw(panel, image, mask, *caption, sides=sides_known)
         plt.close(figure)  # a notebook shows what it is given, once
     return figure
 
@@ -78,7 +81,7 @@ def best_slice(mask: Mask) -> int:
     return int(areas.argmax()) if areas.any() else len(areas) // 2
 
 
-def _draw(panel: Axes, image: NDArray[np.floating], mask: Mask, text: str, remark: str) -> None:
+def _draw(panel: Axes, image: NDArray[np.floating], mask: Mask, text: str, remark: str, *, sides: bool) -> None:
     from matplotlib.colors import to_rgb
 
     index = best_slice(mask)
@@ -93,7 +96,7 @@ def _draw(panel: Axes, image: NDArray[np.floating], mask: Mask, text: str, remar
     panel.set_title(_literal(text, 46), fontsize=7)
     note = _literal(f"slice {index}. {remark}", 54)
     panel.text(0.5, -0.02, note, transform=panel.transAxes, ha="center", va="top", fontsize=6)
-    for side, place in (("R", 0.03), ("L", 0.97)):
+    for side, place in (("R", 0.03), ("L", 0.97)) if sides else ():
         panel.text(place, 0.5, side, transform=panel.transAxes, color="white", fontsize=7, ha="center", va="center")
 
 
@@ -117,17 +120,20 @@ class Marked:
     Attributes:
         text: the sentence.
         heard: how it was read, or why it was not; "" for a model that was not composed.
-        millilitres: marked volume (of a single slice, with its thickness).
+        voxels: of the file that are marked.
+        millilitres: their volume (of a single slice, with its thickness); None where the file has no voxel size.
         slices: axial slices with any marked voxel.
     """
 
     text: str
     heard: str
-    millilitres: float
+    voxels: int
+    millilitres: float | None
     slices: int
 
     def __str__(self) -> str:
-        found = f"{self.millilitres:.2f} ml on {self.slices} slices" if self.slices else "nothing marked"
+        size = f"{self.voxels} pixels" if self.millilitres is None else f"{self.millilitres:.2f} ml"
+        found = f"{size} on {self.slices} slices" if self.slices else "nothing marked"
         return f"{found}; {self.heard}" if self.heard else found
 
 
@@ -151,41 +157,34 @@ def segment_file(
     """Answer sentences about an image and write their masks in its own geometry; every slice is encoded once.
 
     Args:
-        image: NIfTI file, one slice or a volume.
+        image: NIfTI, MHA or NRRD file, folder of a DICOM series, or grey picture.
         texts, model: P sentences, and the folder of a trained model (`config.json`, `model.safetensors`).
-        out: NIfTI file to write; one mask has the image's shape, several stand along the fourth axis.
+        out: NIfTI file to write (of a picture also PNG); several masks stand along the fourth axis.
         overlay: picture to write, or None.
         reader: who reads the sentences to compose the model (`composition/readers.py`); None: asked as they stand.
         asking: how a reader's language model is asked, see `open_reader`.
         modality, site, channel, spacing_mm: see `data.scan.read_scan`.
         intensity: scale of a CT, "" to recognise it (`data.intensity`).
         accelerator: where the model answers.
-        tell: called with a sentence that says which modality, scale and window the file got, before the work.
+        tell: called with sentences on what the file was taken for (modality, scale, window, geometry), before the work.
 
     Raises:
         OutputError: an output is the image, lies in the model, or is the other output.
         PromptError: no sentence, an empty one, or one that is longer than the text encoder's context.
-        DataError: the image cannot be used, or the output is no NIfTI name.
+        DataError: the image cannot be used, or the output has no name that fits it.
         ModelError: weights missing, partial or pickled, a model that reads no text, or no GPU.
         ParameterError, BackendError: an unknown reader, a server without address, a language model that cannot answer.
     """
     from semantiseg.composition.readers import open_reader
-    from semantiseg.models.features import check_texts
     from semantiseg.models.text import open_encoder
 
-    if not texts:
-        raise PromptError("prompt: expected at least one sentence, got none. Write what to segment, such as 'liver'.")
-    if not str(out).endswith((".nii", ".nii.gz")):  # before minutes of work
-        raise DataError(f"{out}: expected a name that ends in .nii or .nii.gz, got another. Rename the output.")
-    for written in filter(None, (out, overlay)):
-        check_file(written, inputs=[image, model, *([out] if written is overlay else [])])
-    check_texts(texts)
+    _check(image, texts, model, out, overlay)  # before minutes of work
     read = None if reader is None else open_reader(reader, **asking or {})
     network = load_model(model, accelerator=accelerator)
     open_encoder(network.text_encoder).tokenize(texts)  # refuses what is too long
     scan = read_scan(image, modality=modality, site=site, channel=channel, spacing_mm=spacing_mm, stated=intensity)
-    if tell is not None:
-        tell(f"{image}: {scan.intensity}")
+    for said in (str(scan.intensity), *scan.geometry.notes) if tell is not None else ():
+        tell(f"{image}: {said}")
     soft, heard = _ask(network, scan, texts, read)
     masks = np.stack([scan.in_file_order(values) > THRESHOLD for values in soft])
     marked = [_marked(*item, scan) for item in zip(texts, heard, masks, soft, strict=True)]
@@ -193,19 +192,27 @@ def segment_file(
     return marked
 
 
+def _check(image: Path, texts: Sequence[str], model: Path, out: Path, overlay: Path | None) -> None:
+    from semantiseg.models.features import check_texts
+
+    if not texts:
+        raise PromptError("prompt: expected at least one sentence, got none. Write what to segment, such as 'liver'.")
+    check_output(out, source=image, count=len(texts))
+    for written in filter(None, (out, overlay)):
+        check_file(written, inputs=[image, model, *([out] if written is overlay else [])])
+    check_texts(texts)
+
+
 def _write(
-    out: Path,
-    masks: NDArray[np.bool_],
-    scan: Scan,
-    overlay: Path | None,
-    shown: NDArray[np.bool_],
+    out: Path, masks: NDArray[np.bool_], scan: Scan, overlay: Path | None, shown: NDArray[np.bool_],
     marked: Sequence[Marked],
-) -> None:
+) -> None:  # fmt: skip
     """Both files or neither: each is made beside its place, and both take their names when both are made."""
     with files.complete(*filter(None, (out, overlay))) as made:
         write_masks(made[0], masks, scan)
         if overlay is not None:
-            draw_overlay(made[1], scan.image, shown, [(item.text, str(item)) for item in marked])
+            captions = [(item.text, str(item)) for item in marked]
+            draw_overlay(made[1], scan.image, shown, captions, sides_known=scan.geometry.sides_known)
 
 
 def load_model(folder: Path, *, accelerator: Accelerator = "cpu") -> Segmenter:
@@ -244,17 +251,15 @@ def _ask(
         return network.segment(scan.image, texts).probabilities, [""] * len(texts)
     composed = Composed(network, read=read)
     soft = composed.segment(scan.image, texts, midline=scan.midline).probabilities
-    return soft, [_heard(composed, text) for text in texts]
-
-
-def _heard(composed: Composed, text: str) -> str:
-    why = composed.tally.reasons.get(text)
-    return f"read as {composed.read(text)}" if why is None else f"not read, asked as it stands ({why})"
+    why = composed.tally.reasons
+    unread = {text: f"not read, asked as it stands ({why[text]})" for text in texts if why.get(text) is not None}
+    return soft, [unread.get(text) or f"read as {composed.read(text)}" for text in texts]
 
 
 def _marked(text: str, heard: str, mask: NDArray[np.bool_], soft: NDArray[np.float32], scan: Scan) -> Marked:
     slices = int((soft > THRESHOLD).any(axis=(1, 2)).sum())
-    return Marked(text=text, heard=heard, millilitres=float(mask.sum()) * scan.voxel_ml, slices=slices)
+    voxels, each = int(mask.sum()), scan.voxel_ml
+    return Marked(text, heard, voxels, None if each is None else voxels * each, slices)
 
 
 @dataclass(frozen=True)
@@ -296,7 +301,7 @@ class Answer:
     def show(self) -> Figure:
         """For each sentence the axial slice that shows most of it; a notebook draws it."""
         captions = [(item.text, str(item)) for item in self.marked]
-        return overlay_figure(self.scan.image, self.shown, captions)
+        return overlay_figure(self.scan.image, self.shown, captions, sides_known=self.scan.geometry.sides_known)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from matplotlib.image import imread
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import semantiseg as ss
@@ -120,6 +121,18 @@ def test_a_language_model_that_cannot_be_asked_is_named_before_any_work(scan, tm
 def test_millilitres_are_those_of_the_written_mask(scan, model, tmp_path):
     (found,) = segment_file(scan, ["liver"], model=model, out=tmp_path / "mask.nii.gz")
     assert found.millilitres == pytest.approx(np.asarray(nib.load(tmp_path / "mask.nii.gz").dataobj).sum() * 9 / 1000)
+
+
+def test_a_picture_is_answered_in_pixels_and_without_sides(model, tmp_path):
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 36), np.uint8)).save(tmp_path / "scan.png")
+    told: list[str] = []
+    (found,) = segment_file(
+        tmp_path / "scan.png", ["liver"], model=model, out=tmp_path / "mask.png", overlay=tmp_path / "shown.png",
+        tell=told.append,
+    )  # fmt: skip
+    assert found.millilitres is None and " ml" not in str(found)
+    assert found.voxels == np.count_nonzero(np.asarray(Image.open(tmp_path / "mask.png")))
+    assert any("no length is measured" in line for line in told)
 
 
 @pytest.mark.parametrize(("texts", "said"), [([], "at least one"), (["  "], "expected a sentence")])

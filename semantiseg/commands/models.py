@@ -175,7 +175,10 @@ def ablation(output: Path, seeds: tuple[int, ...], names: tuple[str, ...], steps
 )
 @reader_options("compose")
 def segment(image: Path, sentences: tuple[str, ...], **options: Any) -> None:
-    """Mark what each SENTENCE asks for in a NIfTI IMAGE; write the masks in the image's geometry."""
+    """Mark what each SENTENCE asks for in an IMAGE; write the masks in the image's geometry.
+
+    IMAGE is a NIfTI, MHA or NRRD file, the folder of a DICOM series, or a grey picture.
+    """
     from semantiseg.segment import segment_file
 
     for marked in segment_file(image, sentences, tell=partial(click.echo, err=True), **options):

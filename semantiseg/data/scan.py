@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -10,11 +12,12 @@ import nibabel as nib
 import numpy as np
 from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
 from numpy.typing import NDArray
+from PIL import Image
 
 from semantiseg.conventions import Modality
 from semantiseg.data import grid, image_file, nifti, window
 from semantiseg.data.case import Channel
-from semantiseg.data.header import Affine
+from semantiseg.data.header import Affine, Geometry
 from semantiseg.data.intensity import Intensity, Stated, modality_of, recognise
 from semantiseg.errors import DataError
 
@@ -35,7 +38,7 @@ class Scan:
         midline: column of the mid-sagittal plane.
         path: the file.
         shape: of the file's image, one channel: `[I, J]` or `[I, J, K]`.
-        affine: of the file, 4 x 4, to RAS millimetres.
+        geometry: where the file's voxels lie.
         positions: for each axis (d, h, w), where its samples lie in voxels of the turned file.
     """
 
@@ -45,7 +48,7 @@ class Scan:
     midline: float
     path: Path
     shape: tuple[int, ...]
-    affine: Affine
+    geometry: Geometry
     positions: tuple[NDArray[np.float64], ...]
 
     def in_file_order(self, values: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -58,13 +61,20 @@ class Scan:
         return apply_orientation(at_voxels, ornt_transform(_RAS, orientation)).reshape(self.shape)
 
     @property
+    def affine(self) -> Affine:
+        """Of the file, 4 x 4, to RAS millimetres."""
+        return self.geometry.affine
+
+    @property
     def modality(self) -> Modality:
         """CT or MR."""
         return self.intensity.modality
 
     @property
-    def voxel_ml(self) -> float:
-        """Volume of one voxel of the file in millilitres."""
+    def voxel_ml(self) -> float | None:
+        """Volume of one voxel of the file in millilitres; None where the file says no lengths (pictures)."""
+        if not self.geometry.spacing_known:
+            return None
         return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000
 
 
@@ -83,10 +93,10 @@ def read_scan(
     spacing_mm: float = 1.0,
     stated: Stated = "",
 ) -> Scan:
-    """Read a NIfTI image (one slice or a volume) and prepare it as the training images were.
+    """Read an image of any format of `image_file.read` and prepare it as the training images were.
 
     Args:
-        path: the file.
+        path: the file, or the folder of a DICOM series.
         modality: CT or MR; None takes it for a CT if it holds values below `HOUNSFIELD_BELOW`.
         site: which window a CT gets.
         channel: position along the fourth axis of a multi-channel file.
@@ -94,7 +104,7 @@ def read_scan(
         stated: scale of a CT, see `intensity.recognise`; "" recognises it.
 
     Raises:
-        DataError: no usable NIfTI file, several channels and none chosen, or slices that are not axial pictures.
+        DataError: no usable image, several channels and none chosen, or slices that are not axial pictures.
     """
     values, geometry = image_file.read(path)
     affine = geometry.affine
@@ -116,7 +126,8 @@ def read_scan(
             f"{path}: expected axial slices of at least 2 x 2 pixels, got {turned.shape[1:]} (rows, columns) with axes "
             f"{grid.source_axes(affine)}. A single slice must be axial; correct the affine."
         )
-    right, anterior, superior = grid.source_spacing(affine)
+    # Where no length is known, pixels stay as they are stored.
+    right, anterior, superior = grid.source_spacing(affine) if geometry.spacing_known else (spacing_mm,) * 3
     positions = tuple(
         grid.sampling(size, edge_mm=edge, spacing_mm=spacing_mm)
         for size, edge in zip(turned.shape, (superior, anterior, right), strict=True)
@@ -125,7 +136,7 @@ def read_scan(
     body = resampled > window.body_threshold(image, found)
     return Scan(
         image=window.shown(resampled, found.window), intensity=found, spacing_mm=spacing_mm,
-        midline=window.midline(body), path=Path(path), shape=shape, affine=affine, positions=positions,
+        midline=window.midline(body), path=Path(path), shape=shape, geometry=geometry, positions=positions,
     )  # fmt: skip
 
 
@@ -146,26 +157,61 @@ def _one_channel(values: NDArray, channel: int | None, *, path: Path) -> NDArray
     return values
 
 
-def write_masks(path: Path, masks: NDArray[np.bool_], scan: Scan) -> None:
-    """Write P masks `[P, *scan.shape]` as uint8 NIfTI in the geometry of the scan's file.
+NIFTI = (".nii", ".nii.gz")
 
-    One mask has the file's own shape; several stand along the fourth axis, in the order of the prompts.
+
+def check_output(path: Path, *, source: Path, count: int) -> None:
+    """Stop unless `count` masks of the image `source` can be written to `path`; looks at the names alone.
 
     Raises:
-        DataError: the name is not that of a NIfTI file.
+        DataError: the name is not that of a NIfTI file, nor, for one mask of a picture, of a PNG.
     """
-    if not str(path).endswith((".nii", ".nii.gz")):
-        raise DataError(f"{path}: expected a name that ends in .nii or .nii.gz, got another. Rename the output.")
-    header: Any = nib.load(scan.path).header
-    if len(masks) == 1:
-        array = masks[0]
-    else:
-        array = np.moveaxis(masks if masks.ndim == 4 else masks[..., None], 0, -1)
-    image = nib.Nifti1Image(array.astype(np.uint8), scan.affine)
-    for name in ("qform", "sform"):
-        code = int(header[f"{name}_code"])
+    picture = source.suffix.lower() in image_file.PICTURES and count == 1
+    if not str(path).endswith((*NIFTI, ".png") if picture else NIFTI):
+        allowed = ".nii or .nii.gz" + (" (or .png)" if picture else "")
+        raise DataError(f"{path}: expected a name that ends in {allowed}, got another. Rename the output.")
+
+
+def write_masks(path: Path, masks: NDArray[np.bool_], scan: Scan) -> None:
+    """Write P masks `[P, *scan.shape]` as uint8 in the geometry of the scan's file: NIfTI, or PNG of a picture.
+
+    One mask has the file's own shape; several stand along the fourth axis, in the order of the prompts. In a NIfTI file
+    the affine keeps its meaning: codes of a NIfTI source are its own, MHA, NRRD and DICOM are in scanner space, and
+    where the source has no affine the answer claims none.
+
+    Raises:
+        DataError: the name does not fit, see `check_output`.
+    """
+    check_output(path, source=scan.path, count=len(masks))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".png":
+        Image.fromarray(masks[0].T.astype(np.uint8) * 255).save(path)
+        return
+    several = np.moveaxis(masks if masks.ndim == 4 else masks[..., None], 0, -1)
+    array = (masks[0] if len(masks) == 1 else several).astype(np.uint8)
+    codes = _codes(scan.path)
+    image = nib.Nifti1Image(array, scan.affine if any(codes.values()) else None)
+    for name, code in codes.items():
         if code:  # which space the affine means; viewers overlay images by it
             getattr(image, f"set_{name}")(scan.affine, code=code)
-    image.header.set_xyzt_units("mm")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not any(codes.values()):
+        edges = np.linalg.norm(scan.affine[:3, :3], axis=0)[: array.ndim]
+        image.header.set_zooms((*edges, *(1.0,) * (array.ndim - len(edges))))
+    if scan.geometry.spacing_known:
+        image.header.set_xyzt_units("mm")
     nib.save(image, path)
+
+
+def _codes(path: Path) -> dict[str, int]:
+    """`sform_code` and `qform_code` that the answer to a file gets."""
+    names, ending = ("sform", "qform"), path.suffix.lower()
+    if path.is_dir() or ending in (*image_file.ITK, *image_file.PICTURES):
+        return dict.fromkeys(names, 0 if ending in image_file.PICTURES else 1)
+    with path.open("rb") as raw:
+        opened = gzip.GzipFile(fileobj=raw) if raw.read(2) == b"\x1f\x8b" else raw
+        raw.seek(0)
+        block = opened.read(nib.Nifti2Header.sizeof_hdr)
+    second = nib.Nifti2Header.sizeof_hdr in (int.from_bytes(block[:4], order) for order in ("little", "big"))
+    kind = nib.Nifti2Header if second else nib.Nifti1Header
+    header = kind.from_fileobj(io.BytesIO(block), check=False)
+    return {name: int(header[f"{name}_code"]) for name in names}

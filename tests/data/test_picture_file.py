@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import ast
 import io
 import struct
 import tracemalloc
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -93,3 +95,15 @@ def test_flipped_bytes_and_cuts_end_in_a_picture_or_a_typed_error(tmp_path, cont
         read(tmp_path / "a.png", ("PNG", "JPEG"))
     except DataError as error:
         assert "a.png" in str(error)
+
+
+def test_no_module_opens_a_picture_past_the_limits_and_the_list_of_formats():
+    package = Path(image_file.__file__).parents[1]
+    opens = {
+        (path.relative_to(package).as_posix(), f"{node.func.value.id}.{node.func.attr}")
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name)
+        if (node.func.value.id, node.func.attr) in {("Image", "open"), ("plt", "imread"), ("imageio", "imread")}
+    }
+    assert opens == {("data/image_file.py", "Image.open")}

@@ -5,6 +5,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from PIL import Image
 
 from semantiseg.data.scan import read_scan, write_masks
 from semantiseg.data.store import VolumeStore
@@ -120,3 +121,86 @@ def test_a_broken_file_is_named(tmp_path):
         read_scan(tmp_path / "broken.nii.gz")
     with pytest.raises(DataError, match="absent.nii.gz"):
         read_scan(tmp_path / "absent.nii.gz")
+
+
+def volume() -> np.ndarray:
+    """`[I, J, K]` = 14 x 12 x 5: a block in air, brighter towards its end along every axis."""
+    values = np.full((14, 12, 5), -1000, np.int16)
+    values[2:11, 3:10] = 40
+    values[6:11, 5:10, 2:] = 90
+    return values
+
+
+def write_itk(path, values, *, series: bool = False) -> None:
+    """The volume with oblique-free LPS directions, anisotropic spacing and an origin of its own."""
+    sitk = pytest.importorskip("SimpleITK")
+    stored = sitk.GetImageFromArray(values.transpose(2, 1, 0))
+    stored.SetSpacing((0.8, 0.9, 2.5))
+    stored.SetOrigin((-30.0, 12.0, 100.0))
+    if not series:
+        sitk.WriteImage(stored, str(path))
+        return
+    path.mkdir()
+    writer = sitk.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    for index in range(stored.GetDepth()):
+        one = stored[:, :, index]
+        tags = {
+            "0008|0060": "CT", "0020|000e": "1.2.826.0.1.3680043.2.1125.1", "0008|0018": f"1.2.826.0.1.1.{index}",
+            "0020|000d": "1.2.826.0.1.3680043.2.1125.2", "0020|0037": "1\\0\\0\\0\\1\\0",
+            "0020|0032": f"-30\\12\\{100 + 2.5 * index}", "0020|0013": str(index), "0028|1052": "0", "0028|1053": "1",
+        }  # fmt: skip
+        for tag, value in tags.items():
+            one.SetMetaData(tag, value)
+        writer.SetFileName(str(path / f"slice{4 - index}.dcm"))  # names do not tell the order
+        writer.Execute(one)
+
+
+@pytest.mark.parametrize("name", ["scan.mha", "scan.nrrd", "series"])
+def test_masks_of_an_itk_image_lie_where_its_voxels_do(tmp_path, name):
+    values = volume()
+    write_itk(tmp_path / name, values, series=name == "series")
+    scan = read_scan(tmp_path / name)
+    assert scan.shape == values.shape and scan.modality == "CT"
+    expected = np.array([[-0.8, 0, 0, 30], [0, -0.9, 0, -12], [0, 0, 2.5, 100], [0, 0, 0, 1]])
+    assert np.allclose(scan.affine, expected, atol=1e-6)  # LPS to RAS by hand
+    write_masks(tmp_path / "mask.nii.gz", (values == 90)[None], scan)
+    written = nib.load(tmp_path / "mask.nii.gz")
+    assert np.allclose(written.affine, expected, atol=1e-5) and (np.asarray(written.dataobj) == (values == 90)).all()
+    assert int(written.header["sform_code"]) == int(written.header["qform_code"]) == 1
+
+
+def test_a_nifti_file_that_is_not_compressed_as_its_name_says_gets_an_answer(tmp_path):
+    nib.save(nib.Nifti1Image(volume(), np.diag([1.0, 1.0, 3.0, 1.0])), tmp_path / "scan.nii")
+    (tmp_path / "scan.nii").rename(tmp_path / "scan.nii.gz")
+    scan = read_scan(tmp_path / "scan.nii.gz")
+    write_masks(tmp_path / "mask.nii.gz", (volume() == 90)[None], scan)
+    assert np.allclose(nib.load(tmp_path / "mask.nii.gz").affine, np.diag([1.0, 1.0, 3.0, 1.0]))
+
+
+def test_the_answer_to_a_file_without_affine_claims_none(tmp_path):
+    image_without = nib.Nifti1Image(volume(), None)
+    image_without.header.set_zooms((0.8, 0.9, 2.5))
+    nib.save(image_without, tmp_path / "scan.nii.gz")
+    scan = read_scan(tmp_path / "scan.nii.gz")
+    assert not scan.geometry.sides_known
+    write_masks(tmp_path / "mask.nii.gz", np.stack([volume() == 90, volume() == 40]), scan)
+    source, written = nib.load(tmp_path / "scan.nii.gz"), nib.load(tmp_path / "mask.nii.gz")
+    assert int(written.header["sform_code"]) == int(written.header["qform_code"]) == 0
+    assert np.allclose(written.affine, source.affine)  # the same guess of the same reader
+
+
+@pytest.mark.parametrize("spacing_mm", [1.0, 2.0])
+def test_a_picture_has_no_millilitres_is_not_resampled_and_gets_a_picture_back(tmp_path, spacing_mm):
+    pixels = np.zeros((20, 30), np.uint8)  # rows, columns
+    pixels[4:9, 3:21] = 200
+    pixels[5:7, 5:15] = 120
+    Image.fromarray(pixels).save(tmp_path / "scan.png")
+    scan = read_scan(tmp_path / "scan.png", spacing_mm=spacing_mm)
+    assert scan.voxel_ml is None and scan.image.shape == (1, 20, 30)
+    back = scan.in_file_order(scan.image)
+    assert back.shape == (30, 20)
+    write_masks(tmp_path / "mask.png", (back > 0.9)[None], scan)
+    assert (np.asarray(Image.open(tmp_path / "mask.png")) == np.where(pixels == 200, 255, 0)).all()
+    with pytest.raises(DataError, match=r"ends in .nii or .nii.gz, got"):
+        write_masks(tmp_path / "two.png", np.stack([back > 0.9, back > 2]), scan)
