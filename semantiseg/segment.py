@@ -251,8 +251,7 @@ def _ask(
         return network.segment(scan.image, texts).probabilities, [""] * len(texts)
     composed = Composed(network, read=read)
     soft = composed.segment(scan.image, texts, midline=scan.midline).probabilities
-    why = composed.tally.reasons
-    unread = {text: f"not read, asked as it stands ({why[text]})" for text in texts if why.get(text) is not None}
+    unread = {text: f"not read, asked as it stands ({why})" for text, why in composed.tally.reasons.items()}
     return soft, [unread.get(text) or f"read as {composed.read(text)}" for text in texts]
 
 
