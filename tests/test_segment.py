@@ -77,10 +77,10 @@ def test_together_and_alone_sentences_get_the_same_mask(scan, model, tmp_path):
 
 
 def test_a_composed_answer_says_how_it_was_read(scan, model, tmp_path):
-    texts = ["liver without the tumour", "the wibbly liver"]
+    texts = ["liver without the tumour", "liver in a 54-year-old man with weight loss"]
     strict = segment_file(scan, texts, model=model, out=tmp_path / "a.nii.gz", reader="strict")
     assert "read as minus(organ(liver), lesion(liver_tumour))" in str(strict[0])
-    assert "not read" in str(strict[1]) and "wibbly" in str(strict[1])
+    assert "not read" in str(strict[1]) and "weight" in str(strict[1])
     lenient = segment_file(scan, texts, model=model, out=tmp_path / "b.nii.gz", reader="lenient")
     assert "read as organ(liver)" in str(lenient[1])
     whole, part = (
