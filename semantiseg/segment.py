@@ -183,8 +183,9 @@ def segment_file(
     network = load_model(model, accelerator=accelerator)
     open_encoder(network.text_encoder).tokenize(texts)  # refuses what is too long
     scan = read_scan(image, modality=modality, site=site, channel=channel, spacing_mm=spacing_mm, stated=intensity)
-    for said in (str(scan.intensity), *scan.geometry.notes) if tell is not None else ():
-        tell(f"{image}: {said}")
+    if tell is not None:
+        for said in (str(scan.intensity), *scan.geometry.notes):
+            tell(f"{image}: {said}")
     soft, heard = _ask(network, scan, texts, read)
     masks = np.stack([scan.in_file_order(values) > THRESHOLD for values in soft])
     marked = [_marked(*item, scan) for item in zip(texts, heard, masks, soft, strict=True)]
@@ -204,9 +205,8 @@ def _check(image: Path, texts: Sequence[str], model: Path, out: Path, overlay: P
 
 
 def _write(
-    out: Path, masks: NDArray[np.bool_], scan: Scan, overlay: Path | None, shown: NDArray[np.bool_],
-    marked: Sequence[Marked],
-) -> None:  # fmt: skip
+    out: Path, masks: NDArray[np.bool_], scan: Scan, overlay: Path | None, shown: Mask, marked: Sequence[Marked]
+) -> None:
     """Both files or neither: each is made beside its place, and both take their names when both are made."""
     with files.complete(*filter(None, (out, overlay))) as made:
         write_masks(made[0], masks, scan)
@@ -241,9 +241,7 @@ def load_model(folder: Path, *, accelerator: Accelerator = "cpu") -> Segmenter:
     return network
 
 
-def _ask(
-    network: Segmenter, scan: Scan, texts: Sequence[str], read: Read | None
-) -> tuple[NDArray[np.float32], list[str]]:
+def _ask(network: Segmenter, scan: Scan, texts: Sequence[str], read: Read | None) -> tuple[NDArray, list[str]]:
     """Probabilities `[P, D, H, W]`, and how each sentence was read."""
     from semantiseg.composition.composed import Composed
 
@@ -256,8 +254,7 @@ def _ask(
 
 
 def _marked(text: str, heard: str, mask: NDArray[np.bool_], soft: NDArray[np.float32], scan: Scan) -> Marked:
-    slices = int((soft > THRESHOLD).any(axis=(1, 2)).sum())
-    voxels, each = int(mask.sum()), scan.voxel_ml
+    slices, voxels, each = int((soft > THRESHOLD).any(axis=(1, 2)).sum()), int(mask.sum()), scan.voxel_ml
     return Marked(text, heard, voxels, None if each is None else voxels * each, slices)
 
 
