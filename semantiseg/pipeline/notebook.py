@@ -289,5 +289,5 @@ def with_dependencies(root: Path) -> tuple[str, list[str]]:
 
 
 def _holds_code(path: Path) -> bool:
-    """Is it a module or a folder of modules? A folder of data lies beside the module that reads it, and is no import."""
+    """Is it a module or a folder of modules? A folder of data beside the module that reads it is no import."""
     return path.suffix == ".py" or any(path.glob("**/*.py"))
