@@ -196,7 +196,7 @@ READ_BY_HAND = {
 """Packages whose metadata name no licence or no one licence, and what their files say."""
 
 
-@pytest.mark.parametrize("extra", ["", "test", "site"])
+@pytest.mark.parametrize("extra", ["", "paper", "models", "pipeline", "site", "dev"])
 def test_every_direct_dependency_may_be_used_freely(extra):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = project["optional-dependencies"][extra] if extra else project["dependencies"]
