@@ -1,4 +1,4 @@
-"""A language model server for each test."""
+"""A language model server for each test, and the six cases of `drawn_volumes.py`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Iterator
 
 import loopback_server
 import pytest
+from drawn_volumes import volumes
+
+__all__ = ["server", "volumes"]
 
 
 @pytest.fixture

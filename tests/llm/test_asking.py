@@ -20,7 +20,7 @@ from semantiseg.llm.asking import AnswerCache, Asker, Budget
 from semantiseg.llm.backends import KEY_VARIABLE, BackendError, BudgetError, GrammarBackend, ServerBackend
 from semantiseg.llm.request import Request, read_answer
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 REQUESTS = [Request(str(atom(key)), "[]", "CT", "seen", 1) for key in sorted(STRUCTURES)[:8]]
 BUSY = (503, {}, {"error": {"message": "busy"}})
 
