@@ -16,7 +16,7 @@ ROOT = tiny_project.ROOT
 PAGE = (ROOT / "docs/extend.md").read_text(encoding="utf-8")
 RECIPES = {part.partition("\n")[0]: part for part in PAGE.split("\n## ")[1:]}
 STEP = re.compile(r"^`([\w./]+)`, (?:(after|in place of) `([^\n]+)`|a new file):\n\n```\w+\n(.*?)^```", re.M | re.S)
-CHECK = re.compile(r"^```python check\n(.*?)^```", re.M | re.S)
+CHECK = re.compile(r"^```py\n(.*?)^```", re.M | re.S)
 
 
 def follow(recipe: str, project: Path) -> set[str]:

@@ -82,7 +82,7 @@ def test_a_volume_is_scored_without_torch(tmp_path):
     code = (
         "import numpy as np; from semantiseg.evaluation import metrics; "
         "a = np.zeros((5, 6, 7), bool); a[1:3, 2:4, 3:5] = 1; "
-        "print(metrics.score(a, a, spacing_mm=(3.0, 1.0, 1.0), nsd_tolerance_mm=1.0))"
+        "print(metrics.score_masks(a, a, spacing_mm=(3.0, 1.0, 1.0), nsd_tolerance_mm=1.0))"
     )
     done = alone(code, cwd=tmp_path)
     assert "dice=1.0" in done.stdout and "hd95_mm=0.0" in done.stdout, done.stderr

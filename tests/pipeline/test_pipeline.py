@@ -102,12 +102,11 @@ def test_only_publish_has_uncached_outputs():
 def test_a_notebooks_parameters_are_those_that_its_stage_lists(name):
     stage = DECLARED[name]
     profile = params.read_yaml(ROOT / "params.yaml")
-    listed = {key: profile[key] for key in stage.get("params", [])}
-    flat = {
-        leaf: value
-        for key, item in listed.items()
-        for leaf, value in (item.items() if isinstance(item, dict) else [(key, item)])
-    }
+    flat = {}
+    for key in stage.get("params", []):
+        section, _, leaf = key.partition(".")  # a whole section, or one key of it
+        item = profile[section][leaf] if leaf else profile[section]
+        flat |= item if isinstance(item, dict) else {leaf or key: item}
     names = {*flat, "staging", *stage.get("matrix", {})}
     defaults = notebook.parameters(notebook_of(stage))
     assert set(defaults) == names

@@ -127,7 +127,9 @@ def _channel(row: Row, found: dict[str, Path]) -> Channel:
 def _prepare(case: SourceCase, out: Path, rows: list[Row]) -> list[Row]:
     splits = {row["volume_id"]: row["split"] for row in rows}
     made = prepare_case(case, out, spacing_mm=rows[0]["spacing_mm"])
-    return [row | {"split": splits[row["volume_id"]]} for row in made]
+    # Whose sides are known is the release's to say, not this copy's.
+    own = [{name: value for name, value in row.items() if name != "organ_sides"} for row in made]
+    return [row | {"split": splits[row["volume_id"]]} for row in own]
 
 
 def _sha256(path: Path) -> str:
