@@ -30,7 +30,7 @@ SUITE_NAMES = {"core": "SemantiBench core, held-out words", "clinical": "clinica
 VARIANT_NAMES = {
     "plain": "sentence as it stands",
     "strict": "composed",
-    "lenient": "composed, unknown words passed over",
+    "lenient": "composed, read as clinicians write",
     "learned": "composed, else by a reader that has learned",
     "stated": "composed, told the program",
 }
