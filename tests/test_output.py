@@ -38,7 +38,7 @@ def test_a_folder_of_names_that_the_verb_writes_is_its_own_until_a_stranger_join
 def test_renewing_empties_a_folder_but_never_loses_whose_it_is(tmp_path, monkeypatch):
     files.claim(tmp_path / "site", verb="site")
     (tmp_path / "site/old.html").touch()
-    monkeypatch.setattr(files.files, "remove", lambda path: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(files, "remove", lambda path: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         files.renew(tmp_path / "site", verb="site")
     monkeypatch.undo()

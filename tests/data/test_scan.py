@@ -143,6 +143,7 @@ def write_itk(path, values, *, series: bool = False) -> None:
     path.mkdir()
     writer = sitk.ImageFileWriter()
     writer.KeepOriginalImageUIDOn()
+    before = locale.setlocale(locale.LC_ALL)
     for index in range(stored.GetDepth()):
         one = stored[:, :, index]
         tags = {
@@ -154,6 +155,7 @@ def write_itk(path, values, *, series: bool = False) -> None:
             one.SetMetaData(tag, value)
         writer.SetFileName(str(path / f"slice{4 - index}.dcm"))  # names do not tell the order
         writer.Execute(one)
+    locale.setlocale(locale.LC_ALL, before)  # GDCM writes in the locale C and leaves the process in it
 
 
 @pytest.mark.parametrize("name", ["scan.mha", "scan.nrrd", "series"])

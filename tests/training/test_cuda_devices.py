@@ -48,13 +48,12 @@ def prompts_of(network: Segmenter, width: str) -> PromptBatch:
 
 def on_gpu(module: nn.Module, mode: FakeTensorMode) -> dict[str, Tensor]:
     """The module's parameters and buffers as they would lie on a GPU."""
-    state = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-    trained = {name for name, value in state.items() if value.requires_grad}
-    state = {name: value.detach() for name, value in state.items()}
+    parameters = dict(module.named_parameters())
+    trained = {name for name, value in parameters.items() if value.requires_grad}
+    state = {name: value.detach() for name, value in {**parameters, **dict(module.named_buffers())}.items()}
     with mode:
-        return {
-            name: mode.from_tensor(value).to("cuda").requires_grad_(name in trained) for name, value in state.items()
-        }
+        moved = {name: mode.from_tensor(value).to("cuda") for name, value in state.items()}
+        return moved | {name: nn.Parameter(moved[name], requires_grad=name in trained) for name in parameters}
 
 
 @pytest.fixture
