@@ -37,6 +37,7 @@ verify: $(VENV)/.installed
 lint: $(VENV)/.installed typecheck
 	@"$(RUN)" -m ruff check .
 	@"$(RUN)" -m semantiseg.cli notebooks strip --check
+	@PYTHONPATH=. "$(RUN)" benchmarks/house.py
 
 # docs/faults.md from the tests that try the faults.
 faults: $(VENV)/.installed

@@ -135,3 +135,26 @@ def test_no_sentence_of_the_reader_is_a_clinical_test_sentence(load):
     written = {plain(item.text) for half in (0, 1) for item in reader.written(half)}
     tested = {plain(sentence.text) for sentence in sentences()}
     assert len(written) >= 450 and not written & tested
+
+
+def test_the_house_is_counted_as_it_stands(load, tmp_path):
+    package = tmp_path / "semantiseg"
+    (package / "room").mkdir(parents=True)
+    (package / "room/__init__.py").write_text("")
+    (package / "__init__.py").write_text("")
+    (package / "a.py").write_text("from semantiseg.room import b\n\n\ndef write():\n    return b\n")
+    (package / "room/b.py").write_text("def write():\n    pass\n\n\ndef _write():\n    pass\n")
+    late = "from semantiseg import a\n\n\ndef read():\n    from semantiseg.a import write\n"
+    (package / "c.py").write_text(late + 60 * "\n")
+    house = load("house")
+    found = house.counts(tmp_path)
+    assert (found["modules"], found["small_modules"], found["repeated_names"]) == (5, 2, 1)
+    assert (found["single_use_modules"], found["import_circles"], found["longest_module"]) == (2, 0, 65)
+    (package / "room/b.py").write_text("from semantiseg.c import read\n")
+    assert house.counts(tmp_path)["import_circles"] > 0
+
+
+def test_what_the_house_has_reached_is_kept(load):
+    house = load("house")
+    found = house.counts(FOLDER.parent)
+    assert {name: found[name] for name, most in house.KEPT.items() if found[name] > most} == {}
