@@ -116,7 +116,7 @@ def test_it_opens_from_disk_without_a_complaint(site: Path, browser) -> None:
     page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: said.append(str(error)))
     page.goto((site / "index.html").as_uri())
-    assert page.locator("img[src='figures/fig1.png']").evaluate("image => image.naturalWidth") > 500
+    assert page.locator("img[src='figures/patients_fig1.png']").evaluate("image => image.naturalWidth") > 500
     page.get_by_role("link", name="Notebooks").first.click()
     page.locator("article li a").first.click()
     assert page.locator("article h1").first.inner_text().rstrip("¶").strip().endswith("?")
