@@ -49,6 +49,19 @@ class Atlas:
             np.unique(self.questions.sheet_of[shown & (self._structure == number)]) for number in range(len(structures))
         ]
         self.sheets_of = [sheets for sheets in self.sheets_of if len(sheets)]
+        self.absence_weight = self._balance(shown, count=len(structures))
+
+    def _balance(self, shown: np.ndarray, *, count: int) -> Tensor:
+        """Weight `[structures]` of a mask that is empty, at most 1, so that over the draws of a training absence weighs
+        no more than presence: a cavity that one slice in twenty shows is otherwise best answered by nothing.
+        """
+        chance = np.zeros(len(self.questions.sheets))
+        for sheets in self.sheets_of:
+            chance[sheets] += 1 / len(sheets)
+        of_row = chance[self.questions.sheet_of]
+        present = np.bincount(self._structure[shown], weights=of_row[shown], minlength=count)
+        absent = np.bincount(self._structure[~shown], weights=of_row[~shown], minlength=count)
+        return torch.from_numpy(np.minimum(1, present / np.maximum(absent, 1e-9))).float()
 
     def draw(self, rng: np.random.Generator) -> int:
         """A slice: first a structure, then one of the slices that show it."""
@@ -147,9 +160,11 @@ def _fit(
         sheets = [atlas.draw(rng) for _ in range(parameters.images_per_step)]
         images, owner, structure, targets = atlas.batch(sheets, augmentation)
         logits = head(streams(images.contiguous(memory_format=torch.channels_last)))[owner, structure]
-        loss = objective(
+        losses_of_masks = objective(  # Dice and cross-entropy
             logits, targets, dice_weight=1.0, dhn_weight=1.0, dhn_gamma=0.0, dhn_negatives=True
-        ).mean()  # Dice and cross-entropy
+        )
+        weights = torch.where(targets.flatten(1).any(1), 1.0, atlas.absence_weight[structure])
+        loss = (losses_of_masks * weights).sum() / weights.sum()
         losses.append(float(loss.detach()))
         if not math.isfinite(losses[-1]):
             asked = "; ".join(atlas.questions.name(atlas.questions.sheets[number][0]) for number in sheets)

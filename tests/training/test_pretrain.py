@@ -83,6 +83,27 @@ def test_a_rare_structure_is_drawn_as_often_as_a_common_one(project):
     assert drawn[[1, 3]].sum() == pytest.approx(0.75, abs=0.03)
 
 
+def test_over_the_draws_absence_of_a_structure_weighs_no_more_than_its_presence(project):
+    table = read_questions(project / "training.parquet", split="train")
+    # One slice that shows the liver, on all others it is named and not there.
+    liver = table[table["program"] == "organ(liver)"].index
+    table.loc[liver, "target_pixels"] = 0
+    table.loc[liver[0], "target_pixels"] = 100
+    others = [f"organ({name})" for name in ("spleen", "stomach", "pancreas", "prostate")]
+    kidney = table[table["program"] == "organ(kidney)"]
+    table = pd.concat([table, *(kidney.assign(program=other) for other in others)], ignore_index=True)
+    structures = ["organ(kidney)", "organ(liver)", *others]
+    with VolumeStore(project / "volumes") as store:
+        atlas = Atlas(table, structures, store=store, size=32)
+    rng, weight = np.random.default_rng(0), np.zeros((6, 2))
+    for _ in range(4000):
+        rows = atlas.questions.sheets[atlas.draw(rng)]
+        for structure, shown in zip(atlas._structure[rows], atlas.questions.shown[rows], strict=True):
+            weight[structure, int(shown)] += 1 if shown else float(atlas.absence_weight[structure])
+    assert weight[1, 0] == pytest.approx(weight[1, 1], rel=0.1)
+    assert (weight[:, 0] <= 1.1 * weight[:, 1]).all()
+
+
 def test_a_loss_that_is_not_finite_stops_and_names_the_slices(project, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "objective", lambda logits, *_, **__: logits.sum(dim=(1, 2)) * float("nan"))
     with pytest.raises(NonFiniteLossError, match=r"step 1: .*[ab]:CT slice \d.*pretrain.learning_rate"):
