@@ -127,7 +127,7 @@ class Table1(Section):
 class Parameters(Section):
     """The whole of `params.yaml`."""
 
-    profile: Literal["demo", "smoke", "own", "paper"]
+    profile: Literal["demo", "quick", "smoke", "own", "paper"]
     seed: int = Field(ge=0)
     threads: int = Field(ge=1, description="threads of PyTorch; part of the result, since sums depend on their order")
     models: list[str] = Field(min_length=1)

@@ -128,7 +128,7 @@ def test_a_picture_is_answered_in_pixels_and_without_sides(model, tmp_path):
     told: list[str] = []
     (found,) = segment_file(
         tmp_path / "scan.png", ["liver"], model=model, out=tmp_path / "mask.png", overlay=tmp_path / "shown.png",
-        tell=told.append,
+        modality="MR", tell=told.append,
     )  # fmt: skip
     assert found.millilitres is None and " ml" not in str(found)
     assert found.voxels == np.count_nonzero(np.asarray(Image.open(tmp_path / "mask.png")))

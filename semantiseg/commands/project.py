@@ -20,7 +20,7 @@ def _place(function: Any) -> Any:
             "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a parameter, such as train.steps=50."
         ),
         click.option("--data", metavar="FOLDER", help="Your images: a folder with dataset.json, or several in quotes."),
-        click.option("--profile", default="demo", show_default=True, help="demo, smoke, own or paper."),
+        click.option("--profile", default="demo", show_default=True, help="demo, quick, smoke, own or paper."),
     ):
         function = option(function)
     return function

@@ -89,7 +89,7 @@ def read(path: Path) -> tuple[NDArray, Geometry]:
     if ending in DETACHED:
         raise FileRefused(path, "expected header and voxels in one file, got a header alone", "Write .mha or .nrrd.")
     if ending in (*PICTURES, *ITK) and not os.path.isfile(path):
-        raise FileRefused(path, "expected an image file, got none", "Fetch the collection again.")
+        raise FileRefused(path, "expected an image file, got none", nifti.ABSENT)
     if ending in ITK:
         return _read_itk(path, _one_file)
     return _read_picture(path) if ending in PICTURES else nifti.read(path)

@@ -70,6 +70,18 @@ class Scan:
         """CT or MR."""
         return self.intensity.modality
 
+    def marked_slices(self, mask: NDArray[np.bool_]) -> tuple[int, int]:
+        """Axial slices of the file with any marked voxel, and all of them.
+
+        Args:
+            mask: of the file's shape.
+        """
+        if len(self.shape) == 2:
+            return int(mask.any()), 1
+        axis = next(place for place, (to, _) in enumerate(io_orientation(self.affine)) if to == 2)
+        others = tuple(place for place in range(3) if place != axis)
+        return int(mask.any(axis=others).sum()), self.shape[axis]
+
     @property
     def voxel_ml(self) -> float | None:
         """Volume of one voxel of the file in millilitres; None where the file says no lengths (pictures)."""
@@ -104,12 +116,18 @@ def read_scan(
         stated: scale of a CT, see `intensity.recognise`; "" recognises it.
 
     Raises:
-        DataError: no usable image, several channels and none chosen, or slices that are not axial pictures.
+        DataError: no usable image, several channels and none chosen, a picture of no stated modality, or slices that are
+            not axial pictures.
     """
     values, geometry = image_file.read(path)
     affine = geometry.affine
     values = _one_channel(values, channel, path=path)
     shape = values.shape
+    if modality is None and not geometry.spacing_known:
+        raise DataError(
+            f"{path}: expected the modality of a picture to be stated, whose grey levels do not tell it, got none. Say "
+            "what it shows: --modality CT or --modality MR (from Python modality='CT')."
+        )
     source = Channel(name="image", modality=modality or "CT", path=path)
     image = nifti.image_values(values[..., None] if values.ndim == 2 else values, source)
     kind, why = (modality, "") if modality else modality_of(image)

@@ -5,8 +5,8 @@ Models of other packages: entry points of the group `semantiseg.models` that mak
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
@@ -40,6 +40,34 @@ class ModelCard:
     training_data: tuple[str, ...] = ()
     """Collections known to have been trained on; empty if none is known."""
     remark: str = ""
+
+
+@dataclass(frozen=True)
+class TrainedOn:
+    """What a model has seen, as its `config.json` says: an image that is unlike it gets answers that mean little.
+
+    Ranges are lowest and highest over the training volumes. Lengths and areas are of prepared grids with known edges.
+    """
+
+    origins: tuple[str, ...]
+    """Of the images: phantom, official, user."""
+    collections: tuple[str, ...]
+    patients: int
+    modalities: tuple[str, ...]
+    scales: tuple[str, ...]
+    """Of the intensities, `data.intensity.Scale`."""
+    spacing_mm: float
+    """Edge of the voxels that the model was shown."""
+    edge_mm: tuple[float, float]
+    """Longest edge of the voxels as the files had them."""
+    field_mm: tuple[tuple[float, float], ...]
+    """Extent along (S, A, R)."""
+    brightness: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Modality -> mean of a volume's middle slice in [0, 1]."""
+    largest_mm2: Mapping[str, float] = field(default_factory=dict)
+    """Structure -> its largest area on a slice."""
+    images: tuple[str, ...] = ()
+    """First 16 digits of the SHA-256 of every image file."""
 
 
 @dataclass(frozen=True)

@@ -223,6 +223,11 @@ def caption(metrics: Mapping[str, Any]) -> str:
         if "phantom" in metrics["bench"]["origins"]
         else ""
     )
+    if metrics["profile"] == "quick":
+        phantom += (
+            " **Quick numbers** (profile quick: few phantoms, short training): they show how the pipeline works; no "
+            "result stands on them."
+        )
     if not any(summary["patients"] for summary in metrics["models"].values()):
         phantom += (
             " **No test patient was asked about, so nothing was measured**: give more patients, or raise "

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from semantiseg.training.batch import Drawn, assemble, validation_draws
 from semantiseg.training.hardware import Hardware
 from semantiseg.training.optimisation import deterministic
 from semantiseg.training.progress import Checkpoint, Progress
-from semantiseg.training.questions import Questions, read_questions
+from semantiseg.training.questions import Questions, read_questions, trained_on
 
 VALIDATIONS = 8
 """Times that the validation Dice is measured in a training."""
@@ -90,7 +91,10 @@ def train(
             curve = _fit(progress, texts, validation, title=model, checkpoint=checkpoint)
     if fabric.is_global_zero:
         config = {"model": model, "width": network.width, "image_size": network.image_size, **texts.described}
-        write_trained(out, network, config | {"seed": seed, "threads": threads} | parameters.model_dump())
+        config |= {"seed": seed, "threads": threads} | parameters.model_dump()
+        with VolumeStore(volumes) as store:
+            config["trained_on"] = asdict(trained_on(store, training))
+        write_trained(out, network, config)
         curve.to_csv(out / "curve.csv", index=False, float_format="%.6f", lineterminator="\n")
     fabric.barrier()
     return curve

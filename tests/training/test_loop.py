@@ -48,6 +48,18 @@ def test_the_folder_holds_what_is_needed_to_answer(project, tmp_path):
     assert answer.probabilities.shape == (2, 30, 30)
 
 
+def test_what_was_seen_stands_beside_the_weights_and_no_other_patient_does(project, tmp_path):
+    run(project, tmp_path)
+    seen = json.loads((tmp_path / "config.json").read_text())["trained_on"]
+    assert seen["patients"] == 2 and seen["images"] == ["a0" * 8, "b0" * 8], "c is there to watch"
+    assert seen["edge_mm"] == [2.5, 2.5] and seen["field_mm"] == [[3, 3], [30, 30], [30, 30]]
+    assert seen["largest_mm2"] == {"kidney": 160, "kidney_tumour": 16, "liver": 160}
+    assert (seen["origins"], seen["modalities"], seen["scales"]) == (["phantom"], ["CT"], ["HU"])
+    with VolumeStore(project / "volumes") as store:
+        means = [float(store.image_slice(f"{case}:CT", 1).mean()) for case in "ab"]
+    assert seen["brightness"]["CT"] == pytest.approx([min(means), max(means)], abs=1e-3)
+
+
 def test_the_image_streams_stay_as_pretrained(project, tmp_path):
     run(project, tmp_path)
     pretrained = load_file(project / "pretrained" / "model.safetensors")
