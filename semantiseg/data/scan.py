@@ -116,8 +116,8 @@ def read_scan(
         stated: scale of a CT, see `intensity.recognise`; "" recognises it.
 
     Raises:
-        DataError: no usable image, several channels and none chosen, a picture of no stated modality, or slices that are
-            not axial pictures.
+        DataError: no usable image, several channels and none chosen, a picture of no stated modality, or slices that
+            are not axial pictures.
     """
     values, geometry = image_file.read(path)
     affine = geometry.affine
