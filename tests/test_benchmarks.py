@@ -158,3 +158,20 @@ def test_what_the_house_has_reached_is_kept(load):
     house = load("house")
     found = house.counts(FOLDER.parent)
     assert {name: found[name] for name, most in house.KEPT.items() if found[name] > most} == {}
+
+
+def test_what_the_tiny_suite_foretells_is_measured_against_the_whole(load):
+    import pandas as pd
+
+    module = load("tiny_suite")
+    prompts = pd.DataFrame(
+        {"prompt_id": f"{level}{place:03d}", "split": "test", "suite": "core", "phrasing": "unseen", "level": level}
+        | {"collection": "a", "kind": "side", "structure": "liver"}
+        for level in (1, 2, 3) for place in range(200)
+    )  # fmt: skip
+    ids = prompts["prompt_id"]
+    right = pd.Series(1.0, index=ids)
+    tiny = right.where(~ids.isin(module.tiny_suite(prompts)).to_numpy(), 0.0)
+    found = module.foretold(prompts, {"right": right, "fails on the tiny suite": tiny})
+    assert found.loc["right"].tolist() == [1.0, 1.0, 1.0, 1.0]
+    assert found.loc["fails on the tiny suite", ["whole_l1", "whole_l3", "tiny_l3"]].tolist() == [0.875, 0.75, 0.0]

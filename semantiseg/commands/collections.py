@@ -131,14 +131,16 @@ def release_bench(output: Path, date: str) -> None:
 @bench.command("attach")
 @click.argument("release", type=click.Path(path_type=Path))
 @click.argument("images", type=click.Path(path_type=Path))
-@click.argument("output", type=click.Path(path_type=Path))
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True)
-def attach_command(release: Path, images: Path, output: Path, workers: int) -> None:
-    """Find the files that RELEASE speaks of below IMAGES, prepare them in OUTPUT, and check every prompt's target."""
+def attach_command(release: Path, images: Path, workers: int) -> None:
+    """Find the files that RELEASE speaks of below IMAGES, prepare them in RELEASE/volumes, check every target.
+
+    Then `semantiseg score MASKS --bench RELEASE` scores answers to the prompts about them.
+    """
     from semantiseg.bench.release.attach import attach
 
-    found = attach(release, images, output, workers=workers)
-    click.echo(f"{found.cases} cases prepared in {output}, {len(found.missing)} volumes not found")
+    found = attach(release, images, workers=workers)
+    click.echo(f"{found.cases} cases prepared in {release / 'volumes'}, {len(found.missing)} volumes not found")
     for volume_id in found.missing[:10]:
         click.echo(f"not found: {volume_id}")
     click.echo(f"{found.prompts} prompts checked, {len(found.differing)} targets differ")

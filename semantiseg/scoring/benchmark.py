@@ -14,14 +14,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from semantiseg.bench.measure.labelled_slice import LabelledSlice, Memo, read_slice
+from semantiseg.bench.release.tables import PREPARED, read_prompts
 from semantiseg.conventions import Mask, rows_of
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
 from semantiseg.evaluation import metrics
 from semantiseg.evaluation.answers import score_answer, twin_programs
+from semantiseg.evaluation.sensitivity import HEADLINE
 from semantiseg.files import read_table
 
-PROMPTS, VOLUMES = Path("bench") / "prompts.parquet", "volumes"
+PROMPTS, VOLUMES = Path("bench") / "prompts.parquet", PREPARED
 _ASKED = ["prompt_id", "volume_id", "patient_id", "slice", "suite", "group", "program", "parent", "target_pixels"]
 _VERSIONED = [*_ASKED, "level", "kind", "phrasing", "text"]
 _SLICES = 24
@@ -29,20 +31,32 @@ _SLICES = 24
 
 
 class Benchmark:
-    """A folder with `bench/prompts.parquet` and `volumes/`, such as the project's `data/`. It can be pickled.
+    """A release that images were attached to, or the project's `data/`. It can be pickled.
+
+    Of a release those prompts count whose images were found; `version` then names exactly these.
+
+    Args:
+        folder: `prompts/*.parquet` (of a release) or `bench/prompts.parquet`, and `volumes/`.
+        tiny: of the test prompts only the `tiny_suite`.
 
     Raises:
-        DataError: one of the two is missing, or no prompt belongs to the test split.
+        DataError: prompts or volumes are missing, or no prompt belongs to the test split.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = Path(folder)
-        for part in (PROMPTS, VOLUMES):
-            if not (self.folder / part).exists():
-                raise DataError(
-                    f"{self.folder}: expected a benchmark with {PROMPTS} and {VOLUMES}/, got no {part}. Give the "
-                    "folder that holds both, such as the project's data/."
-                )
+    def __init__(self, folder: Path, *, tiny: bool = False) -> None:
+        self.folder, self.tiny = Path(folder), tiny
+        self._released = not (self.folder / PROMPTS).exists() and (self.folder / "prompts").is_dir()
+        if not self._released and not (self.folder / PROMPTS).exists():
+            raise DataError(
+                f"{self.folder}: expected a release of SemantiBench or the project's data/, got no prompts. Give the "
+                "folder that `semantiseg bench release` wrote."
+            )
+        if not (self.folder / VOLUMES).exists():
+            remedy = (
+                f"Join it with your images first: `semantiseg bench attach {self.folder} IMAGES`."
+                if self._released else "Run the stage 'prepare', or give a release."
+            )  # fmt: skip
+            raise DataError(f"{self.folder}: expected prepared images in {VOLUMES}/, got none. {remedy}")
         self._store = VolumeStore(self.folder / VOLUMES)
         self._volumes: dict[str, LabelledSlice] = {}
         self._depths: dict[str, int] = {}
@@ -51,14 +65,20 @@ class Benchmark:
     @cached_property
     def prompts(self) -> pd.DataFrame:
         """`prompts.parquet` without what only people read, all splits."""
-        path = self.folder / PROMPTS
-        table = read_table(path, what="prompts", remedy="Run the stage 'verify' again.")
+        if self._released:
+            path, remedy, table = self.folder / "prompts", "Unpack the release anew.", read_prompts(self.folder)
+            table = table[table["volume_id"].isin(self._store.manifest.index)]
+        else:
+            path, remedy = self.folder / PROMPTS, "Run the stage 'verify' again."
+            table = read_table(path, what="prompts", remedy=remedy)
         missing = sorted(set(_VERSIONED) - set(table.columns))
         if missing or not (table["split"] == "test").any():
             raise DataError(
-                f"{path}: expected test prompts with {_VERSIONED}, got {len(table)} prompts without {missing}. Run the "
-                "stage 'verify' again."
+                f"{path}: expected test prompts with {_VERSIONED} about images in {VOLUMES}/, got {len(table)} prompts "
+                f"without {missing}. {remedy}"
             )
+        if self.tiny:
+            table = table[(table["split"] != "test") | table["prompt_id"].isin(tiny_suite(table))]
         return table.drop(columns=["evidence", "clauses"], errors="ignore")
 
     @cached_property
@@ -66,6 +86,12 @@ class Benchmark:
         """Test prompts by id, in the order in which slices are best read; each a tuple with the fields of its row."""
         test = self.prompts[self.prompts["split"] == "test"].sort_values(["volume_id", "slice", "prompt_id"])
         return {row.prompt_id: row for row in rows_of(test[_ASKED])}
+
+    @cached_property
+    def collections(self) -> dict[str, str]:
+        """Collections that the test prompts ask about, each with its origin (phantom, official, rendered, user)."""
+        test = self.prompts[self.prompts["split"] == "test"].sort_values("collection")
+        return dict(zip(test["collection"], test["origin"], strict=True))
 
     @cached_property
     def version(self) -> str:
@@ -133,12 +159,34 @@ class Benchmark:
         }
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"folder": self.folder}
+        return {"folder": self.folder, "tiny": self.tiny}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        type(self).__init__(self, state["folder"])
+        type(self).__init__(self, **state)
 
 
-def load_benchmark(folder: str | Path) -> Benchmark:
-    """The benchmark in a folder that holds `bench/prompts.parquet` and `volumes/`; see `Benchmark`."""
-    return Benchmark(Path(folder))
+def load_benchmark(folder: str | Path, *, tiny: bool = False) -> Benchmark:
+    """The benchmark of a release that images were attached to (`semantiseg bench attach`); see `Benchmark`."""
+    return Benchmark(Path(folder), tiny=tiny)
+
+
+_TINY: dict[int, int] = {1: 25, 2: 25, 3: 50}
+"""Level -> prompts of the tiny suite: half of them at the level by which models are ranked."""
+
+
+def tiny_suite(prompts: pd.DataFrame) -> list[str]:
+    """Ids of 100 core test prompts in held-out words that predict how models rank on the whole.
+
+    Chosen before any model answers: each level's prompts are laid out by collection, kind and structure, in no order
+    within, and taken at equal steps, so that each stands in its share (systematic sampling, Cochran 1977, chapter 8).
+    All are taken where there are fewer. How far it errs is measured by `benchmarks/tiny_suite.py`.
+    """
+    core = prompts[(prompts["split"] == "test") & (prompts["suite"] == "core") & (prompts["phrasing"] == HEADLINE)]
+    shuffled = core["prompt_id"].map(lambda name: hashlib.sha256(name.encode()).hexdigest())
+    laid = core.assign(shuffled=shuffled).sort_values(["collection", "kind", "structure", "shuffled"])
+    chosen: list[str] = []
+    for level, wanted in _TINY.items():
+        ids = laid.loc[laid["level"] == level, "prompt_id"].tolist()
+        steps = min(wanted, len(ids))
+        chosen += [ids[int((place + 0.5) * len(ids) / steps)] for place in range(steps)]
+    return sorted(chosen)

@@ -135,7 +135,8 @@ def _scored(
     if workers == 1:
         return (_score_batch(batch, benchmark, tolerance_mm) for batch in batches)
     # Each process reads prompts for itself, once: a benchmark does not travel well.
-    calls: Iterator[Call] = (((batch, benchmark.folder, tolerance_mm), {}) for batch in batches)
+    place = benchmark.folder, benchmark.tiny
+    calls: Iterator[Call] = (((batch, *place, tolerance_mm), {}) for batch in batches)
     return for_each(_score_batch_at, calls, workers=workers)
 
 
@@ -144,9 +145,9 @@ def _score_batch(batch: list[Item], benchmark: Benchmark, tolerance_mm: float) -
 
 
 @lru_cache(maxsize=1)
-def _opened(folder: Path) -> Benchmark:
-    return Benchmark(folder)
+def _opened(folder: Path, tiny: bool) -> Benchmark:
+    return Benchmark(folder, tiny=tiny)
 
 
-def _score_batch_at(batch: list[Item], folder: Path, tolerance_mm: float) -> list[dict[str, object]]:
-    return _score_batch(batch, _opened(folder), tolerance_mm)
+def _score_batch_at(batch: list[Item], folder: Path, tiny: bool, tolerance_mm: float) -> list[dict[str, object]]:
+    return _score_batch(batch, _opened(folder, tiny), tolerance_mm)

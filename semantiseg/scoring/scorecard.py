@@ -14,7 +14,7 @@ import pandas as pd
 
 from semantiseg import files
 from semantiseg.errors import ParameterError, SemantiSegError
-from semantiseg.evaluation.sensitivity import join
+from semantiseg.evaluation.sensitivity import HEADLINE, join, suite_of
 from semantiseg.extras import extras_named, lacking
 from semantiseg.files import check_folder, mark
 from semantiseg.paper import breakdown, style, table1
@@ -25,8 +25,6 @@ from semantiseg.scoring.score import Missing, score_predictions
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-SUBMISSION = "submission.json"
 
 _COLUMNS_FIRST = ("prompt_id", "volume_id", "patient_id", "slice", "model")
 
@@ -39,11 +37,14 @@ class Entrant:
         model: the model's name, in every table.
         prompting: "text", or what else the model was given with it.
         link: paper, code or weights.
+        trained_on: collections that the model was trained on, by the benchmark's names, `NAME:train` where only its
+            training split was used; an empty tuple for none. None where it is not declared.
     """
 
     model: str
     prompting: str = "text"
     link: str = ""
+    trained_on: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Scorecard:
         table: Table 1 with this model's row, then the paper's.
         missing: prompts without an answer, each counted as the worst possible.
         patients: `paper.breakdown.by_patient` of this model.
+        l3_by_patient: patient -> mean Dice of the core prompts of level 3, and their number.
     """
 
     entry: Entrant
@@ -64,6 +66,7 @@ class Scorecard:
     table: pd.DataFrame
     missing: list[str]
     patients: pd.DataFrame
+    l3_by_patient: dict[str, dict[str, float | int]]
 
     @extras_named()
     def plot(self) -> Figure:
@@ -92,7 +95,7 @@ def score(
 
     Args:
         predictions: the folder or file.
-        bench: a benchmark or the folder of `bench/prompts.parquet` and `volumes/`, such as the project's `data`.
+        bench: a benchmark, or the folder of one: a release that images were attached to, or the project's `data`.
         out: folder to write; it appears when all is done, and not at all if anything is wrong. None writes nothing.
         entry: who made the predictions; by default a model named as the folder or file is.
         nsd_tolerance_mm: tolerance of the normalised surface Dice.
@@ -154,6 +157,9 @@ def _card(
     )
     metrics |= {
         "benchmark": benchmark.version,
+        "tiny": benchmark.tiny,
+        "collections": benchmark.collections,
+        "exposure": leaderboard.exposure(entry.trained_on, benchmark.collections),
         "nsd_tolerance_mm": tolerance_mm,
         "missing": absent,
         "missing_count_as": "the worst answer possible",
@@ -161,15 +167,21 @@ def _card(
     metrics = table1.rounded(metrics)
     answers = join(benchmark.prompts, results, origin=entry.model)
     patients = breakdown.by_patient({entry.model: answers})
-    return Scorecard(entry, results, metrics, _table(metrics, entry), absent, patients)
+    core = suite_of(answers, "core", phrasing=HEADLINE)
+    hardest = core[core["level"] == 3].groupby("patient_id")["dice"].agg(dice="mean", prompts="size")
+    by_patient = {
+        str(patient): {"dice": float(dice), "prompts": int(prompts)}
+        for patient, dice, prompts in zip(hardest.index, hardest["dice"], hardest["prompts"], strict=True)
+    }
+    return Scorecard(entry, results, metrics, _table(metrics, entry), absent, patients, by_patient)
 
 
 def _table(metrics: Mapping[str, Any], entry: Entrant) -> pd.DataFrame:
     table = table1.table(metrics)
     mine = table["model"] == entry.model
     mine &= ~mine.cumsum().gt(1)  # the paper's rows may bear the same name
-    origin = style.origin_name(metrics["bench"]["origins"])
-    table.loc[mine, ["label", "origin", "prompting"]] = (entry.model, f"scored here on {origin}", entry.prompting)
+    origin = f"scored here on {style.origin_name(metrics['bench']['origins'])}, {metrics['exposure']}"
+    table.loc[mine, ["label", "origin", "prompting"]] = (entry.model, origin, entry.prompting)
     return table
 
 
@@ -189,7 +201,7 @@ def _write(card: Scorecard, place: Path, progress: Path) -> None:
         style.save(card.plot(), staged / "levels")
     mark(staged, verb="score")
     submission = _submission(card, str(files.fingerprint(staged / "results.parquet")))
-    files.write(staged / SUBMISSION, submission.model_dump_json(indent=1) + "\n")
+    files.write(staged / leaderboard.SUBMISSION, submission.model_dump_json(indent=1) + "\n")
     files.replace(staged, place)
     files.remove(progress)
 
@@ -202,7 +214,10 @@ def _submission(card: Scorecard, fingerprint: str) -> leaderboard.Submission:
             "model": card.entry.model,
             "prompting": card.entry.prompting,
             "link": card.entry.link,
+            "trained_on": None if card.entry.trained_on is None else sorted(card.entry.trained_on),
             "benchmark": metrics["benchmark"],
+            "tiny": metrics["tiny"],
+            "collections": metrics["collections"],
             "origins": metrics["bench"]["origins"],
             "prompts": summary["prompts"],
             "patients": summary["patients"],
@@ -211,6 +226,7 @@ def _submission(card: Scorecard, fingerprint: str) -> leaderboard.Submission:
             "resamples": metrics["resamples"],
             "seed": metrics["seed"],
             "results_sha256": fingerprint,
+            "l3_by_patient": card.l3_by_patient,
         }
         | leaderboard.submitted_numbers(summary)
     )

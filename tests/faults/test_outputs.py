@@ -22,7 +22,6 @@ FOLDERS = {
     "fetch": "fetch PLACE KiTS23",
     "bench rewrite": "bench rewrite --output PLACE",
     "bench release": "bench release PLACE",
-    "bench attach": "bench attach read images PLACE",
     "ablation": "ablation --output PLACE",
     "baselines ask": "baselines ask sam picture.png --box 1 1 9 9 PLACE",
     "baselines table": "baselines table PLACE",
@@ -38,7 +37,6 @@ FILES = {
 }
 
 READS = {
-    "bench attach": ("read", "images"),
     "baselines ask": ("picture.png", "weights"),
     "score": ("read", "data"),
     "fetch": ("images",),
@@ -185,6 +183,13 @@ def test_an_archive_or_appendix_never_replaces_another_document(project, words):
     _refused(words, project)
 
 
+@tried(Fault("`bench attach` finds other files in the release's volumes/", "refused, read nothing", "move them away"))
+def test_attach_leaves_a_folder_of_volumes_with_other_files(project):
+    _a_folder_of_files(project)
+    shutil.move(project / "mine", project / "read/volumes")
+    _refused("bench attach read images", project)
+
+
 @tried(Fault("`train` finds other files in data/models/MODEL", "refused before training", "move them away"))
 def test_train_leaves_a_folder_with_other_files(project):
     _a_folder_of_files(project)
@@ -201,7 +206,7 @@ def _paths(command: click.Command, words: str = ""):
 
 
 def test_every_place_that_a_verb_takes_stands_in_a_list_here():
-    placed = {"workspace folder", "fetch folder", "bench release output", "bench attach output", "release output"}
+    placed = {"workspace folder", "fetch folder", "bench release output", "release output"}
     placed |= {"baselines ask output", "baselines table output", "site --output", "bench rewrite --output"}
     placed |= {"ablation --output", "score --out", "badge --output", "segment --out", "segment --overlay"}
     assert set(_paths(main)) - placed <= NO_PLACE

@@ -17,7 +17,7 @@ from PIL import Image
 from semantiseg.errors import DataError, OutputError, ParameterError
 from semantiseg.evaluation import runs
 from semantiseg.scoring import leaderboard
-from semantiseg.scoring.benchmark import Benchmark
+from semantiseg.scoring.benchmark import Benchmark, tiny_suite
 from semantiseg.scoring.scorecard import Entrant, score
 
 WRITTEN = {".semantiseg", 
@@ -115,13 +115,13 @@ class TestForms:
             assert (tmp_path / "out1" / name).read_bytes() == (tmp_path / "out2" / name).read_bytes(), name
 
     def test_the_folder_holds_every_table_and_names_the_model(self, cohort, bench, tmp_path):
-        entry = Entrant("My model", prompting="oracle box and text", link="https://example.org")
+        entry = Entrant("My model", prompting="oracle box and text", link="", trained_on=("KiTS23:train",))
         folder = write_pngs(tmp_path / "masks", cohort.answers("truth"))
         card = score(folder, bench=bench, out=tmp_path / "out", entry=entry, resamples=20)
         assert {path.name for path in (tmp_path / "out").iterdir()} == WRITTEN
         assert sorted(path.name for path in tmp_path.iterdir()) == ["masks", "out"]
         first = (tmp_path / "out" / "table1.md").read_text().splitlines()[4]
-        assert first.startswith("| My model | scored here on phantoms | oracle box and text | 1.00")
+        assert first.startswith("| My model | scored here on phantoms, training split | oracle box and text | 1.00")
         assert list(card.table["model"])[1:] == ["BiomedParse", "SAM-Med2D", "SemantiSeg (Ours)"]
         made = leaderboard.read(tmp_path / "out" / "submission.json")
         assert (made.model, made.core.l1.value, made.missing) == ("My model", 1.0, 0)
@@ -321,7 +321,7 @@ def test_what_holds_no_predictions_is_named(bench, tmp_path, kind):
 
 
 def test_a_folder_that_is_no_benchmark_is_named(tmp_path):
-    with pytest.raises(DataError, match="expected a benchmark with"):
+    with pytest.raises(DataError, match="expected a release of SemantiBench or the project's data/, got no prompts"):
         score(tmp_path, bench=tmp_path)
 
 
@@ -351,15 +351,36 @@ def test_the_command_writes_scores_and_the_leaderboard_reads_them(cohort, bench,
     path = write_runs(tmp_path / "good.parquet", cohort.answers("truth"))
     done = CliRunner().invoke(main, ["score", str(path), "--bench", str(bench), "--resamples", "10"])
     assert done.exit_code == 0, done.output
-    assert "| good | text | 1.00 [1.00, 1.00] |" in done.output
+    assert "| 1 [1, 1] | good | text | 1.00 [1.00, 1.00] |" in done.output
     write_runs(path, cohort.answers("nothing"))
     failed = CliRunner().invoke(main, ["score", str(path), "--bench", str(tmp_path)])
-    assert failed.exit_code == 1 and "expected a benchmark" in failed.output
+    assert failed.exit_code == 1 and "expected a release of SemantiBench" in failed.output
     CliRunner().invoke(main, ["score", str(path), "--bench", str(bench), "--name", "bad", "--resamples", "10"])
-    (tmp_path / "results").mkdir()
-    for name in ("good", "bad"):
-        text = (tmp_path / "scores" / name / "submission.json").read_text()
-        (tmp_path / "results" / f"{name}.json").write_text(text)
     board = CliRunner().invoke(main, ["leaderboard"])
-    assert [line.split(" | ")[0] for line in board.output.splitlines()[2:]] == ["| good", "| bad"]
-    assert json.loads((tmp_path / "results" / "bad.json").read_text())["core"]["pss"]["value"] is None
+    assert [line.split(" | ")[1] for line in board.output.splitlines()[4:]] == ["good", "bad"]
+    assert json.loads((tmp_path / "scores/bad/submission.json").read_text())["core"]["pss"]["value"] is None
+
+
+class TestTinySuite:
+    def test_it_is_a_hundred_core_prompts_in_their_shares_whatever_the_order_of_rows(self):
+        rows = [
+            {"prompt_id": f"{collection}{level}{place:03d}", "split": "test", "suite": "core", "phrasing": "unseen"}
+            | {"level": level, "collection": collection, "kind": "side", "structure": "liver"}
+            for collection, count in (("a", 90), ("b", 30)) for level in (1, 2, 3) for place in range(count)
+        ]  # fmt: skip
+        prompts = pd.DataFrame(rows + [rows[0] | {"prompt_id": "other", "suite": "triple"}])
+        found = tiny_suite(prompts)
+        assert len(set(found)) == 100 and found == tiny_suite(prompts.sample(frac=1.0, random_state=1))
+        by = prompts.set_index("prompt_id").loc[found].groupby(["level", "collection"]).size().to_dict()
+        assert by[3, "a"] + by[3, "b"] == 50 and by[1, "a"] + by[1, "b"] == 25
+        assert all(abs(by[level, "a"] / (by[level, "a"] + by[level, "b"]) - 0.75) < 0.03 for level in (1, 2, 3))
+
+    def test_a_score_of_it_asks_for_its_answers_only_and_is_another_benchmark(self, cohort, bench, tmp_path):
+        tiny = Benchmark(bench, tiny=True)
+        assert set(tiny.test) == set(cohort.prompts.query("suite == 'core'")["prompt_id"])  # fewer than 100: all
+        answers = {key: mask for key, mask in cohort.answers("collapses").items() if key in tiny.test}
+        path = write_runs(tmp_path / "m.parquet", answers)
+        card = score(path, bench=tiny, out=tmp_path / "out", resamples=20, workers=2)
+        made = leaderboard.read(tmp_path / "out/submission.json")
+        assert made.tiny and made.benchmark == tiny.version != Benchmark(bench).version
+        assert value(card, "core", "l1") == 1.0 and made.matched.l1.value is None

@@ -14,13 +14,13 @@ import pandas as pd
 from tqdm import tqdm
 
 from semantiseg.bench.measure.labelled_slice import read_slice
-from semantiseg.bench.release.tables import read_volumes
+from semantiseg.bench.release.tables import PREPARED, read_prompts, read_volumes
 from semantiseg.conventions import groups_of, rows_of
 from semantiseg.data.case import Channel, SourceCase
 from semantiseg.data.prepare import prepare_case
 from semantiseg.data.store import VolumeStore, write_manifest
 from semantiseg.errors import DataError
-from semantiseg.files import check_folder, mark, read_table
+from semantiseg.files import check_folder, mark
 from semantiseg.language.program import parse
 from semantiseg.parallel import Call, for_each
 
@@ -46,20 +46,20 @@ class Attached:
     differing: list[str]
 
 
-def attach(release: Path, copy: Path, out: Path, *, workers: int = 1) -> Attached:
-    """Find, prepare and check.
+def attach(release: Path, copy: Path, *, workers: int = 1) -> Attached:
+    """Find, prepare and check; the prepared volumes go into the release's folder `volumes/`, which `score` reads.
 
     Args:
         release: folder of a release.
         copy: folder below which the user's files lie, under whatever names.
-        out: folder for the prepared volumes and their manifest, as stage `prepare` writes them.
         workers: processes.
 
     Raises:
-        OutputError: `out` is or holds what is read, or a folder of something else.
+        OutputError: `volumes/` of the release is or holds what is read, or is a folder of something else.
         DataError: the release is none, or none of its files is found.
     """
-    check_folder(out, verb=VERB, inputs=[release, copy], own=OWN)
+    out = release / PREPARED
+    check_folder(out, verb=VERB, inputs=[copy], own=OWN)
     volumes = read_volumes(release)
     wanted = {row[name] for row in volumes for name in ("sha256_image", "sha256_label")}
     found = find(copy, wanted, workers=workers)
@@ -72,10 +72,7 @@ def attach(release: Path, copy: Path, out: Path, *, workers: int = 1) -> Attache
     done = for_each(_prepare, calls, workers=workers)
     manifest = [row for rows in tqdm(done, unit="case", desc="prepare", disable=None) for row in rows]
     write_manifest(out, manifest)
-    prompts = pd.concat(
-        [read_table(path, what="prompts of a release", remedy="Unpack it anew.")
-         for path in sorted((release / "prompts").glob("*.parquet"))]
-    )  # fmt: skip
+    prompts = read_prompts(release)
     prompts = prompts[prompts["volume_id"].isin([row["volume_id"] for row in present])]
     return Attached(len({row["case_id"] for row in present}), missing, len(prompts), differing(out, prompts))
 

@@ -24,6 +24,7 @@ from semantiseg import __version__, files, markup
 from semantiseg.bench.ask.draw import REASONS
 from semantiseg.bench.release.tables import (
     ATTRIBUTE_COLUMNS,
+    PREPARED,
     RELEASE_LICENCE,
     RELEASE_LICENCE_URL,
     VOLUME_COLUMNS,
@@ -34,6 +35,7 @@ from semantiseg.bench.release.tables import (
 from semantiseg.bench.tables import CONTEXT, DESCRIPTIONS
 from semantiseg.data.collections import read_cases
 from semantiseg.data.labels import read_mapping
+from semantiseg.errors import OutputError
 
 _DESCRIPTIONS = {("attributes", name): text for name, (_, text) in ATTRIBUTE_COLUMNS.items()} | {
     ("volumes", name): text for name, (_, text) in VOLUME_COLUMNS.items()
@@ -168,8 +170,9 @@ def dataset_card(volumes: pd.DataFrame, rows: Mapping[str, int], *, version: str
             "",
             "## Your own copy of the images",
             "",
-            "Prompts are about files that you fetch yourself. `semantiseg bench attach THIS_FOLDER YOUR_FOLDER OUTPUT` "
-            "finds them by checksum, whatever they are called, prepares them and checks every target.",
+            "Prompts are about files that you fetch yourself. `semantiseg bench attach THIS_FOLDER YOUR_FOLDER` "
+            "finds them by checksum, whatever they are called, prepares them in `volumes/` and checks every target. "
+            "Then `semantiseg score YOUR_MASKS --bench THIS_FOLDER` scores any model's masks.",
             "",
             "## Columns of the prompts",
             "",
@@ -252,10 +255,15 @@ def write_release(
         File name without suffix -> rows.
 
     Raises:
-        OutputError: `out` is a folder of something else.
+        OutputError: `out` is a folder of something else, or a release with images attached.
         DataError: something is missing.
     """
     files.check_folder(out, verb=VERB, inputs=[raw, volumes, bench])
+    if (out / PREPARED).exists():
+        raise OutputError(
+            f"{out}: expected no release with images attached, got one whose {PREPARED}/ would be lost. Name another "
+            "folder, or remove it; nothing was written."
+        )
     partial = out.with_name(f".{out.name}.partial")
     files.renew(partial, verb=VERB)
     rows = write_tables(partial, bench, volumes, read_cases(raw, mapping=read_mapping(mapping)))

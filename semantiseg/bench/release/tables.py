@@ -80,6 +80,8 @@ def licence_of(collection: str, origin: str) -> Licence:
 
 
 VOLUMES = "volumes.parquet"
+PREPARED = "volumes"
+"""Folder of a release in which `bench attach` puts the user's own images, prepared."""
 VOLUME_COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "volume_id": (pa.string(), "single-channel volume, <case_id>:<channel>"),
     "case_id": (pa.string(), "case; its channels share one label map"),
@@ -206,3 +208,17 @@ def read_volumes(release: Path) -> list[dict[str, Any]]:
         return pq.read_table(release / VOLUMES).to_pylist()
     except Exception as error:  # as `files.read_table`; here lists stay lists
         raise DataError(f"{release}: expected a release of SemantiBench, got {error}. Unpack it anew.") from None
+
+
+def read_prompts(release: Path) -> pd.DataFrame:
+    """Prompts of a release, all splits.
+
+    Raises:
+        DataError: it is none, or a table of it is spoiled.
+    """
+    paths = sorted((release / "prompts").glob("*.parquet"))
+    if not paths:
+        raise DataError(f"{release}: expected a release of SemantiBench, got no prompts/*.parquet. Unpack it anew.")
+    return pd.concat(
+        [read_table(path, what="prompts of a release", remedy="Unpack it anew.") for path in paths], ignore_index=True
+    )

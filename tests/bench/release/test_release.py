@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from semantiseg import cli
 from semantiseg.bench.build import make_candidates, verify_candidates
@@ -23,6 +24,8 @@ from semantiseg.commands import collections
 from semantiseg.data.prepare import prepare
 from semantiseg.errors import DataError, OutputError
 from semantiseg.files import MARKER
+from semantiseg.scoring.benchmark import load_benchmark
+from semantiseg.scoring.scorecard import score
 
 SHAPE = (72, 48, 14)
 
@@ -232,44 +235,70 @@ def own_copy(place, tmp_path) -> Path:
     return tmp_path / "heap"
 
 
-def test_prompts_are_attached_to_a_users_own_copy_by_checksum_alone(place, published, own_copy, prompts, tmp_path):
-    found = attach(published, own_copy, tmp_path / "volumes")
+@pytest.fixture
+def release(published, tmp_path) -> Path:
+    """A release of this test alone, to attach images to."""
+    return shutil.copytree(published, tmp_path / "release")
+
+
+def test_prompts_are_attached_to_a_users_own_copy_by_checksum_alone(place, release, own_copy, prompts):
+    found = attach(release, own_copy)
     assert (found.cases, found.missing, found.prompts, found.differing) == (8, [], len(prompts), [])
     expected = sorted((place / "data/volumes").glob("*.h5"))
-    assert [(tmp_path / "volumes" / path.name).read_bytes() for path in expected] == [
+    assert [(release / "volumes" / path.name).read_bytes() for path in expected] == [
         path.read_bytes() for path in expected
     ]
-    again = pd.read_parquet(tmp_path / "volumes/manifest.parquet")
+    again = pd.read_parquet(release / "volumes/manifest.parquet")
     pd.testing.assert_frame_equal(again, pd.read_parquet(place / "data/volumes/manifest.parquet"))
 
 
-def test_what_is_not_found_is_listed_and_the_rest_attached(place, published, own_copy, tmp_path, monkeypatch):
+def test_what_is_not_found_is_listed_and_the_rest_attached(place, release, own_copy, prompts, tmp_path):
     lost = (place / "data/raw/KiTS23/case_00001/segmentation.nii.gz").read_bytes()
     for path in own_copy.iterdir():
         if path.read_bytes() == lost:
             path.write_bytes(lost[:-1])
-    found = attach(published, own_copy, tmp_path / "volumes")
-    assert found.missing == ["case_00001:CT"] and found.cases == 7 and found.differing == []
     with pytest.raises(DataError, match="got none"):
-        attach(published, tmp_path / "empty", tmp_path / "other")
+        attach(release, tmp_path / "empty")
+    found = attach(release, own_copy)
+    assert found.missing == ["case_00001:CT"] and found.cases == 7 and found.differing == []
+    asked = load_benchmark(release).prompts
+    assert set(asked["volume_id"]) == set(prompts["volume_id"]) - {"case_00001:CT"}
 
 
-def test_a_target_that_is_not_the_released_one_is_reported(published, own_copy, tmp_path):
-    changed = shutil.copytree(published, tmp_path / "changed")
-    path = changed / "prompts/test.parquet"
+def test_a_target_that_is_not_the_released_one_is_reported(release, own_copy):
+    path = release / "prompts/test.parquet"
     table = pd.read_parquet(path)
     table.loc[0, "target_pixels"] += 1
     table.to_parquet(path)
-    assert attach(changed, own_copy, tmp_path / "volumes").differing == [table.loc[0, "prompt_id"]]
+    assert attach(release, own_copy).differing == [table.loc[0, "prompt_id"]]
 
 
-def test_the_commands_release_and_attach(place, own_copy, tmp_path, monkeypatch):
+def said(*words: object) -> str:
+    """What `semantiseg WORDS` prints; it must end well."""
+    answer = CliRunner().invoke(cli.main, [str(word) for word in words], catch_exceptions=False)
+    assert answer.exit_code == 0, answer.output
+    return answer.output
+
+
+def test_a_release_attached_to_images_is_scored_in_three_lines_and_ranked(place, own_copy, tmp_path, monkeypatch):
     monkeypatch.setattr(collections, "ROOT", place)
-    out = tmp_path / "out"
-    made = CliRunner().invoke(cli.main, ["bench", "release", str(out), "--date", "2026-01-31"], catch_exceptions=False)
-    assert made.exit_code == 0 and "volumes.parquet: 12 rows" in made.output
-    assert json.loads((out / "croissant.json").read_text())["datePublished"] == "2026-01-31"
-    joined = CliRunner().invoke(
-        cli.main, ["bench", "attach", str(out), str(own_copy), str(tmp_path / "v")], catch_exceptions=False
-    )
-    assert joined.exit_code == 0 and "8 cases prepared" in joined.output and "0 targets differ" in joined.output
+    monkeypatch.chdir(tmp_path)
+    assert "volumes.parquet: 12 rows" in said("bench", "release", "bench", "--date", "2026-01-31")
+    assert json.loads((tmp_path / "bench/croissant.json").read_text())["datePublished"] == "2026-01-31"
+    with pytest.raises(DataError, match="Join it with your images first: `semantiseg bench attach bench IMAGES`"):
+        load_benchmark("bench")
+    joined = said("bench", "attach", "bench", own_copy)
+    assert "8 cases prepared in bench/volumes" in joined and "0 targets differ" in joined
+    with pytest.raises(OutputError, match="images attached"):
+        write_release(place / "data/raw", place / "data/volumes", place / "data/bench", tmp_path / "bench")
+    bench = load_benchmark("bench")
+    assert bench.version == load_benchmark(place / "data").version
+    for model, truthful in (("right", True), ("parents", False)):
+        (tmp_path / model).mkdir()
+        for prompt_id, prompt in bench.test.items():
+            mask = bench.shown(prompt_id).mask(prompt.program if truthful else prompt.parent)
+            Image.fromarray(mask).save(tmp_path / model / f"{prompt_id}.png")
+        said("score", model, "--bench", "bench", "--resamples", 50, "--trained-on", "KiTS23:train")
+    board = said("leaderboard")
+    assert board.index("| right |") < board.index("| parents |") and "### Training split" in board
+    assert score("right", bench, resamples=2).metrics["models"]["right"]["core"]["l3"]["value"] == 1.0
