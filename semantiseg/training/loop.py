@@ -29,8 +29,8 @@ from semantiseg.models.weights import write_trained
 from semantiseg.params import Train
 from semantiseg.training.batch import Drawn, assemble, validation_draws
 from semantiseg.training.hardware import Hardware
-from semantiseg.training.optimisation import deterministic
-from semantiseg.training.progress import Checkpoint, Progress
+from semantiseg.training.optimisation import Checkpoint, deterministic
+from semantiseg.training.progress import Progress
 from semantiseg.training.questions import Questions, read_questions, trained_on
 
 VALIDATIONS = 8

@@ -22,11 +22,13 @@ from semantiseg.models.streams import ImageStreams, StructureHead
 from semantiseg.models.weights import published_path, write_trained
 from semantiseg.params import Pretrain
 from semantiseg.training.batch import Augmentation
-from semantiseg.training.optimisation import NonFiniteLossError, Optimiser, deterministic, objective
+from semantiseg.training.optimisation import Checkpoint, NonFiniteLossError, Optimiser, deterministic, objective
 from semantiseg.training.questions import Questions, read_questions
 
 VALIDATIONS = 6
 """Times that the validation Dice is measured."""
+TAIL = 50
+"""Steps before the end whose state is kept beside the checkpoint."""
 
 
 class Atlas:
@@ -89,7 +91,7 @@ class Atlas:
 
 
 def pretrain(
-    *, volumes: Path, training: Path, out: Path, parameters: Pretrain, seed: int
+    *, volumes: Path, training: Path, out: Path, parameters: Pretrain, seed: int, checkpoint: Checkpoint | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Warm the streams up and write `model.safetensors`, `config.json` and `curve.csv`.
 
@@ -99,6 +101,7 @@ def pretrain(
         out: folder to write.
         parameters: the `pretrain` section of params.yaml.
         seed: of weights, order and augmentation.
+        checkpoint: where the state is kept, and goes on from.
 
     Returns:
         The curve: `step`, `loss` (mean since the last row), `dice` (mean over structures, validation patients;
@@ -117,8 +120,10 @@ def pretrain(
         }
         streams, origin = _streams(parameters, seed=seed)
         head = StructureHead(streams, structures=len(structures))
-        curve, dice = _fit(streams, head, atlases["train"], atlases["validation"], parameters=parameters, seed=seed)
+        warm_up = WarmUp(streams, head, atlases["train"], parameters=parameters, seed=seed)
+        dice = _fit(warm_up, atlases["validation"], checkpoint=checkpoint)
     write_trained(out, streams, parameters.model_dump() | {"seed": seed, "structures": structures} | origin)
+    curve = pd.DataFrame.from_records(warm_up.records)
     curve.to_csv(out / "curve.csv", index=False, float_format="%.6f", lineterminator="\n")
     rows = [(structures[number], len(values), float(np.mean(values))) for number, values in sorted(dice.items())]
     return curve, pd.DataFrame(rows, columns=["structure", "slices", "dice"]).astype({"dice": float})
@@ -139,46 +144,122 @@ def _streams(parameters: Pretrain, *, seed: int) -> tuple[ImageStreams, dict[str
     )
 
 
-def _fit(
-    streams: ImageStreams, head: StructureHead, atlas: Atlas, validation: Atlas, *, parameters: Pretrain, seed: int
-) -> tuple[pd.DataFrame, dict[int, list[float]]]:
-    streams.to(memory_format=torch.channels_last)
-    streams.keep_published()
-    optimiser = Optimiser(
-        [*streams.parameters(), *head.parameters()],
-        learning_rate=parameters.learning_rate,
-        weight_decay=parameters.weight_decay,
-        steps=parameters.steps,
-    )
-    rng = np.random.default_rng([seed, 2])
-    augmentation = Augmentation(distortion=parameters.augmentation, seed=seed)
-    every = max(1, parameters.steps // VALIDATIONS)
-    records, losses = [], []
-    for step in tqdm(range(1, parameters.steps + 1), desc="pretrain", unit="step", disable=None):
-        streams.train()
+class WarmUp:
+    """How far a warm-up is: networks, optimiser, streams of random numbers and curve."""
+
+    def __init__(
+        self, streams: ImageStreams, head: StructureHead, atlas: Atlas, *, parameters: Pretrain, seed: int
+    ) -> None:
+        self.streams, self.head, self.parameters = streams, head, parameters
+        self.step = 0
+        self.records: list[dict[str, float]] = []
+        self._losses: list[float] = []
+        self._atlas, self._seed = atlas, seed
+        streams.to(memory_format=torch.channels_last)
         streams.keep_published()
-        sheets = [atlas.draw(rng) for _ in range(parameters.images_per_step)]
-        images, owner, structure, targets = atlas.batch(sheets, augmentation)
-        logits = head(streams(images.contiguous(memory_format=torch.channels_last)))[owner, structure]
-        losses_of_masks = objective(  # Dice and cross-entropy
+        self._optimiser = Optimiser(
+            [*streams.parameters(), *head.parameters()],
+            learning_rate=parameters.learning_rate,
+            weight_decay=parameters.weight_decay,
+            steps=parameters.steps,
+        )
+        self._rng = np.random.default_rng([seed, 2])
+        self._augmentation = Augmentation(distortion=parameters.augmentation, seed=seed)
+
+    def advance(self) -> float:
+        """One optimiser step; returns its loss."""
+        self.step += 1
+        self.streams.train()
+        self.streams.keep_published()
+        sheets = [self._atlas.draw(self._rng) for _ in range(self.parameters.images_per_step)]
+        images, owner, structure, targets = self._atlas.batch(sheets, self._augmentation)
+        logits = self.head(self.streams(images.contiguous(memory_format=torch.channels_last)))[owner, structure]
+        losses = objective(  # Dice and cross-entropy
             logits, targets, dice_weight=1.0, dhn_weight=1.0, dhn_gamma=0.0, dhn_negatives=True
         )
-        weights = torch.where(targets.flatten(1).any(1), 1.0, atlas.absence_weight[structure])
-        loss = (losses_of_masks * weights).sum() / weights.sum()
-        losses.append(float(loss.detach()))
-        if not math.isfinite(losses[-1]):
-            asked = "; ".join(atlas.questions.name(atlas.questions.sheets[number][0]) for number in sheets)
+        weights = torch.where(targets.flatten(1).any(1), 1.0, self._atlas.absence_weight[structure])
+        loss = (losses * weights).sum() / weights.sum()
+        self._losses.append(float(loss.detach()))
+        if not math.isfinite(self._losses[-1]):
+            questions = self._atlas.questions
+            asked = "; ".join(questions.name(questions.sheets[number][0]) for number in sheets)
             raise NonFiniteLossError(
-                f"pretraining, step {step}: expected a finite loss, got {losses[-1]} for the slices {asked}. "
-                "Lower pretrain.learning_rate, or look at these images."
+                f"pretraining, step {self.step}: expected a finite loss, got {self._losses[-1]} for the slices "
+                f"{asked}. Lower pretrain.learning_rate, or look at these images."
             )
-        optimiser.step(loss)
-        if step % every == 0 or step == parameters.steps:
-            dice = _validate(streams, head, validation)
-            mean = float(np.mean([np.mean(values) for values in dice.values()])) if dice else float("nan")
-            records.append({"step": step, "loss": float(np.mean(losses)), "dice": mean})
-            losses = []
-    return pd.DataFrame.from_records(records), dice
+        self._optimiser.step(loss)
+        return self._losses[-1]
+
+    def record(self, dice: float) -> None:
+        """Add a row to the curve: the mean loss since the last one."""
+        self.records.append({"step": self.step, "loss": float(np.mean(self._losses or [np.nan])), "dice": dice})
+        self._losses = []
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write where the warm-up stands."""
+        state = {
+            "step": self.step,
+            "streams": self.streams.state_dict(),
+            "head": self.head.state_dict(),
+            "adamw": self._optimiser.adamw.state_dict(),
+            "schedule": self._optimiser.schedule.state_dict(),
+            "torch": torch.get_rng_state(),
+            "draws": dict(self._rng.bit_generator.state),
+            "augmentation": self._augmentation.state(),
+            "records": self.records,
+            "losses": self._losses,
+        }
+        checkpoint.write(state, fingerprint=self._fingerprint())
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Go on from the checkpoint, where there is one.
+
+        Raises:
+            ModelError: the file is broken, or belongs to another warm-up.
+        """
+        state = checkpoint.read(fingerprint=self._fingerprint())
+        if state is None:
+            return
+        self.step, self.records, self._losses = state["step"], state["records"], state["losses"]
+        self.streams.load_state_dict(state["streams"])
+        self.head.load_state_dict(state["head"])
+        self._optimiser.adamw.load_state_dict(state["adamw"])
+        self._optimiser.schedule.load_state_dict(state["schedule"])
+        torch.set_rng_state(state["torch"])
+        self._rng.bit_generator.state = state["draws"]
+        self._augmentation.restore(state["augmentation"])
+
+    def _fingerprint(self) -> dict[str, object]:
+        parameters = self.parameters.model_dump()
+        return parameters | {"seed": self._seed, "questions": len(self._atlas.questions.program)}
+
+
+def _fit(warm_up: WarmUp, validation: Atlas, *, checkpoint: Checkpoint | None) -> dict[int, list[float]]:
+    """Walk to the last step; Dice by structure then, see `_validate`."""
+    if checkpoint is not None:
+        warm_up.resume(checkpoint)
+    steps = warm_up.parameters.steps
+    every = max(1, steps // VALIDATIONS)
+    dice: dict[int, list[float]] = {}
+    for step in tqdm(range(warm_up.step + 1, steps + 1), desc="pretrain", unit="step", disable=None):
+        warm_up.advance()
+        if step % every == 0 or step == steps:
+            dice = _validate(warm_up.streams, warm_up.head, validation)
+            warm_up.record(_mean(dice))
+        if checkpoint is not None and (checkpoint.due(step) or step == steps):
+            warm_up.save(checkpoint)
+        if checkpoint is not None and step == steps - TAIL:
+            warm_up.save(Checkpoint(tail_path(checkpoint.path), every=1))
+    return dice or _validate(warm_up.streams, warm_up.head, validation)
+
+
+def tail_path(path: Path) -> Path:
+    """Beside a checkpoint: the state `TAIL` steps before the end, from which `starts verify` walks once more."""
+    return path.with_name(f"tail-{path.name}")
+
+
+def _mean(dice: dict[int, list[float]]) -> float:
+    return float(np.mean([np.mean(values) for values in dice.values()])) if dice else float("nan")
 
 
 @torch.no_grad()

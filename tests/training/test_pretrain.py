@@ -13,8 +13,8 @@ from semantiseg.errors import ModelError
 from semantiseg.models.registry import start_from
 from semantiseg.params import Pretrain
 from semantiseg.training import pretrain as module
-from semantiseg.training.optimisation import NonFiniteLossError
-from semantiseg.training.pretrain import Atlas, pretrain
+from semantiseg.training.optimisation import Checkpoint, NonFiniteLossError
+from semantiseg.training.pretrain import Atlas, WarmUp, pretrain
 from semantiseg.training.questions import read_questions
 
 TINY = Pretrain(
@@ -23,13 +23,14 @@ TINY = Pretrain(
 )  # fmt: skip
 
 
-def run(project, out, *, training=None, seed=0, **change):
+def run(project, out, *, training=None, seed=0, checkpoint=None, **change):
     return pretrain(
         volumes=project / "volumes",
         training=training or project / "training.parquet",
         out=out,
         parameters=TINY.model_copy(update=change),
         seed=seed,
+        checkpoint=checkpoint,
     )
 
 
@@ -114,3 +115,24 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_slices(project, tmp_path,
 def test_a_model_cannot_start_from_streams_with_a_layer_missing(project, tmp_path):
     with pytest.raises(ModelError, match="config.json and model.safetensors"):
         start_from(tmp_path / "nothing", model="token", text_width=12)
+
+
+def test_a_warm_up_that_was_cut_off_ends_in_the_same_bytes(project, tmp_path, monkeypatch):
+    run(project, tmp_path / "whole", steps=5)
+    checkpoint, advance = Checkpoint(tmp_path / "state.ckpt", every=2), WarmUp.advance
+
+    def cut(warm_up):
+        if warm_up.step == 3:
+            raise KeyboardInterrupt
+        return advance(warm_up)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(WarmUp, "advance", cut)
+        with pytest.raises(KeyboardInterrupt):
+            run(project, tmp_path / "resumed", steps=5, checkpoint=checkpoint)
+    assert not (tmp_path / "resumed").exists()
+    run(project, tmp_path / "resumed", steps=5, checkpoint=checkpoint)
+    for file in ("model.safetensors", "config.json", "curve.csv"):
+        assert (tmp_path / "resumed" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes(), file
+    with pytest.raises(ModelError, match="seed 0 instead of 1"):
+        run(project, tmp_path / "other", steps=5, seed=1, checkpoint=checkpoint)

@@ -11,7 +11,8 @@ from pathlib import Path
 import small_training
 
 from semantiseg.training.hardware import Hardware
-from semantiseg.training.progress import Checkpoint, Progress
+from semantiseg.training.optimisation import Checkpoint
+from semantiseg.training.progress import Progress
 
 
 def kill_after(step: int) -> None:
