@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Reading = Literal["contextual", "bag_of_words", "from_scratch", "none"]
+Reading = Literal["contextual", "bag_of_words", "from_scratch", "noun", "none"]
 """How a model reads a sentence: the encoder's contextual tokens, the bare multiset of its word pieces, the word pieces'
-numbers (`models.prompts.ScratchProjection` learns what they mean), or not at all."""
+numbers (`models.prompts.ScratchProjection` learns what they mean), the noun of the subject alone (`models.unet`), or
+not at all."""
 
 Colour = Literal["orange", "sky", "green", "yellow", "blue", "vermilion", "purple", "grey"]
 """A colour of `paper/style.py`."""
@@ -42,7 +43,7 @@ class Recipe:
     Attributes:
         label: its name in tables and figures.
         colour, marker, line: how it is drawn.
-        gate: a key of `models.gate.GATES`.
+        gate: a key of `models.gate.GATES`; None for a network that is no fusion of two streams (`models.unet`).
         reading: what it takes of a sentence.
         plain: place among the models that Figure 1 may show as the one that collapses (panel A), lowest first.
         gated: place among those whose gate it may show (panels B and C).
@@ -52,7 +53,7 @@ class Recipe:
     label: str
     colour: Colour
     marker: str
-    gate: str
+    gate: str | None
     reading: Reading = "contextual"
     line: Line = "solid"
     plain: int = 9
@@ -88,8 +89,12 @@ RECIPES: Mapping[str, Recipe] = {
         ablated=Ablated("from_scratch", "text encoder", "trained with the model, knows nothing before"),
     ),
     "box": Recipe("Box only, no text", "grey", "x", "box", "none", line=(0, (1, 3)), plain=3, gated=4),
+    "unet": Recipe("Plain U-Net, noun alone", "yellow", "*", None, "noun", line=(0, (3, 1, 1, 1, 1, 1))),
 }  # fmt: skip
 """Name of a model -> its recipe, in the order of tables and figures."""
+
+GATED: Mapping[str, Recipe] = {name: recipe for name, recipe in RECIPES.items() if recipe.gate is not None}
+"""Those that fuse two image streams: what `models/registry.py` builds, and what the others are held against."""
 
 
 def recipe_of(model: str) -> Recipe:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from semantiseg.composition.composed import Read
+    from semantiseg.models.protocol import PromptedSegmenter
     from semantiseg.models.registry import Accelerator
-    from semantiseg.models.segmenter import Segmenter
 
 
 _COLUMNS = 3
@@ -215,7 +215,7 @@ def _write(
             draw_overlay(made[1], scan.image, shown, captions, sides_known=scan.geometry.sides_known)
 
 
-def load_model(folder: Path, *, accelerator: Accelerator = "cpu") -> Segmenter:
+def load_model(folder: Path, *, accelerator: Accelerator = "cpu") -> PromptedSegmenter:
     """A trained model that reads text.
 
     Raises:
@@ -241,7 +241,7 @@ def load_model(folder: Path, *, accelerator: Accelerator = "cpu") -> Segmenter:
     return network
 
 
-def _ask(network: Segmenter, scan: Scan, texts: Sequence[str], read: Read | None) -> tuple[NDArray, list[str]]:
+def _ask(network: PromptedSegmenter, scan: Scan, texts: Sequence[str], read: Read | None) -> tuple[NDArray, list[str]]:
     """Probabilities `[P, D, H, W]`, and how each sentence was read."""
     from semantiseg.composition.composed import Composed
 
@@ -304,7 +304,7 @@ class Answer:
 class Model:
     """A trained model and who reads its sentences; made by `load`."""
 
-    network: Segmenter
+    network: PromptedSegmenter
     read: Read | None
 
     @extras_named()

@@ -27,11 +27,13 @@ from semantiseg.models.registry import start_from
 from semantiseg.models.segmenter import Segmenter
 from semantiseg.models.weights import write_trained
 from semantiseg.params import Train
+from semantiseg.recipes import GATED
 from semantiseg.training.batch import Drawn, assemble, validation_draws
 from semantiseg.training.hardware import Hardware
 from semantiseg.training.optimisation import Checkpoint, deterministic
 from semantiseg.training.progress import Progress
 from semantiseg.training.questions import Questions, read_questions, trained_on
+from semantiseg.training.unet import train_unet
 
 VALIDATIONS = 8
 """Times that the validation Dice is measured in a training."""
@@ -81,6 +83,10 @@ def train(
         DataError, ModelError: inputs that do not fit; see the modules called.
     """
     hardware.check(images_per_step=parameters.images_per_step)
+    if model not in GATED:
+        _require_stage(model, hardware, checkpoint)
+        given: dict[str, Any] = {"volumes": volumes, "training": training, "features": features, "streams": streams}
+        return train_unet(**given, out=out, parameters=parameters, seed=seed, threads=threads)
     with deterministic(threads, strict=hardware.accelerator == "cpu"):
         fabric = hardware.fabric(unused_parameters=model == "box")
         texts = TextFeatures.load(features)
@@ -91,13 +97,24 @@ def train(
             curve = _fit(progress, texts, validation, title=model, checkpoint=checkpoint)
     if fabric.is_global_zero:
         config = {"model": model, "width": network.width, "image_size": network.image_size, **texts.described}
-        config |= {"seed": seed, "threads": threads} | parameters.model_dump()
-        with VolumeStore(volumes) as store:
-            config["trained_on"] = asdict(trained_on(store, training))
-        write_trained(out, network, config)
+        config |= {"seed": seed, "threads": threads, "trained_on": _seen(volumes, training)}
+        write_trained(out, network, config | parameters.model_dump())
         curve.to_csv(out / "curve.csv", index=False, float_format="%.6f", lineterminator="\n")
     fabric.barrier()
     return curve
+
+
+def _seen(volumes: Path, training: Path) -> dict[str, Any]:
+    with VolumeStore(volumes) as store:
+        return asdict(trained_on(store, training))
+
+
+def _require_stage(model: str, hardware: Hardware, checkpoint: Checkpoint | None) -> None:
+    if hardware != Hardware() or checkpoint is not None:
+        raise ParameterError(
+            f"model {model}: expected the stage train@{model}, which counts its steps on one CPU, got `semantiseg "
+            "train`. Run the stage."
+        )
 
 
 @contextmanager

@@ -13,14 +13,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from semantiseg.data.store import VolumeStore
 from semantiseg.models.registry import FULL, build_streams, starting_streams
 from semantiseg.models.streams import ImageStreams, StructureHead
+from semantiseg.models.unet import PlainUNet
 from semantiseg.models.weights import published_path, write_trained
-from semantiseg.params import Pretrain
+from semantiseg.params import Pretrain, Train
 from semantiseg.training.batch import Augmentation
 from semantiseg.training.optimisation import Checkpoint, NonFiniteLossError, Optimiser, deterministic, objective
 from semantiseg.training.questions import Questions, read_questions
@@ -29,6 +30,11 @@ VALIDATIONS = 6
 """Times that the validation Dice is measured."""
 TAIL = 50
 """Steps before the end whose state is kept beside the checkpoint."""
+
+
+def structures_of(table: pd.DataFrame) -> list[str]:
+    """Programs of the nouns that a table of questions asks for, sorted."""
+    return sorted(table.loc[table["level"] == 1, "program"].unique())
 
 
 class Atlas:
@@ -44,7 +50,7 @@ class Atlas:
     def __init__(self, table: pd.DataFrame, structures: list[str], *, store: VolumeStore, size: int) -> None:
         named = table[(table["level"] == 1) & table["program"].isin(structures)].reset_index(drop=True)
         self.questions = Questions(named, store=store, size=size, parents=False)
-        self._structure = np.array([structures.index(program) for program in named["program"]])
+        self._structure = np.array([structures.index(program) for program in named["program"]], dtype=np.int64)
         # Slices by structure that they show: drawing a structure first keeps rare ones from drowning.
         shown = (named["target_pixels"] > 0).to_numpy()
         self.sheets_of = [
@@ -114,14 +120,14 @@ def pretrain(
     with deterministic(parameters.pretrain_threads), VolumeStore(volumes) as store:
         torch.manual_seed(seed)
         tables = {split: read_questions(training, split=split) for split in ("train", "validation")}
-        structures = sorted(tables["train"].query("level == 1")["program"].unique())
+        structures = structures_of(tables["train"])
         atlases = {
             split: Atlas(table, structures, store=store, size=parameters.image_size) for split, table in tables.items()
         }
         streams, origin = _streams(parameters, seed=seed)
         head = StructureHead(streams, structures=len(structures))
         warm_up = WarmUp(streams, head, atlases["train"], parameters=parameters, seed=seed)
-        dice = _fit(warm_up, atlases["validation"], checkpoint=checkpoint)
+        dice = walk(warm_up, atlases["validation"], checkpoint=checkpoint)
     write_trained(out, streams, parameters.model_dump() | {"seed": seed, "structures": structures} | origin)
     curve = pd.DataFrame.from_records(warm_up.records)
     curve.to_csv(out / "curve.csv", index=False, float_format="%.6f", lineterminator="\n")
@@ -148,8 +154,17 @@ class WarmUp:
     """How far a warm-up is: networks, optimiser, streams of random numbers and curve."""
 
     def __init__(
-        self, streams: ImageStreams, head: StructureHead, atlas: Atlas, *, parameters: Pretrain, seed: int
-    ) -> None:
+        self, streams: ImageStreams | PlainUNet, head: nn.Module, atlas: Atlas, *, parameters: Pretrain | Train,
+        seed: int,
+    ) -> None:  # fmt: skip
+        """
+        Args:
+            streams: what images `[B, 1, S, S]` go into; a U-Net draws by itself, with nn.Identity() for a head.
+            head: from there to logits `[B, K, S, S]`, one map for each structure of the atlas.
+            atlas: slices to learn from.
+            parameters: of the training.
+            seed: of order and augmentation.
+        """
         self.streams, self.head, self.parameters = streams, head, parameters
         self.step = 0
         self.records: list[dict[str, float]] = []
@@ -234,7 +249,7 @@ class WarmUp:
         return parameters | {"seed": self._seed, "questions": len(self._atlas.questions.program)}
 
 
-def _fit(warm_up: WarmUp, validation: Atlas, *, checkpoint: Checkpoint | None) -> dict[int, list[float]]:
+def walk(warm_up: WarmUp, validation: Atlas, *, checkpoint: Checkpoint | None = None) -> dict[int, list[float]]:
     """Walk to the last step; Dice by structure then, see `_validate`."""
     if checkpoint is not None:
         warm_up.resume(checkpoint)
@@ -263,7 +278,7 @@ def _mean(dice: dict[int, list[float]]) -> float:
 
 
 @torch.no_grad()
-def _validate(streams: ImageStreams, head: StructureHead, atlas: Atlas) -> dict[int, list[float]]:
+def _validate(streams: ImageStreams | PlainUNet, head: nn.Module, atlas: Atlas) -> dict[int, list[float]]:
     """Dice on every slice that shows a structure, by structure, in the model's frame."""
     streams.eval()
     scores: dict[int, list[float]] = {}

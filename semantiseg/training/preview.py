@@ -36,7 +36,7 @@ def validation_previews(
     Raises:
         DataError, ModelError: inputs that do not fit; see the modules called.
     """
-    network = load(model)
+    network, known = load(model), TextFeatures.load(features)
     with VolumeStore(volumes) as store:
         questions = Questions(
             read_questions(training, split="validation"),
@@ -50,19 +50,23 @@ def validation_previews(
         batch = assemble(
             drawn,
             questions,
-            features=TextFeatures.load(features),
+            features=known,
             reading=network.reading,
             needs_box=network.needs_box,
             augmentation=None,
         )
-    answers = network(batch.images, batch.owner, batch.prompts) > 0
+    boxes = batch.prompts.boxes.numpy() * network.image_size  # one prompt an image
+    answers = [
+        network.segment(image, [text], features=known, boxes=box[None] if network.needs_box else None)
+        for image, text, box in zip(batch.images[:, 0].numpy(), batch.texts, boxes, strict=True)
+    ]
     return [
         Preview(
             image=batch.images[image, 0].numpy(),
             text=text,
             level=int(questions.level[row]),
             target=target.numpy() > 0.5,
-            answer=answer.numpy(),
+            answer=answer.probabilities[0] > 0.5,
         )
         for image, text, row, target, answer in zip(
             batch.owner.tolist(), batch.texts, batch.rows, batch.targets, answers, strict=True

@@ -17,7 +17,7 @@ from semantiseg.language.evaluate import evaluate
 from semantiseg.language.program import parse
 from semantiseg.models import registry
 from semantiseg.models.text import encode_texts
-from semantiseg.recipes import RECIPES
+from semantiseg.recipes import GATED
 
 UNREADABLE = "the wibbly thing"
 
@@ -93,7 +93,7 @@ def test_a_box_model_no_prompt_and_an_empty_prompt_are_refused():
         compose(Perfect(labels, LEAVES)).segment(labels / 3.0, ["kidney"], boxes=np.zeros((1, 4)))
 
 
-@pytest.mark.parametrize("model", [name for name in RECIPES if not RECIPES[name].needs_box])
+@pytest.mark.parametrize("model", [name for name in GATED if not GATED[name].needs_box])
 def test_every_model_of_the_registry_that_reads_text_can_be_composed(model):
     torch.manual_seed(0)
     network = registry.build(model, width="tiny", image_size=64, text_width=384).eval()
