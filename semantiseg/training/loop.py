@@ -56,8 +56,7 @@ def train(
 ) -> pd.DataFrame:
     """Train one model of the registry and write `model.safetensors`, `config.json` and `curve.csv`.
 
-    The order of images, texts and deformations depends on `seed` alone, not on the model. With several processes each
-    calls this; the first one writes.
+    The order of images, texts and deformations depends on `seed` alone. Every process calls this; the first writes.
 
     Args:
         model: name in `models/registry.py`.
@@ -80,13 +79,13 @@ def train(
     Raises:
         NonFiniteLossError, OutOfMemoryError: see `training/step.py`.
         ParameterError: a step cannot be spread over this hardware.
-        DataError, ModelError: inputs that do not fit; see the modules called.
+        DataError, ModelError: inputs that do not fit.
     """
     hardware.check(images_per_step=parameters.images_per_step)
     if model not in GATED:
         _require_stage(model, hardware, checkpoint)
-        given: dict[str, Any] = {"volumes": volumes, "training": training, "features": features, "streams": streams}
-        return train_unet(**given, out=out, parameters=parameters, seed=seed, threads=threads)
+        inputs: dict[str, Path] = {"volumes": volumes, "training": training, "features": features, "streams": streams}
+        return train_unet(**inputs, out=out, parameters=parameters, seed=seed, threads=threads)
     with deterministic(threads, strict=hardware.accelerator == "cpu"):
         fabric = hardware.fabric(unused_parameters=model == "box")
         texts = TextFeatures.load(features)
@@ -96,17 +95,17 @@ def train(
             progress = Progress(fabric, network, questions, parameters=parameters, seed=seed, hardware=hardware)
             curve = _fit(progress, texts, validation, title=model, checkpoint=checkpoint)
     if fabric.is_global_zero:
-        config = {"model": model, "width": network.width, "image_size": network.image_size, **texts.described}
-        config |= {"seed": seed, "threads": threads, "trained_on": _seen(volumes, training)}
-        write_trained(out, network, config | parameters.model_dump())
+        config = _described(network, volumes, training) | texts.described | parameters.model_dump()
+        write_trained(out, network, config | {"model": model, "seed": seed, "threads": threads})
         curve.to_csv(out / "curve.csv", index=False, float_format="%.6f", lineterminator="\n")
     fabric.barrier()
     return curve
 
 
-def _seen(volumes: Path, training: Path) -> dict[str, Any]:
+def _described(network: Segmenter, volumes: Path, training: Path) -> dict[str, Any]:
     with VolumeStore(volumes) as store:
-        return asdict(trained_on(store, training))
+        seen = asdict(trained_on(store, training))
+    return {"width": network.width, "image_size": network.image_size, "trained_on": seen}
 
 
 def _require_stage(model: str, hardware: Hardware, checkpoint: Checkpoint | None) -> None:
