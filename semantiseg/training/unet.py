@@ -22,7 +22,7 @@ from semantiseg.models.registry import WIDTHS, build_streams, start_from
 from semantiseg.models.streams import StructureHead
 from semantiseg.models.unet import PlainUNet
 from semantiseg.models.weights import read_trained, write_trained
-from semantiseg.params import Pretrain, Train
+from semantiseg.params import Train
 from semantiseg.training.hardware import Hardware
 from semantiseg.training.optimisation import deterministic
 from semantiseg.training.pretrain import Atlas, WarmUp, structures_of, walk
