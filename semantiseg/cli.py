@@ -63,6 +63,7 @@ for verb in (
     artifact.manifest_command,
     artifact.badge,
     artifact.release_command,
+    artifact.bundle_command,
     artifact.record_command,
 ):
     main.add_command(verb)

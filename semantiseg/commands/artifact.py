@@ -73,6 +73,18 @@ def release_command(output: Path) -> None:
     )
 
 
+@click.command("bundle")
+@click.argument("output", type=click.Path(path_type=Path))
+def bundle_command(output: Path) -> None:
+    """Pack all results of this commit, data and models included, into OUTPUT (.tar): `reproduce --from` takes them."""
+    from semantiseg import files
+    from semantiseg.artifact.bundle import write_bundle
+
+    count = write_bundle(ROOT, output)
+    size = output.stat().st_size / 2**20
+    click.echo(f"{output}: {count} objects, {size:.0f} MiB, sha256 {files.fingerprint(output)}")
+
+
 @click.command("record")
 @click.argument("workspace", type=click.Path(path_type=Path))
 @click.option("--source", required=True, help="Who published the images, as they ask to be named.")

@@ -28,7 +28,8 @@ def _place(function: Any) -> Any:
 
 @click.command("reproduce")
 @_place
-def reproduce_command(profile: str, data: str | None, settings: tuple[str, ...]) -> None:
+@click.option("--from", "bundle", type=click.Path(path_type=Path), help="Take the results of this bundle; no training.")
+def reproduce_command(profile: str, data: str | None, settings: tuple[str, ...], bundle: Path | None) -> None:
     """Run the pipeline; print Table 1, where the results lie and what each stage cost.
 
     The demo runs here and renews the committed results. Anything else runs in a workspace of its own.
@@ -36,11 +37,17 @@ def reproduce_command(profile: str, data: str | None, settings: tuple[str, ...])
     from semantiseg.pipeline import runner
 
     root = ROOT
+    if bundle is not None and (profile != "demo" or data is not None or settings):
+        raise ParameterError("--from: expected no other option, got one. A bundle holds the committed results, as is.")
     if profile != "demo" or data is not None or settings:
         folder = runner.default_folder(profile, data=data)
         root = runner.create(folder, project=ROOT, profile=profile, data=data, settings=settings)
     elif not (root / "dvc.yaml").is_file():
         raise ParameterError(f"expected dvc.yaml in {root.resolve()}, got none. Run this in the project's folder.")
+    if bundle is not None:
+        from semantiseg.artifact.bundle import restore
+
+        click.echo(f"{bundle}: {restore(bundle, root)} objects restored")
     click.echo(runner.run_summary(runner.reproduce(root), root=root))
 
 

@@ -87,7 +87,18 @@ class Project:
 @pytest.fixture
 def author(tmp_path: Path) -> Project:
     """A project that was run once and committed, its cache its own."""
-    project = Project(tmp_path / "author", tmp_path / "author.log")
+    return run_once(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared_author(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The same for tests that leave it as it is."""
+    return run_once(tmp_path_factory.mktemp("shared"))
+
+
+def run_once(folder: Path) -> Project:
+    """The tiny project below `folder`, run and committed."""
+    project = Project(folder / "author", folder / "author.log")
     (project.folder / ".dvc").mkdir(parents=True)
     (project.folder / ".dvc/config").write_text("[core]\n    analytics = false\n    check_update = false\n")
     (project.folder / ".dvc/.gitignore").write_text("/cache\n/tmp\n/config.local\n")

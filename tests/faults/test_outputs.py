@@ -32,6 +32,7 @@ FOLDERS = {
 FILES = {
     "badge": "badge --output PLACE",
     "release": "release PLACE.tar.gz",
+    "bundle": "bundle PLACE.tar",
     "segment --out": "segment scan.nii.gz liver --model model --out PLACE.nii.gz",
     "segment --overlay": "segment scan.nii.gz liver --model model --out new.nii.gz --overlay PLACE",
 }
@@ -48,7 +49,7 @@ NO_PLACE = {
     *("compare-table --exact-on", "baselines --weights", "bench attach release", "bench attach images"),
     *("score predictions", "score --bench", "segment image", "segment --model", "fetch --from"),
     *("baselines ask picture", "reproduce --data", "workspace --data", "check folders", "read --file"),
-    "record workspace",  # read
+    *("record workspace", "reproduce --from"),  # read
     "check --picture",  # a folder that holds files of other names
     *("segment --reader-weights", "baselines run --reader-weights"),  # read
     *("segment --answers", "baselines run --answers"),  # adds answers under names of their own, replaces none
@@ -136,7 +137,7 @@ def _linked(root: Path, read: str) -> str:
 @pytest.mark.parametrize("verb", FILES)
 @tried(Fault("A verb is told to write a file over a folder", "refused", "name a file"))
 def test_a_verb_that_writes_a_file_leaves_a_folder_of_that_name(project, verb):
-    for ending in ("", ".tar.gz", ".nii.gz"):
+    for ending in ("", ".tar", ".tar.gz", ".nii.gz"):
         (project / f"place{ending}").mkdir(exist_ok=True)
     _refused(FILES[verb].replace("PLACE", "place"), project)
 
@@ -176,10 +177,11 @@ def test_mask_and_picture_have_two_names(project):
     _refused("segment scan.nii.gz liver --model model --out new.nii.gz --overlay model/../new.nii.gz", project)
 
 
-@tried(Fault("`badge` or `release` is told to write over a document", "refused", "name another file"))
-@pytest.mark.parametrize("words", ["badge --output note.md", "release note.tar.gz"])
+@tried(Fault("`badge`, `release` or `bundle` is told to write over a document", "refused", "name another file"))
+@pytest.mark.parametrize("words", ["badge --output note.md", "release note.tar.gz", "bundle note.tar"])
 def test_an_archive_or_appendix_never_replaces_another_document(project, words):
-    (project / "note.tar.gz").write_text("years of work")
+    for name in ("note.tar.gz", "note.tar"):
+        (project / name).write_text("years of work")
     _refused(words, project)
 
 
@@ -206,7 +208,7 @@ def _paths(command: click.Command, words: str = ""):
 
 
 def test_every_place_that_a_verb_takes_stands_in_a_list_here():
-    placed = {"workspace folder", "fetch folder", "bench release output", "release output"}
+    placed = {"workspace folder", "fetch folder", "bench release output", "release output", "bundle output"}
     placed |= {"baselines ask output", "baselines table output", "site --output", "bench rewrite --output"}
     placed |= {"ablation --output", "score --out", "badge --output", "segment --out", "segment --overlay"}
     assert set(_paths(main)) - placed <= NO_PLACE
