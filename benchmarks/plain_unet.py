@@ -1,5 +1,6 @@
 """A plain U-Net beside the text-reading models of a workspace: the same slices, masks, augmentation and objective, and
-as many images as pretraining and training together see; one output a structure, so it reads no text.
+as many images as pretraining (its start counted) and training together see; one output a structure, so it reads no
+text.
 
     python benchmarks/plain_unet.py workspaces/own-Task101_AbdomenSlices
 
@@ -26,8 +27,8 @@ from semantiseg.evaluation import metrics
 from semantiseg.evaluation.predict import THRESHOLD
 from semantiseg.models.segmenter import enter_image, frame_of
 from semantiseg.training.batch import Augmentation
-from semantiseg.training.optimisation import Optimiser, objective
-from semantiseg.training.pretrain import Atlas
+from semantiseg.training.optimisation import Optimiser
+from semantiseg.training.pretrain import Atlas, from_scratch
 from semantiseg.training.questions import read_questions
 
 FEATURES = (16, 16, 32, 64, 128, 16)
@@ -41,7 +42,7 @@ def fit(store: VolumeStore, training: Path, *, parameters: params.Parameters) ->
     structures = sorted(table.query("level == 1")["program"].unique())
     atlas = Atlas(table, structures, store=store, size=parameters.pretrain.image_size)
     network = BasicUNet(spatial_dims=2, in_channels=1, out_channels=len(structures), features=FEATURES, norm="batch")
-    steps = parameters.pretrain.steps + parameters.train.steps
+    steps = from_scratch(parameters.pretrain).steps + parameters.train.steps
     optimiser = Optimiser(
         list(network.parameters()),
         learning_rate=parameters.pretrain.learning_rate,
@@ -53,10 +54,7 @@ def fit(store: VolumeStore, training: Path, *, parameters: params.Parameters) ->
     for _ in tqdm(range(steps), desc="plain U-Net", unit="step", disable=None):
         sheets = [atlas.draw(rng) for _ in range(parameters.pretrain.images_per_step)]
         images, owner, structure, targets = atlas.batch(sheets, augmentation)
-        logits = network(images)[owner, structure]
-        optimiser.step(
-            objective(logits, targets, dice_weight=1.0, dhn_weight=1.0, dhn_gamma=0.0, dhn_negatives=True).mean()
-        )
+        optimiser.step(atlas.objective(network(images)[owner, structure], structure, targets))
     return network.eval(), structures
 
 

@@ -52,6 +52,7 @@ for verb in (
     collections.plan_command,
     collections.bench,
     models.train_command,
+    models.starts,
     models.ablation,
     models.segment,
     models.read_command,

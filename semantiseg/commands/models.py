@@ -138,6 +138,41 @@ def train_command(model: str, **hardware: Any) -> None:
         adopt(f"train@{model}", root=ROOT, made_by=f"semantiseg train {model}")
 
 
+@click.group()
+def starts() -> None:
+    """Starts of our own (`pretrain.start`): image streams that learned on more patients than a run can draw."""
+
+
+@starts.command("list")
+def list_starts() -> None:
+    """What each start has seen, and how good it is."""
+    from semantiseg.pipeline.starts import listing
+
+    click.echo(listing())
+
+
+@starts.command("make")
+@click.argument("name")
+@click.argument("folder", type=click.Path(path_type=Path))
+def make_start(name: str, folder: Path) -> None:
+    """Make start NAME anew in FOLDER by its recipe (an hour), and record it; goes on where it was cut off."""
+    from semantiseg.pipeline.starts import listing, make
+
+    make(name, folder, project=ROOT)
+    click.echo(listing())
+
+
+@starts.command("verify")
+@click.argument("name")
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+def verify_start(name: str, folder: Path | None) -> None:
+    """Prove the checksum of start NAME; with FOLDER also make its cohort and walk its last steps once more."""
+    from semantiseg.pipeline.starts import verify
+
+    for line in verify(name, folder, project=ROOT):
+        click.echo(line)
+
+
 @click.command()
 @click.option("--output", type=click.Path(path_type=Path), default=Path("ablation"), show_default=True)
 @click.option("--seed", "seeds", type=int, multiple=True, default=(0, 1, 2), show_default=True, help="Repeatable.")

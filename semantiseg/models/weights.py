@@ -1,10 +1,11 @@
-"""Loading of weights: all of them or an error."""
+"""Loading of weights: all of them or an error; and the starts of our own that the package ships."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from semantiseg import files
 from semantiseg.errors import ModelError
 
 VARIABLE, DEFAULT = "SEMANTISEG_WEIGHTS", "weights"
@@ -78,3 +80,51 @@ def read_trained(
             f"{folder}: expected config.json and model.safetensors of a trained model, got {error!r}. Train it again."
         ) from None
     return architecture, state
+
+
+@dataclass(frozen=True)
+class Start:
+    """Image streams and their text-free head, trained once on a cohort of its own (`semantiseg starts make`)."""
+
+    name: str
+    sha256: str
+    """Of the file."""
+    card: Mapping[str, Any]
+    """What was recorded: parameters, structures, data, code, hardware, cost, curve, validation Dice."""
+    streams: Mapping[str, torch.Tensor]
+    head: Mapping[str, torch.Tensor]
+    """By layer; single precision, rounded to half."""
+
+
+def write_start(path: Path, *, streams: Mapping[str, torch.Tensor], head: Mapping[str, torch.Tensor]) -> None:
+    """Weights of a start in half precision, counters as they are. Equal arguments give equal bytes."""
+    named = {f"streams.{key}": value for key, value in streams.items()}
+    named |= {f"head.{key}": value for key, value in head.items()}
+    halved = {key: value.half() if value.is_floating_point() else value for key, value in named.items()}
+    save_file({key: value.contiguous() for key, value in halved.items()}, path)
+
+
+def halves(path: Path) -> dict[str, dict[str, torch.Tensor]]:
+    """The two parts of what `write_start` wrote, `streams` and `head`, by layer in single precision."""
+    parts: dict[str, dict[str, torch.Tensor]] = {"streams": {}, "head": {}}
+    for key, value in load_file(path).items():
+        part, _, layer = key.partition(".")
+        parts[part][layer] = value.float() if value.is_floating_point() else value
+    return parts
+
+
+def read_start(path: Path) -> Start:
+    """A recorded start; its card lies beside it.
+
+    Raises:
+        ModelError: a file is absent or broken, or the weights are not those that the card tells of.
+    """
+    again = "Take both files from a fresh checkout or install, or make the start again."
+    try:
+        card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        recorded, sha256 = card["sha256"], files.fingerprint(path)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path.with_suffix('.json')}: expected the card of a start, got {error!r}. {again}") from None
+    if sha256 != recorded:
+        raise ModelError(f"{path}: expected the SHA-256 of its card, {recorded}, got {sha256 or 'no file'}. {again}")
+    return Start(name=path.stem, sha256=recorded, card=card, **halves(path))

@@ -192,8 +192,11 @@ class Checkpoint:
             os.fsync(file.fileno())
         scratch.replace(self.path)
 
-    def read(self, *, fingerprint: Mapping[str, Any]) -> dict[str, Any] | None:
+    def read(self, *, fingerprint: Mapping[str, Any] | None) -> dict[str, Any] | None:
         """The state, or None where none was written yet.
+
+        Args:
+            fingerprint: of the training that shall go on; None takes the state of any.
 
         Raises:
             ModelError: the file is broken, would need unpickling code, or belongs to another training.
@@ -207,6 +210,8 @@ class Checkpoint:
             raise self._unreadable(error) from None
         except pickle.UnpicklingError as error:  # PyTorch's refusal
             raise self._unreadable(error) from None
+        if fingerprint is None:
+            return state
         ours = json.loads(json.dumps(fingerprint))
         differ = sorted(key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key))
         if differ:

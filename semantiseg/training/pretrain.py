@@ -1,13 +1,14 @@
 """Warming the image streams up without any text, once for all models.
 
-The paper starts from BiomedCLIP and from a ConvNeXt trained on ImageNet; presets of its size do so too. No weights can
-be fetched here, so the demo makes its own start: both streams learn to draw every structure that training patients'
-labels name.
+The paper starts from BiomedCLIP and from a ConvNeXt trained on ImageNet; presets of its size do so too. Small presets
+learn to draw every structure that training patients' labels name: from random weights, or from a start of our own that
+learned so on a larger cohort (`pipeline/starts.py`).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,8 @@ from semantiseg.data.store import VolumeStore
 from semantiseg.models.registry import FULL, build_streams, starting_streams
 from semantiseg.models.streams import ImageStreams, StructureHead
 from semantiseg.models.unet import PlainUNet
-from semantiseg.models.weights import published_path, write_trained
-from semantiseg.params import Pretrain, Train
+from semantiseg.models.weights import Start, load_checked, published_path, read_start, write_trained
+from semantiseg.params import SCRATCH, STARTS, Pretrain, Train, start_card
 from semantiseg.training.batch import Augmentation
 from semantiseg.training.optimisation import Checkpoint, NonFiniteLossError, Optimiser, deterministic, objective
 from semantiseg.training.questions import Questions, read_questions
@@ -76,6 +77,20 @@ class Atlas:
         sheets = self.sheets_of[int(rng.integers(len(self.sheets_of)))]
         return int(sheets[int(rng.integers(len(sheets)))])
 
+    def objective(self, logits: Tensor, structure: Tensor, targets: Tensor) -> Tensor:
+        """Dice and cross-entropy over M masks, empty ones weighed by `absence_weight`.
+
+        Args:
+            logits, targets: `[M, S, S]`.
+            structure: `[M]`.
+
+        Returns:
+            One number.
+        """
+        losses = objective(logits, targets, dice_weight=1.0, dhn_weight=1.0, dhn_gamma=0.0, dhn_negatives=True)
+        weights = torch.where(targets.flatten(1).any(1), 1.0, self.absence_weight[structure])
+        return (losses * weights).sum() / weights.sum()
+
     def batch(self, sheets: list[int], augmentation: Augmentation | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Images `[B, 1, S, S]`, and for M masks: their image `[M]`, their structure `[M]`, targets `[M, S, S]`."""
         images, masks, owners = [], [], []
@@ -110,8 +125,8 @@ def pretrain(
         checkpoint: where the state is kept, and goes on from.
 
     Returns:
-        The curve: `step`, `loss` (mean since the last row), `dice` (mean over structures, validation patients;
-        NaN without one); and by structure at the end: `structure` (program), `slices` that show it, `dice`.
+        The curve: `step` (0 is the start), `loss` (mean since the last row), `dice` (mean over structures, validation
+        patients; NaN without one); and by structure at the end: `structure` (program), `slices` that show it, `dice`.
 
     Raises:
         NonFiniteLossError: names step and slices.
@@ -126,13 +141,49 @@ def pretrain(
         }
         streams, origin = _streams(parameters, seed=seed)
         head = StructureHead(streams, structures=len(structures))
+        if parameters.start != SCRATCH:
+            start = read_start(STARTS / f"{parameters.start}.safetensors")
+            origin = begin_with(start, streams, head, structures=structures)
         warm_up = WarmUp(streams, head, atlases["train"], parameters=parameters, seed=seed)
-        dice = walk(warm_up, atlases["validation"], checkpoint=checkpoint)
+        begun = parameters.start != SCRATCH
+        dice = walk(warm_up, atlases["validation"], checkpoint=checkpoint, begun=begun)
     write_trained(out, streams, parameters.model_dump() | {"seed": seed, "structures": structures} | origin)
     curve = pd.DataFrame.from_records(warm_up.records)
     curve.to_csv(out / "curve.csv", index=False, float_format="%.6f", lineterminator="\n")
-    rows = [(structures[number], len(values), float(np.mean(values))) for number, values in sorted(dice.items())]
-    return curve, pd.DataFrame(rows, columns=["structure", "slices", "dice"]).astype({"dice": float})
+    return curve, _by_structure(dice, structures)
+
+
+def begin_with(
+    start: Start, streams: ImageStreams, head: StructureHead, *, structures: Sequence[str]
+) -> dict[str, object]:
+    """Fill the networks with a start; returns what config.json says of it.
+
+    Rows of the head for structures that the start never saw stay as they are.
+
+    Args:
+        structures: programs of the structures, in the head's order.
+
+    Raises:
+        ModelError: streams of another architecture (layers named).
+    """
+    load_checked(streams, dict(start.streams), origin=f"start {start.name}")
+    known, theirs = list(start.card["structures"]), start.head
+    with torch.no_grad():
+        for name, ours in head.named_parameters():
+            rows, of_start = ours.unflatten(0, (len(structures), -1)), theirs[name].unflatten(0, (len(known), -1))
+            for number, structure in enumerate(structures):
+                if structure in known:
+                    rows[number] = of_start[known.index(structure)]
+    seen = {key: start.card["seen"][key] for key in ("origins", "collections", "patients")}
+    return {"started_from": {"name": start.name, "sha256": start.sha256, "steps": start.card["steps"], "seen": seen}}
+
+
+def from_scratch(parameters: Pretrain) -> Pretrain:
+    """The same without a start, for as many steps as start and warm-up have together."""
+    if parameters.start == SCRATCH:
+        return parameters
+    steps = parameters.steps + int(start_card(parameters.start)["steps"])
+    return parameters.model_copy(update={"start": SCRATCH, "steps": steps})
 
 
 def _streams(parameters: Pretrain, *, seed: int) -> tuple[ImageStreams, dict[str, object]]:
@@ -148,6 +199,36 @@ def _streams(parameters: Pretrain, *, seed: int) -> tuple[ImageStreams, dict[str
         imagenet=imagenet if imagenet.is_file() else None,
         seed=seed,
     )
+
+
+def validation_dice(
+    *,
+    volumes: Path,
+    training: Path,
+    parameters: Pretrain,
+    structures: list[str],
+    streams: Mapping[str, Tensor],
+    head: Mapping[str, Tensor],
+) -> pd.DataFrame:
+    """Text-free Dice of given weights by structure, as `pretrain` measures it at the end.
+
+    Args:
+        volumes, training, parameters: as for `pretrain`.
+        structures: programs of the structures, in the head's order.
+        streams, head: weights by layer.
+    """
+    with deterministic(parameters.pretrain_threads), VolumeStore(volumes) as store:
+        atlas = Atlas(read_questions(training, split="validation"), structures, store=store, size=parameters.image_size)
+        network = build_streams(width=parameters.width, image_size=parameters.image_size)
+        top = StructureHead(network, structures=len(structures))
+        load_checked(network, dict(streams), origin="streams")
+        load_checked(top, dict(head), origin="head")
+        return _by_structure(_validate(network.to(memory_format=torch.channels_last), top, atlas), structures)
+
+
+def _by_structure(dice: dict[int, list[float]], structures: list[str]) -> pd.DataFrame:
+    rows = [(structures[number], len(values), float(np.mean(values))) for number, values in sorted(dice.items())]
+    return pd.DataFrame(rows, columns=["structure", "slices", "dice"]).astype({"dice": float})
 
 
 class WarmUp:
@@ -189,11 +270,7 @@ class WarmUp:
         sheets = [self._atlas.draw(self._rng) for _ in range(self.parameters.images_per_step)]
         images, owner, structure, targets = self._atlas.batch(sheets, self._augmentation)
         logits = self.head(self.streams(images.contiguous(memory_format=torch.channels_last)))[owner, structure]
-        losses = objective(  # Dice and cross-entropy
-            logits, targets, dice_weight=1.0, dhn_weight=1.0, dhn_gamma=0.0, dhn_negatives=True
-        )
-        weights = torch.where(targets.flatten(1).any(1), 1.0, self._atlas.absence_weight[structure])
-        loss = (losses * weights).sum() / weights.sum()
+        loss = self._atlas.objective(logits, structure, targets)
         self._losses.append(float(loss.detach()))
         if not math.isfinite(self._losses[-1]):
             questions = self._atlas.questions
@@ -249,13 +326,19 @@ class WarmUp:
         return parameters | {"seed": self._seed, "questions": len(self._atlas.questions.program)}
 
 
-def walk(warm_up: WarmUp, validation: Atlas, *, checkpoint: Checkpoint | None = None) -> dict[int, list[float]]:
-    """Walk to the last step; Dice by structure then, see `_validate`."""
+def walk(
+    warm_up: WarmUp, validation: Atlas, *, checkpoint: Checkpoint | None = None, begun: bool = False
+) -> dict[int, list[float]]:
+    """Walk to the last step; Dice by structure then, see `_validate`. A network that has learned before is `begun`: the
+    curve then has a row for step 0."""
     if checkpoint is not None:
         warm_up.resume(checkpoint)
     steps = warm_up.parameters.steps
     every = max(1, steps // VALIDATIONS)
     dice: dict[int, list[float]] = {}
+    if warm_up.step == 0 and begun:
+        dice = _validate(warm_up.streams, warm_up.head, validation)
+        warm_up.record(_mean(dice))
     for step in tqdm(range(warm_up.step + 1, steps + 1), desc="pretrain", unit="step", disable=None):
         warm_up.advance()
         if step % every == 0 or step == steps:
