@@ -22,7 +22,7 @@ from semantiseg import markup
 from semantiseg.artifact.compare import NUMBER
 from semantiseg.conventions import records_of
 from semantiseg.errors import DataError
-from semantiseg.paper import breakdown, claims, patients, table1
+from semantiseg.paper import breakdown, claims, patients, patients_record, table1
 from semantiseg.paper.table_text import number, percent
 from semantiseg.params import read_yaml
 from semantiseg.recipes import recipe_of
@@ -30,7 +30,7 @@ from semantiseg.recipes import recipe_of
 
 def _patients(root: Path) -> str:
     """What the recorded runs on real collections found, a table a collection."""
-    return patients.short(patients.read())
+    return patients.short(patients_record.read_records())
 
 
 def _phantoms(root: Path) -> str:
@@ -42,7 +42,8 @@ def _phantoms(root: Path) -> str:
 
 def _findings(root: Path) -> str:
     """What was found, in sentences whose numbers come from the recorded patients, the tables and the claims."""
-    found = [finding for item in patients.read() for finding in _collapse(patients.table([item]), item.name)]
+    records = patients_record.read_records()
+    found = [finding for item in records for finding in _collapse(patients.table([item]), item.name)]
     return "\n".join(
         f"- {sentence}"
         for sentence in [
@@ -60,7 +61,7 @@ def _collapse(rows: pd.DataFrame, where: str) -> list[str]:
     if not len(rows):
         return []
     of = {row["variant"]: row for row in rows[rows["model"] == rows["model"].iloc[0]].to_dict("records")}
-    plain, composed = of.get(patients.PLAIN), of.get(patients.COMPOSED)
+    plain, composed = of.get(patients_record.PLAIN), of.get(patients_record.COMPOSED)
     if plain is None or composed is None:
         return []
     return [
@@ -72,7 +73,7 @@ def _collapse(rows: pd.DataFrame, where: str) -> list[str]:
 
 
 def _clinical(rows: pd.DataFrame) -> str:
-    read = rows[(rows["variant"] == patients.COMPOSED)].iloc[0]
+    read = rows[(rows["variant"] == patients_record.COMPOSED)].iloc[0]
     return (
         f"Sentences as clinicians write them (phantoms, level 3): Dice {number(read['clinical_l3'])} where a reader "
         f"reads them; it reads {percent(read['clinical_rightly_l3'])} rightly."

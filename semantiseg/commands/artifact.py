@@ -86,25 +86,29 @@ def bundle_command(output: Path) -> None:
 
 
 @click.command("record")
-@click.argument("workspace", type=click.Path(path_type=Path))
+@click.argument("workspaces", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--source", required=True, help="Who published the images, as they ask to be named.")
 @click.option("--licence", required=True, help="Licence of the images.")
-@click.option("--command", "repeat", required=True, help="What repeats the run, for whoever has the images.")
-@click.option("--code", default="", help="Commit that ran; by default HEAD, if WORKSPACE holds its sources.")
+@click.option("--command", "repeat", required=True, help="What repeats a run, for whoever has the images.")
+@click.option("--code", default="", help="Commit that ran; by default HEAD, if WORKSPACES hold its sources.")
 @click.option("--pictures", is_flag=True, help="The licence lets a picture of these patients be published.")
-def record_command(workspace: Path, source: str, licence: str, repeat: str, code: str, pictures: bool) -> None:
-    """Keep what WORKSPACE found on real images, for the table of patients (figures/patients.md)."""
+def record_command(
+    workspaces: tuple[Path, ...], source: str, licence: str, repeat: str, code: str, pictures: bool
+) -> None:
+    """Keep what WORKSPACES (folds and seeds of one collection) found on real images, for figures/patients.md."""
     from semantiseg import files
     from semantiseg.artifact.verify import commit
-    from semantiseg.paper import patients
+    from semantiseg.paper import patients_record
 
-    if not code and files.fingerprint(workspace / "semantiseg") != files.fingerprint(ROOT / "semantiseg"):
-        raise ParameterError(f"{workspace}: expected the sources of this checkout, got others. Give --code COMMIT.")
-    found = patients.record(
-        workspace, source=source, licence=licence, command=repeat, code=code or commit(ROOT) or "without Git",
+    for place in workspaces:
+        if not code and files.fingerprint(place / "semantiseg") != files.fingerprint(ROOT / "semantiseg"):
+            raise ParameterError(f"{place}: expected the sources of this checkout, got others. Give --code COMMIT.")
+    found = patients_record.record(
+        workspaces, source=source, licence=licence, command=repeat, code=code or commit(ROOT) or "without Git",
         pictures=pictures,
     )  # fmt: skip
     click.echo(
-        f"{found.name}: recorded, {found.patients['test']} test patients, record {found.reads} of them. "
+        f"{found.name}: recorded, {found.patients['test']} test patients in {len(workspaces)} run"
+        f"{'s' if len(workspaces) > 1 else ''}, record {found.reads} of this collection. "
         "Now run: dvc repro patients publish; semantiseg readme"
     )

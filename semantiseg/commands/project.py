@@ -40,7 +40,7 @@ def reproduce_command(profile: str, data: str | None, settings: tuple[str, ...],
     if bundle is not None and (profile != "demo" or data is not None or settings):
         raise ParameterError("--from: expected no other option, got one. A bundle holds the committed results, as is.")
     if profile != "demo" or data is not None or settings:
-        folder = runner.default_folder(profile, data=data)
+        folder = runner.default_folder(profile, data=data, settings=settings)
         root = runner.create(folder, project=ROOT, profile=profile, data=data, settings=settings)
     elif not (root / "dvc.yaml").is_file():
         raise ParameterError(f"expected dvc.yaml in {root.resolve()}, got none. Run this in the project's folder.")
@@ -58,7 +58,7 @@ def workspace_command(folder: Path | None, profile: str, data: str | None, setti
     """Make FOLDER a place of its own in which `dvc repro` runs, committed results left alone."""
     from semantiseg.pipeline import runner
 
-    place = folder or runner.default_folder(profile, data=data)
+    place = folder or runner.default_folder(profile, data=data, settings=settings)
     runner.create(place, project=ROOT, profile=profile, data=data, settings=settings)
     click.echo(f"{place}: ready. Run there: dvc repro")
 
