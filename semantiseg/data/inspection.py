@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from semantiseg.conventions import SPLITS, Side, radiological, record_of, rows_of
 from semantiseg.data import grid, image_file, nifti, sides
 from semantiseg.data.case import Channel
-from semantiseg.data.collections import NAMING
+from semantiseg.data.collections import NAMING, SEGMENTATIONS
 from semantiseg.data.layouts.reader import LAYOUTS, read_folder
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
@@ -37,14 +37,17 @@ COLOURS = ("#4cd964", "#ff5a5f", "#33c7ff", "#ffd60a", "#bf7bff", "#ff9f0a", "#a
 SOFT_TISSUE = (-160.0, 240.0)
 LUNG = (-1000.0, 400.0)
 
+_THREE = {1: "NETC", 2: "SNFH", 3: "ET"}
 BRATS_NAMES = {
-    "GLI": {1: "NETC", 2: "SNFH", 3: "ET", 4: "RC"},
-    "SSA": {1: "NETC", 2: "SNFH", 3: "ET"},
-    "MET": {1: "NETC", 2: "SNFH", 3: "ET"},
-    "PED": {1: "ET", 2: "NET", 3: "CC", 4: "ED"},
-    "MEN-RT": {1: "GTV"},
+    "brats2024-gli": _THREE | {4: "RC"},
+    "brats2024-ssa": _THREE,
+    "brats2024-met": _THREE,
+    "brats2024-ped": {1: "ET", 2: "NET", 3: "CC", 4: "ED"},
+    "brats2024-men-rt": {1: "GTV"},
+    "brats2023-gli": {1: "NCR", 2: "ED", 3: "ET"},
+    "brats2021": {1: "NCR", 2: "ED", 4: "ET"},
 }
-"""Label names of the BraTS 2024 sub-challenges, in their own abbreviations."""
+"""Layout of a BraTS release -> label names, in its own abbreviations."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,9 @@ class ShownCase:
 
 def entries(root: Path) -> list[ShownCase]:
     """All cases below `root` in the order of `sources.json`, by file name alone: no ontology is needed to look."""
-    readers: dict[str, Callable[[Path, str], list[ShownCase]]] = {"kits23": kits23_entries}
+    readers: dict[str, Callable[[Path, str], list[ShownCase]]] = {
+        layout: partial(kits_entries, layout=layout) for layout in SEGMENTATIONS
+    }
     readers |= {layout: described_entries for layout in LAYOUTS}
     readers |= {layout: partial(brats_entries, layout=layout) for layout in NAMING}
     sources = json.loads((root / "sources.json").read_text(encoding="utf-8"))
@@ -87,16 +92,16 @@ def described_entries(folder: Path, origin: str) -> list[ShownCase]:
     ]
 
 
-def kits23_entries(folder: Path, origin: str) -> list[ShownCase]:
-    """Case folders of KiTS23."""
-    names = {1: "kidney", 2: "tumor", 3: "cyst"}
+def kits_entries(folder: Path, origin: str, *, layout: str) -> list[ShownCase]:
+    """Case folders of KiTS."""
+    names = {1: "kidney", 2: "tumor"} | ({} if layout == "kits19" else {3: "cyst"})
     return [
         ShownCase(
             folder.name,
             origin,
             case.name,
             (Channel("CT", "CT", case / "imaging.nii.gz"),),
-            case / "segmentation.nii.gz",
+            case / f"{SEGMENTATIONS[layout]}.nii.gz",
             names,
         )
         for case in sorted(folder.glob("case_*"))
@@ -104,8 +109,8 @@ def kits23_entries(folder: Path, origin: str) -> list[ShownCase]:
 
 
 def brats_entries(folder: Path, origin: str, *, layout: str) -> list[ShownCase]:
-    """Scan folders of BraTS 2024."""
-    naming, challenge = NAMING[layout], layout.removeprefix("brats2024-").upper()
+    """Scan folders of BraTS."""
+    naming = NAMING[layout]
     return [
         ShownCase(
             folder.name,
@@ -113,9 +118,9 @@ def brats_entries(folder: Path, origin: str, *, layout: str) -> list[ShownCase]:
             case.name,
             tuple(Channel(c, "MR", case / f"{case.name}{naming.separator}{c}.nii.gz") for c in naming.suffixes),
             case / f"{case.name}{naming.separator}{naming.label}.nii.gz",
-            BRATS_NAMES[challenge],
+            BRATS_NAMES[layout],
         )
-        for case in sorted(folder.glob(f"BraTS-{challenge}-*"))
+        for case in sorted(folder.glob(f"{naming.prefix}*"))
     ]
 
 

@@ -37,6 +37,12 @@ DECATHLON: dict[str, dict[int, tuple[str, tuple[str, ...]]]] = {
 """Task -> label number -> (leaf, names that its `dataset.json` may give it)."""
 
 KITS23: dict[int, str] = {1: "kidney_parenchyma", 2: "kidney_tumour", 3: "kidney_cyst"}
+KITS: dict[str, dict[int, str]] = {
+    "kits19": {number: KITS23[number] for number in (1, 2)},  # cysts are kidney there
+    "kits21": KITS23,
+    "kits23": KITS23,
+}
+"""Layout of a KiTS release -> label number -> leaf."""
 
 BRATS2024_GLI: dict[int, str] = {1: "necrotic_core", 2: "brain_oedema", 3: "enhancing_tumour", 4: "resection_cavity"}
 
@@ -50,6 +56,14 @@ BRATS2024: dict[str, dict[int, str]] = {
     "MEN-RT": {1: "meningioma"},
 }
 """Sub-challenge -> label number -> leaf (nnU-Net's Dataset226 and the challenges' own pages agree)."""
+
+BRATS: dict[str, dict[int, str]] = {
+    **{f"brats2024-{name.lower()}": numbers for name, numbers in BRATS2024.items()},
+    "brats2023-gli": _NETC_SNFH_ET,
+    "brats2021": {1: "necrotic_core", 2: "brain_oedema", 4: "enhancing_tumour"},
+}
+"""Layout of a BraTS release -> label number -> leaf: enhancing tumour was 4 until 2021 and is 3 since; the cavity of an
+operation is labelled in 2024 only."""
 
 # Leaf -> further names met in users' collections (BTCV, AMOS, FLARE, TotalSegmentator); the leaf key itself is always a
 # name.

@@ -77,9 +77,9 @@ def train_unet(
         seen = asdict(trained_on(store, training))
     described: dict[str, Any] = {"model": "unet", "width": config["width"], "image_size": size, **texts.described}
     described |= {"structures": structures, "seed": seed, "threads": threads} | parameters.model_dump()
-    described |= {"trained_on": seen, "steps": steps, "processor_seconds": round(used, 1)}
+    described |= {"trained_on": seen, "steps": steps, "processor_seconds": round(used, 3)}
     if seconds is not None:
-        described |= {"rival": RIVAL, "rival_seconds": round(seconds, 1)}
+        described |= {"rival": RIVAL, "rival_seconds": round(seconds, 3)}
     write_trained(out, progress.streams, described)
     curve = (
         pd.DataFrame.from_records(progress.records)
