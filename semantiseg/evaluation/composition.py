@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from semantiseg.bench.ask.clinical import SUITE, clinical_questions
+from semantiseg.bench.ask.clinical import SUITE, clinical_questions, sentences
 from semantiseg.bench.measure.labelled_slice import read_slice
 from semantiseg.composition.composed import READERS, Composed, Read
 from semantiseg.composition.readers import LEARNED, LearnedReader, ProgramClassifier
@@ -81,17 +81,19 @@ def text_models(models: Sequence[str]) -> list[str]:
     return [name for name in models if not RECIPES[name].needs_box]
 
 
-def questions(volumes: Path, prompts: Path, *, seed: int) -> pd.DataFrame:
+def questions(volumes: Path, prompts: Path, *, seed: int, version: str = "1") -> pd.DataFrame:
     """Core test prompts in held-out words, and the clinical sentences; columns of `prompts.parquet`.
 
     Args:
         volumes: folder of prepared volumes.
         prompts: `prompts.parquet`.
         seed: of stage `verify`.
+        version: of the clinical sentences, one of `VERSIONS` (`bench/ask/clinical.py`); each costs the same time, since
+            a volume is asked so many sentences and no more.
     """
     table = read_table(prompts, what="prompts", remedy="Run the stage 'verify' again.")
     core = suite_of(table[table["split"] == "test"], "core", phrasing=HEADLINE)
-    return pd.concat([core, clinical_questions(volumes, seed=seed)], ignore_index=True)
+    return pd.concat([core, clinical_questions(volumes, seed=seed, given=sentences(version))], ignore_index=True)
 
 
 def learn_to_read(data: Path, *, seed: int, threads: int) -> ProgramClassifier:
