@@ -29,7 +29,7 @@ from semantiseg.errors import DataError
 from semantiseg.files import check_file
 from semantiseg.paper import style
 from semantiseg.paper.table_text import interval, number, percent
-from semantiseg.params import read_yaml
+from semantiseg.params import SCRATCH, read_yaml, start_card
 from semantiseg.recipes import recipe_of
 
 TEMPLATE = Path("docs/model_card.md")
@@ -75,6 +75,7 @@ def _values(metrics: dict[str, Any], parameters: Any, *, model: str) -> dict[str
         "image_size": str(parameters["pretrain"]["image_size"]),
         "spacing": str(parameters["prepare"]["spacing_mm"]),
         "steps": str(parameters["train"]["steps"]),
+        "start": _start(parameters["pretrain"]["start"]),
         "pretrain_steps": str(parameters["pretrain"]["steps"]),
         "text_encoder": str(parameters["encode"]["text_encoder"]),
         "results": _results(found),
@@ -82,6 +83,15 @@ def _values(metrics: dict[str, Any], parameters: Any, *, model: str) -> dict[str
         "by_kind": _breakdown(found["by"]["kind"]),
         "by_modality": _breakdown(found["by"]["modality"]),
     }
+
+
+def _start(name: str) -> str:
+    """Where the image streams began."""
+    if name == SCRATCH:
+        return "random weights"
+    card = start_card(name)
+    patients = f"{card['seen']['patients']} other patients ({', '.join(card['seen']['origins'])})"
+    return f"the recorded start `{name}` ({card['steps']} steps without text on {patients})"
 
 
 def _estimate(entry: dict[str, Any], form: Any = number) -> str:

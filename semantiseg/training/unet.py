@@ -53,7 +53,8 @@ def train_unet(
         NonFiniteLossError, DataError, ModelError: see the modules called.
     """
     with deterministic(threads), VolumeStore(volumes) as store:
-        config, _ = read_trained(streams, keys=("width", "image_size"), optional=("steps", "images_per_step"))
+        optional = ("steps", "images_per_step", "started_from")
+        config, _ = read_trained(streams, keys=("width", "image_size"), optional=optional)
         tables = {split: read_questions(training, split=split) for split in ("train", "validation")}
         structures, size = structures_of(tables["train"]), config["image_size"]
         atlases = {split: Atlas(table, structures, store=store, size=size) for split, table in tables.items()}
@@ -100,7 +101,7 @@ def seconds_a_step(run: Callable[[int], object]) -> float:
 
 
 def _warm_up_seconds(config: dict[str, Any], atlas: Atlas, parameters: Train, *, structures: int) -> float:
-    """What the warm-up of the streams cost; 0 where they came from elsewhere."""
+    """What the warm-up of the streams cost, that of their start counted; 0 where they came from elsewhere."""
     if config["width"] not in WIDTHS or "steps" not in config:
         return 0.0
 
@@ -109,7 +110,8 @@ def _warm_up_seconds(config: dict[str, Any], atlas: Atlas, parameters: Train, *,
         chosen = parameters.model_copy(update={"steps": steps, "images_per_step": config["images_per_step"]})
         return WarmUp(streams, StructureHead(streams, structures=structures), atlas, parameters=chosen, seed=0)
 
-    return float(config["steps"]) * seconds_a_step(_drawing(learner))
+    steps = config["steps"] + config.get("started_from", {"steps": 0})["steps"]
+    return float(steps) * seconds_a_step(_drawing(learner))
 
 
 def _drawing(learner: Callable[[int], WarmUp]) -> Callable[[int], None]:

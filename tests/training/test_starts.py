@@ -109,7 +109,8 @@ def test_a_start_is_made_recorded_listed_and_walked_once_more(place):
     assert params.start_names() == ["tiny"] and params.start_card("tiny") == json.loads(json.dumps(card))
     assert card["steps"] == 8 and card["seen"]["patients"] == 2 and len(card["sessions"]) == 1
     assert set(card["validation"]["by_structure"]) == {"organ(kidney)", "organ(liver)"}
-    assert "8 steps on 2 patients (phantom)" in starts.listing() and f"Dice {card['validation']['dice']:.3f}" in starts.listing()
+    assert "8 steps on 2 patients (phantom)" in starts.listing()
+    assert f"Dice {card['validation']['dice']:.3f}" in starts.listing()
     assert len(starts.verify("tiny", None, project=place)) == 1
     assert "the recorded bytes" in starts.verify("tiny", place / "elsewhere", project=place)[-1]
     assert start_from(place / "work/start/streams", model="token", text_width=12).image_size == 32
@@ -124,7 +125,8 @@ def test_a_start_that_was_cut_off_is_the_same_start(place, monkeypatch):
         with pytest.raises(ZeroDivisionError):
             starts.make("tiny", place / "again", project=place)
     card = starts.make("tiny", place / "again", project=place)
-    assert card["sha256"] == whole["sha256"] and card["tail"] == whole["tail"] and len(card["sessions"]) == 2
+    assert card["sha256"] == whole["sha256"] and card["tail"]["loss"] == whole["tail"]["loss"]
+    assert len(card["sessions"]) == 2
 
 
 def test_a_walk_that_ends_elsewhere_is_told(place, monkeypatch):
