@@ -25,7 +25,7 @@ from semantiseg.data.labels import BRATS, DECATHLON, KITS, LEAVES, decathlon_str
 from semantiseg.data.layouts import reader
 from semantiseg.data.layouts.collection_folder import Collection
 from semantiseg.data.layouts.reader import read_folder
-from semantiseg.data.patients import Patients, tell_apart
+from semantiseg.data.patients import Patients, concerns, tell_apart
 from semantiseg.errors import DataError
 
 SEGMENTATIONS = {"kits19": "segmentation", "kits21": "aggregated_MAJ_seg", "kits23": "segmentation"}
@@ -293,17 +293,23 @@ def with_patients(
 
     Args:
         cases: of `read_cases`.
-        pattern, table: see `patients.tell_apart`; of users' collections only.
+        pattern, table: see `patients.tell_apart`; where the cases of an official task are users' (a copy with cases of
+            their own), they hold for these too.
 
     Raises:
         DataError: a collection's names allow no guess, or two collections share a patient.
         ParameterError: pattern or table do not fit.
     """
     told: dict[str, Patients] = {}
-    for name in sorted({case.collection for case in cases if not case.patient_id}):
+    for name in sorted({case.collection for case in cases}):
         mine = {case.case_id: case for case in cases if case.collection == name}
+        conventional = name in DECATHLON and all(case.patient_id == case.case_id for case in mine.values())
+        asked = all(case.origin == "user" for case in mine.values()) and concerns(list(mine), pattern, table)
+        if all(case.patient_id for case in mine.values()) and not (conventional and asked):
+            continue
+        stated = {} if conventional else {case_id: case.patient_id for case_id, case in mine.items()}
         told[name] = tell_apart(
-            list(mine), collection=name, stated={case_id: case.patient_id for case_id, case in mine.items()},
+            list(mine), collection=name, stated=stated,
             pattern=pattern, table=table,
             grid=partial(_grid, mine),
         )  # fmt: skip

@@ -70,10 +70,16 @@ def _contiguous(values: NDArray) -> NDArray:
     return copy
 
 
-def sampling(size: int, *, edge_mm: float, spacing_mm: float) -> NDArray[np.float64]:
+def sampling(size: int, *, edge_mm: float, spacing_mm: float, file: object = "prepared grid") -> NDArray[np.float64]:
     """Positions (in source voxels) at which one axis is sampled: `spacing_mm` apart, centred on the field of view.
 
     An axis of one voxel is left alone: a single slice says nothing about the space beside it.
+
+    Args:
+        size: voxels of the source.
+        edge_mm: of such a voxel.
+        spacing_mm: of the samples.
+        file: where the axis comes from, for the message.
 
     Raises:
         DataError: more samples than `limits.VOXELS`; so do the resampling functions for the whole grid. Voxels of
@@ -83,7 +89,7 @@ def sampling(size: int, *, edge_mm: float, spacing_mm: float) -> NDArray[np.floa
         return np.zeros(1)
     step = spacing_mm / edge_mm
     count = max(1, int(np.floor(size / step + 0.5)))
-    limits.VOXELS.require("the prepared grid, along one axis", (count,))
+    limits.VOXELS.require(f"{file}, resampled along one axis", (count,))
     # 1e-5: headers store float32, and 0.99999994 mm is 1 mm.
     if count == size and abs(step - 1) < 1e-5:
         return np.arange(size, dtype=np.float64)
@@ -259,7 +265,7 @@ def load_volume(case: SourceCase, *, spacing_mm: float, stated: Stated = "") -> 
         )
     right, anterior, superior = source_spacing(affine)
     positions = tuple(
-        sampling(size, edge_mm=edge, spacing_mm=spacing_mm)
+        sampling(size, edge_mm=edge, spacing_mm=spacing_mm, file=case.label)
         for size, edge in zip(labels.shape, (superior, anterior, right), strict=True)
     )
     limits.VOXELS.require(str(case.label), map(len, positions))

@@ -15,6 +15,7 @@ from nibabel.orientations import apply_orientation, io_orientation, ornt_transfo
 from numpy.typing import NDArray
 from PIL import Image
 
+from semantiseg import limits
 from semantiseg.conventions import Modality
 from semantiseg.data import dicom_segmentation, grid, image_file, nifti, window
 from semantiseg.data.case import Channel
@@ -149,9 +150,10 @@ def read_scan(
     # Where no length is known, pixels stay as they are stored.
     right, anterior, superior = grid.source_spacing(affine) if geometry.spacing_known else (spacing_mm,) * 3
     positions = tuple(
-        grid.sampling(size, edge_mm=edge, spacing_mm=spacing_mm)
+        grid.sampling(size, edge_mm=edge, spacing_mm=spacing_mm, file=path)
         for size, edge in zip(turned.shape, (superior, anterior, right), strict=True)
     )
+    limits.VOXELS.require(str(path), map(len, positions))
     resampled = grid.resample_image(turned, positions)
     body = resampled > window.body_threshold(image, found)
     return Scan(

@@ -24,7 +24,7 @@ from semantiseg.data.intensity import Intensity, Stated
 from semantiseg.data.labels import DECATHLON, read_mapping
 from semantiseg.data.layouts.collection_folder import Collection
 from semantiseg.data.layouts.reader import CaseFacts, case_facts, collection_folders, hands, read_folder, with_facts
-from semantiseg.data.patients import Patients, tell_apart
+from semantiseg.data.patients import Patients, concerns, tell_apart
 from semantiseg.data.sides import Count, mirrored_cases
 from semantiseg.data.split import few_patients, split_patients
 from semantiseg.errors import DataError, SemantiSegError
@@ -247,7 +247,8 @@ def _patients(found: Collection, choices: Choices) -> tuple[Patients | None, lis
     if not cases:
         return None, []
     stated = {case.case_id: case.patient for case in found.cases if case.patient}
-    if found.name in DECATHLON and not stated:
+    told = concerns(list(cases), choices.patient_pattern, choices.patient_table)
+    if found.name in DECATHLON and not stated and not told:
         counts = f"{len(cases)} patients in {len(cases)} cases"
         sentence = f"{found.name}: {counts}, one case a patient in the original tasks"
         return Patients({case_id: case_id for case_id in cases}, "convention", sentence), []
