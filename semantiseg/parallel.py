@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
@@ -32,7 +33,8 @@ def for_each(
 ) -> Iterator[Any]:
     """`work(*args, **kwargs)` for every call, in parallel; results come in the order of the calls.
 
-    The one door to processes: those of this machine end with the one that started them, also if that one is killed.
+    The one door to processes: those of this machine end with the one that started them, also if that one is killed,
+    and work in the folder in which it works now, not in that of an earlier call.
 
     Args:
         work: a function of a module that the workers can import; what it reads and writes lies on a disk they share.
@@ -50,7 +52,15 @@ def for_each(
     tied = {} if address else {"initializer": _end_with, "initargs": (os.getpid(),)}
     with _on(address) if address else nullcontext():
         runner = Parallel(n_jobs=-1 if address else processes, return_as="generator", **tied)
-        yield from runner(delayed(work)(*args, **kwargs) for args, kwargs in calls)
+        # Workers of a cluster may be other machines, which know no such folder.
+        do = delayed(work) if address else delayed(partial(_in_folder, os.getcwd(), work))
+        yield from runner(do(*args, **kwargs) for args, kwargs in calls)
+
+
+def _in_folder(folder: str, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    if os.getcwd() != folder:
+        os.chdir(folder)
+    return work(*args, **kwargs)
 
 
 def _end_with(parent: int) -> None:

@@ -13,7 +13,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from semantiseg import files
+from semantiseg import files, markup
 from semantiseg.conventions import Mask, Modality, radiological
 from semantiseg.data.intensity import Stated
 from semantiseg.data.scan import Scan, Site, check_output, read_scan, write_masks
@@ -43,7 +43,7 @@ def draw_overlay(
     figure = overlay_figure(image, masks, captions, sides_known=sides_known)
     with style.applied():
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=150)
+        figure.savefig(path, dpi=150, metadata=files.signed(path))
 
 
 def overlay_figure(
@@ -101,9 +101,8 @@ def _draw(panel: Axes, image: NDArray[np.floating], mask: Mask, text: str, remar
 
 
 def _literal(text: str, width: int) -> str:
-    """Lines of a sentence as it stands; what no font can have (half of a surrogate pair, controls) is spelt out."""
-    drawn = "".join(letter if letter.isprintable() else f"\\u{ord(letter):04x}" for letter in " ".join(text.split()))
-    return "\n".join(textwrap.wrap(drawn, width))
+    """Lines of a sentence as it stands."""
+    return "\n".join(textwrap.wrap(markup.drawn(text), width))
 
 
 THRESHOLD = 0.5
@@ -287,7 +286,7 @@ class Answer:
 
         Raises:
             DataError: the name is no NIfTI name.
-            OutputError: it is the image's.
+            OutputError: it is the image's, or somebody else's.
         """
         check_file(place := Path(path), inputs=[self.scan.path])
         write_masks(place, self.masks, self.scan)

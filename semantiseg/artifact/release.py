@@ -155,7 +155,8 @@ def write_archive(root: Path, output: Path) -> list[str]:
     """
     if not output.name.endswith(".tar.gz"):
         raise DataError(f"{output}: expected a name ending in .tar.gz. Choose such a name.")
-    check_file(output, inputs=[root / ".git"], opening=b"\x1f\x8b")
+    folder = f"semantiseg-{__version__}"
+    check_file(output, inputs=[root / ".git"], signature=f"{folder}/")
     changed = _git(root, "status", "--porcelain", "--untracked-files=no").decode()
     if changed:
         raise DataError(f"{root}: expected everything committed, got changes:\n{changed}Commit or undo them first.")
@@ -170,7 +171,7 @@ def write_archive(root: Path, output: Path) -> list[str]:
     content["MANIFEST.sha256"] = "".join(manifest).encode()
     partial = output.with_name(f".{output.name}.partial")
     output.parent.mkdir(parents=True, exist_ok=True)
-    _write(partial, content, folder=f"semantiseg-{__version__}", seconds=int(seconds))
+    _write(partial, content, folder=folder, seconds=int(seconds))
     os.replace(partial, output)
     return sorted(content)
 

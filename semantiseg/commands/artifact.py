@@ -55,7 +55,7 @@ def badge(output: Path) -> None:
     from semantiseg import files
     from semantiseg.artifact import appendix, verify
 
-    files.check_file(output, inputs=[], opening=appendix.TITLE.encode())
+    files.check_file(output, inputs=[], signature=appendix.TITLE)
     files.write(output, appendix.appendix(ROOT, verify.verify(ROOT)))
     click.echo(f"{output}: written")
 

@@ -10,6 +10,7 @@ import click
 
 from semantiseg.commands.root import ROOT
 from semantiseg.errors import ParameterError
+from semantiseg.files import check_file
 
 
 @click.command("fetch")
@@ -45,6 +46,8 @@ def check_command(folders: tuple[str, ...], settings: tuple[str, ...], as_json: 
     from semantiseg.data import understanding
     from semantiseg.params import with_settings
 
+    if picture is not None:
+        check_file(picture, inputs=map(Path, folders))
     choices = understanding.choices_of(with_settings("own", settings))
     found = understanding.understand_folders(shlex.join(folders), choices)
     click.echo(json.dumps(understanding.summary(found), indent=1) if as_json else understanding.report_text(found))

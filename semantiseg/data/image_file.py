@@ -8,6 +8,7 @@ through Pillow. All give values in file order `[I, J]`, `[I, J, K]` or `[I, J, K
 
 from __future__ import annotations
 
+import locale
 import os
 import struct
 import warnings
@@ -145,7 +146,8 @@ def _read_itk(path: Path, load: Any) -> tuple[NDArray, Geometry]:
         ) from None
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
-        image = load(sitk, path)
+        with _kept_locale():
+            image = load(sitk, path)
         values = sitk.GetArrayFromImage(image)
     except (RuntimeError, MemoryError, OverflowError) as error:
         reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
@@ -158,6 +160,16 @@ def _read_itk(path: Path, load: Any) -> tuple[NDArray, Geometry]:
     affine = _affine(image)
     require_usable_grid(affine, values.shape[:3], path=path)
     return values, Geometry(affine)
+
+
+@contextmanager
+def _kept_locale() -> Iterator[None]:
+    """GDCM reads and writes DICOM in the locale C and leaves the process in it: names of files are then ASCII only."""
+    before = locale.setlocale(locale.LC_ALL)
+    try:
+        yield
+    finally:
+        locale.setlocale(locale.LC_ALL, before)
 
 
 def _one_file(sitk: Any, path: Path) -> Any:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from semantiseg import markup
 from semantiseg.conventions import SPLITS, Side, radiological, record_of, rows_of
 from semantiseg.data import grid, image_file, nifti, sides
 from semantiseg.data.case import Channel
@@ -175,10 +176,11 @@ def draw_slice(axes: Axes, entry: ShownCase, channel: int, *, caption: str) -> N
     axes.imshow(picture, cmap="gray", vmin=low, vmax=high, aspect=tall / wide)
     for number in (int(value) for value in np.unique(contours) if value):
         axes.contour(contours == number, [0.5], colors=COLOURS[(number - 1) % len(COLOURS)], linewidths=1.0)
-    axes.set_title(f"{caption}\n{entry.case_id} {shown.name}", fontsize=7)
+    axes.set_title("\n".join(map(markup.drawn, (caption, f"{entry.case_id} {shown.name}"))), fontsize=7)
     axes.set_axis_off()
 
 
+@markup.no_mathematics()
 def page_of_cases(root: Path, *, columns: int = 6, case: int = 0) -> Figure:
     """One picture per collection and channel: the telling slice of the collection's case number `case`.
 
@@ -301,6 +303,7 @@ def representatives(store: VolumeStore, *, panels: int) -> list[tuple[str, int]]
     return chosen
 
 
+@markup.no_mathematics()
 def volume_gallery(store: VolumeStore, *, columns: int = 5) -> Figure:
     """Draw `representatives` in radiological convention (anterior up, the patient's right on the left).
 
@@ -336,7 +339,7 @@ def _draw(panel: Axes, store: VolumeStore, volume_id: str, index: int) -> None:
         panel.contour(labels == number, levels=[0.5], colors=colour, linestyles=style, linewidths=0.8)
         panel.plot([], [], color=colour, linestyle=style, label=leaf.replace("_", " "))
     panel.axis("off")
-    title = f"{row['case_id']}, {row['channel']}" + (", phantom" if row["origin"] == "phantom" else "")
+    title = markup.drawn(f"{row['case_id']}, {row['channel']}") + (", phantom" if row["origin"] == "phantom" else "")
     panel.set_title(f"{row['collection']}\n{title}, slice {index} of {row['depth']}", fontsize=7)
     if names:
         panel.legend(loc="upper center", bbox_to_anchor=(0.5, 0), fontsize=5.5, ncols=2, frameon=False)

@@ -14,6 +14,7 @@ import numpy as np
 from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from semantiseg import limits
 from semantiseg.conventions import Modality
@@ -23,6 +24,7 @@ from semantiseg.data.header import Affine, Geometry
 from semantiseg.data.intensity import Intensity, Stated, modality_of, recognise
 from semantiseg.errors import DataError
 from semantiseg.extras import lacking
+from semantiseg.files import SIGNATURE
 
 Site = Literal["abdomen", "lung"]
 """Window of a CT; see `data/window.py`."""
@@ -217,7 +219,9 @@ def write_masks(path: Path, masks: NDArray[np.bool_], scan: Scan, *, texts: Sequ
         dicom_segmentation.write_segmentation(path, masks, names, series=scan.path, affine=scan.affine)
         return
     if path.suffix == ".png":
-        Image.fromarray(masks[0].T.astype(np.uint8) * 255).save(path)
+        signed = PngInfo()
+        signed.add_text("Software", SIGNATURE)
+        Image.fromarray(masks[0].T.astype(np.uint8) * 255).save(path, pnginfo=signed)
         return
     several = np.moveaxis(masks if masks.ndim == 4 else masks[..., None], 0, -1)
     array = (masks[0] if len(masks) == 1 else several).astype(np.uint8)
@@ -231,6 +235,7 @@ def write_masks(path: Path, masks: NDArray[np.bool_], scan: Scan, *, texts: Sequ
         image.header.set_zooms((*edges, *(1.0,) * (array.ndim - len(edges))))
     if scan.geometry.spacing_known:
         image.header.set_xyzt_units("mm")
+    image.header["descrip"] = SIGNATURE
     nib.save(image, path)
 
 

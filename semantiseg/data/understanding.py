@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from semantiseg import files, markup
 from semantiseg.conventions import SPLITS
 from semantiseg.data import grid, image_file
 from semantiseg.data.case import FileRefused, Problem, SourceCase
@@ -36,13 +37,14 @@ if TYPE_CHECKING:
 _CASES, _COLUMNS = 4, 4
 
 
+@markup.no_mathematics()
 def draw_slices(collections: Sequence[Collection], path: Path) -> None:
     """Write the telling slices of up to four cases a collection, every channel; faulty files are said in their place.
 
     Raises:
         DataError: the picture cannot be written.
     """
-    import matplotlib.pyplot as plt  # late: `check` needs no picture
+    from matplotlib.figure import Figure  # late: `check` needs no picture
 
     shown = [
         (ShownCase(one.name, "user", case.case_id, case.channels, case.label, dict(one.labels)), channel)
@@ -51,20 +53,20 @@ def draw_slices(collections: Sequence[Collection], path: Path) -> None:
         for channel in range(len(case.channels))
     ]
     rows = max(1, -(-len(shown) // _COLUMNS))
-    figure, axes = plt.subplots(rows, _COLUMNS, figsize=(3 * _COLUMNS, 3.2 * rows), squeeze=False)
+    figure = Figure(figsize=(3 * _COLUMNS, 3.2 * rows))
+    axes = figure.subplots(rows, _COLUMNS, squeeze=False)
     for place in axes.flat:
         place.axis("off")
     for place, (entry, channel) in zip(axes.flat, shown, strict=False):
         try:
             draw_slice(place, entry, channel, caption=f"{entry.case_id}: {entry.channels[channel].name}")
         except DataError as error:
-            place.text(0.5, 0.5, str(error), wrap=True, ha="center", va="center", fontsize=6)
+            place.text(0.5, 0.5, markup.drawn(error), wrap=True, ha="center", va="center", fontsize=6)
     try:
-        figure.savefig(path, dpi=100, bbox_inches="tight")
+        with files.complete(path) as (made,):
+            figure.savefig(made, dpi=100, bbox_inches="tight", metadata=files.signed(path))
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: expected a picture to be written, got {error}. Name a .png or .pdf.") from None
-    finally:
-        plt.close(figure)
 
 
 LOOKED_AT = 8
