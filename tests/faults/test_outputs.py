@@ -32,6 +32,7 @@ FOLDERS = {
     "baselines ask": "baselines ask sam picture.png --box 1 1 9 9 PLACE",
     "baselines table": "baselines table PLACE",
     "score": "score read --bench data --out PLACE",
+    "starts make": "starts make phantom64 PLACE",
 }
 """Verbs that write a folder of the user's choice; what they read lies in `project`."""
 
@@ -61,6 +62,7 @@ NO_PLACE = {
     *("record workspace", "reproduce --from"),  # read
     *("segment --reader-weights", "baselines run --reader-weights"),  # read
     *("segment --answers", "baselines run --answers"),  # adds answers under names of their own, replaces none
+    "starts verify folder",  # by the door of "starts make", once that has made something
     "notebooks strip paths",  # changed in place, which is what the verb is for
 }
 
@@ -86,7 +88,7 @@ def _refused(words: str, root: Path) -> None:
     answer = CliRunner().invoke(main, words.split())
     assert answer.exit_code == 1 and answer.output.startswith("Error: "), answer.output
     assert isinstance(answer.exception, SystemExit), answer.exception
-    assert re.search(r"expected (a folder|a file|an absent|the name of a file)", answer.output), answer.output
+    assert re.search(r"expected (a folder|a file|an absent|the name of a file|the workspace)", answer.output), answer.output
     assert (files.fingerprint(root.parent), sorted(root.parent.rglob("*"))) == before
 
 
@@ -256,7 +258,7 @@ def test_every_place_that_a_verb_takes_stands_in_a_list_here():
     placed = {"workspace folder", "fetch folder", "bench release output", "release output", "bundle output"}
     placed |= {"baselines ask output", "baselines table output", "site --output", "bench rewrite --output"}
     placed |= {"ablation --output", "score --out", "badge --output", "segment --out", "segment --overlay"}
-    placed |= {"check --picture"}
+    placed |= {"check --picture", "starts make folder"}
     assert set(_paths(main)) - placed <= NO_PLACE
     assert {place.rpartition(" ")[0] for place in placed} == {
         *FOLDERS, *(verb.partition(" --")[0] for verb in FILES)
