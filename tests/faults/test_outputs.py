@@ -59,7 +59,7 @@ NO_PLACE = {
     *("compare-table --exact-on", "baselines --weights", "bench attach release", "bench attach images"),
     *("score predictions", "score --bench", "segment image", "segment --model", "fetch --from"),
     *("baselines ask picture", "reproduce --data", "workspace --data", "check folders", "read --file"),
-    *("record workspace", "reproduce --from"),  # read
+    *("record workspaces", "reproduce --from"),  # read
     *("segment --reader-weights", "baselines run --reader-weights"),  # read
     *("segment --answers", "baselines run --answers"),  # adds answers under names of their own, replaces none
     "starts verify folder",  # by the door of "starts make", once that has made something
@@ -88,7 +88,8 @@ def _refused(words: str, root: Path) -> None:
     answer = CliRunner().invoke(main, words.split())
     assert answer.exit_code == 1 and answer.output.startswith("Error: "), answer.output
     assert isinstance(answer.exception, SystemExit), answer.exception
-    assert re.search(r"expected (a folder|a file|an absent|the name of a file|the workspace)", answer.output), answer.output
+    places = "a folder|a file|an absent|the name of a file|the workspace"
+    assert re.search(f"expected ({places})", answer.output), answer.output
     assert (files.fingerprint(root.parent), sorted(root.parent.rglob("*"))) == before
 
 
