@@ -162,11 +162,13 @@ class _Parser:
         while self.kind() is Kind.AND or (self.kind() is Kind.COMMA and self.kind(1) is Kind.AND):
             start = self.place
             self.take(Kind.COMMA)
-            self.take(Kind.AND)
+            joint = self.take(Kind.AND)
             if self.kind() in (Kind.EXCLUDE, Kind.TAKE):
                 self.place = start
                 break
-            program = call("union", program, self.relation())
+            other = self.relation()
+            if joint is None or "including" not in joint.text or not _belongs(other, program):
+                program = call("union", program, other)
         return program
 
     # Placement
@@ -323,6 +325,11 @@ class _Parser:
                 # "Round or irregular" claims neither.
                 raise self.refuse()
         return found
+
+
+def _belongs(part: Program, whole: Program) -> bool:
+    """Whether "the left kidney including its tumour" is the left kidney: a structure's own label adds nothing to it."""
+    return part.is_atom and whole.operation == "side" and set(part.structure.leaves) <= set(whole.structure.leaves)
 
 
 def _chosen(program: Program, select: str | None) -> Program:

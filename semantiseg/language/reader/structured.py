@@ -23,8 +23,8 @@ from semantiseg.conventions import Modality
 from semantiseg.errors import PromptError
 from semantiseg.language.clause import Clause
 from semantiseg.language.program import Program, call
+from semantiseg.language.reader.clinicians_phrases import ABBREVIATIONS
 from semantiseg.language.reader.clinicians_words import (
-    ABBREVIATIONS,
     CLINICAL_LEXICON,
     DANGEROUS,
     HISTORIES,
@@ -245,9 +245,12 @@ def _asked(segment: Segment, *, target_before: bool) -> Segment:
         tells = _history_follows(segment, place) and piece.kind in (Kind.PLACE, Kind.WITH, Kind.FILLER, None)
         # "As avoidance structure"; "as dark as the spleen" describes.
         role = piece.text == "as" and not _has(segment[place:], *_THINGS, *_QUALIFIERS)
-        if (piece.kind is Kind.REASON or tells or role) and _has(kept, *_THINGS):
+        removed = piece.text in ("after", "once", "following") and _has(segment[place:], Kind.EXCLUDED)
+        if removed:
+            piece = replace(piece, kind=Kind.WITH)
+        if (piece.kind is Kind.REASON or tells or role) and _has(kept, *_THINGS) and not removed:
             in_reason = True
-        elif piece.kind in (Kind.EXCLUDE, Kind.EXCLUDED):
+        elif piece.kind in (Kind.EXCLUDE, Kind.EXCLUDED) or removed:
             in_reason = False
         turns = piece.kind is None and piece.text in TURNING
         if (turns or not in_reason) and not (piece.kind is Kind.REASON and place and not target_before):
@@ -332,8 +335,8 @@ def _rewritten(segment: Segment) -> Segment:
     opened = _has(segment[:excluded], Kind.WITH, Kind.EXCLUDE) if excluded is not None else True
     if segment[-1].text.endswith("included") and segment[-1].kind is Kind.AND:
         return (segment[-1], *segment[:-1])
-    its = next((place for place, piece in enumerate(segment) if piece.text in _WITH_ITS), 0)
-    if excluded is None and its:
+    its = next((place for place, piece in enumerate(segment) if piece.text in _WITH_ITS), None)
+    if excluded is None and its is not None:
         # "The kidney with its tumour" takes both; "with its margins blurred" describes.
         if segment[its + 1 : its + 2] and segment[its + 1].kind in _THINGS:
             return (*segment[:its], replace(segment[its], kind=Kind.AND), *segment[its + 1 :])
@@ -359,6 +362,14 @@ def plain(program: Program) -> Program:
         single = first.is_atom and first.operation == "organ" and first.key not in PAIRED
         if single and last.is_atom and last.structure.parent == first.key:
             return call("minus", first, last)
+    if program.operation == "containing" and isinstance(first, Program) and isinstance(last, Program):
+        # An organ holds no other; "liver with gallbladder" asks for both.
+        if all(part.is_atom and part.operation == "organ" for part in (first, last)):
+            return call("union", first, last)
+    if program.operation == "within" and isinstance(first, Program) and isinstance(last, Program):
+        if last.operation == "side" and last.children[0].is_atom and last.children[0].key not in PAIRED:
+            # "Primary of the pancreas, right side": an organ that is no pair has no right one.
+            return call("side", first, *last.words)
     if program.operation == "minus" and isinstance(first, Program) and isinstance(last, Program):
         if first.is_atom and last.is_atom and set(first.structure.leaves) <= set(last.structure.leaves):
             raise PromptError(f"expected something that is left, got {first} without {last}. Exclude a part of it.")

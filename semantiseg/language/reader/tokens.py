@@ -57,8 +57,10 @@ def unaccounted(pieces: Sequence[Piece]) -> Iterator[str]:
         ):
             # "Left behind the spleen" may be what remains there.
             yield piece.text
-        elif piece.kind is Kind.SELECT and (ahead := _at(pieces, place + 1)) is not None and (
-            ahead.text in _QUANTITIES or _is_plural(ahead)
+        elif (
+            piece.kind is Kind.SELECT
+            and (ahead := _at(pieces, place + 1)) is not None
+            and (ahead.text in _QUANTITIES or _is_plural(ahead))
         ):
             # "A greatest diameter" chooses no lesion, "the largest masses" chooses several.
             yield piece.text
@@ -187,6 +189,11 @@ def _no_side_before(pieces: Sequence[Piece], place: int) -> bool:
     return before is None or before.kind is not Kind.SIDE or " " not in before.text
 
 
+def _describes_a_lesion(pieces: Sequence[Piece], place: int) -> bool:
+    """ "Suspicious mass"; of anything else such a word may choose a part."""
+    return any(piece.kind in (Kind.THING, Kind.NOUN) for piece in pieces[place + 1 : place + 4])
+
+
 _APPROXIMATELY = frozenset({"about", "around", "approximately", "roughly"})
 _QUANTITIES = frozenset({"diameter of", "width of"})
 
@@ -205,6 +212,8 @@ _PLACED: tuple[tuple[str, Condition], ...] = (
     ("what is left of|what remains of|once|after", _then_excluded),
     ("leave|take|keep", _taken_out_of),
     ("cut down to", _before_half),
+    ("multiple|several|numerous", _then_chosen),
+    ("focus of|foci of", _beside_choice),
     ("-facing", lambda pieces, place: _beside(pieces, place, 1, Kind.HALF)),
     ("not|that is not|which is not|that are not", _negates_a_noun),
     ("on this image|in this image", _no_side_said),

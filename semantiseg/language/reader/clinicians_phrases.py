@@ -1,0 +1,152 @@
+"""Turns of phrase of clinicians: what abbreviations stand for, and how attributes are said.
+
+The structured reader (`structured.py`) writes them out before it looks words up.
+"""
+
+from __future__ import annotations
+
+_SCAN = (
+    r"(?:(?:the|this|an?|these|today's|current|axial|coronal|sagittal|portal|venous|arterial|late|early|delayed|"
+    r"contrast|enhanced|contrast-enhanced|native|non-contrast|unenhanced|follow-up|baseline|planning|staging|weighted|"
+    r"post-contrast|pre-contrast|t1|t2|t1c|t1w|t2w|flair|adc|dwi|ct|mr|mri)[- ])*"
+    r"(?:ct|mri|mr|t1c?|t2|t1w|t2w|flair|scans?|images?|slices?|study|sequences?|series|phase|section|exam|"
+    r"examination|cut|cuts|level|plane|view|reformat|reformats|axials|coronals|sagittals)\b"
+    r"(?! (?:left|right))"
+)
+"""What a sentence calls the picture; no side of a picture is meant by it, where no side stands before."""
+
+ABBREVIATIONS: tuple[tuple[str, str], ...] = (
+    (r"\bw/o\b", "without"), (r"\bw/", "with "), (r"\bexcl\.?(?=\s|$)", "excluding"),
+    (r"\bincl\.?(?=\s|$)", "including"),
+    (r"\bs/p\b", "status post"), (r"\bhx\b", "history of"), (r"\blt\.?(?=\s)", "left"), (r"\brt\.?(?=\s)", "right"),
+    (r"\(l\)", ", left side"), (r"\(r\)", ", right side"), (r"\bl(?= (?:kidney|lung|adrenal|renal))", "left"),
+    (r"\br(?= (?:kidney|lung|adrenal|renal))", "right"), (r"\bant\.?(?=\s)", "anterior"),
+    (r"\bpost\.(?=\s)", "posterior"), (r"\bpls\b|\bplz\b", "please"), (r"\bdon't\b", "do not"),
+    (r"\bdoesn't\b", "does not"), (r"\bisn't\b", "is not"), (r"\bi'd like\b", "i would like"), (r"\bn't\b", " not"),
+    (r"\be\.g\.", "such as"), (r"\bi\.e\.,?", ", "), (r"\b(?:that is|namely|viz\.?),", ", "),
+    (r"\bteh\b|\bhte\b", "the"), (r"\badn\b|\bnad\b", "and"), (r"\bwiht\b|\bwtih\b", "with"),
+    (r"\bsans\b", "without"), (r"\bbosniak (?:class |type |category )?(?:i{1,3}|iv|[1-4])f?\b", ""),
+    (r"[,;:(]\s*(?!(?:which|where|what|how|can|could|is|are|does|do|any|and|or|but|without|no|not|please|head|tail|"
+     r"body|left|right)\b)([a-z][a-z -]{2,30})\?", r", query \1 ; "), (r"\?\s?(?=[a-z])", "; query "),
+    (r"\bno (?:further |prior |previous )?(?:follow[- ]?up|contrast|priors?|imaging|symptoms|fever)"
+     r"(?: needed| required| given| available)?\b", " history "),
+    (r"\b(?:(?:vasogenic|perifocal|flair|perilesional|surrounding) )?o?edema (?:that is |which is )?"
+     r"(?:surrounding|around|about|encircling) (?:the |this |a )?(?:brain )?(?:glioma|tumou?r|mass|lesion|gbm|"
+     r"glioblastoma)\b", "peritumoural oedema"),
+    (r"\b((?:hypo|iso|hyper)(?:dense|intense|attenuating|attenuated)) (?:(?:as )?compared (?:to|with)|"
+         r"relative to|against|"
+     r"to|with) (?:the |its |their |normal |surrounding |adjacent |renal |hepatic |pancreatic |grey |gray |white )*"
+     r"(?:parenchyma|cortex|muscle|psoas|gland|tissues?|surroundings|neighbours|neighbors|wall|brain|matter|blood|"
+     r"myocardium|background|fat|csf)(?: around it| around them)?\b", r"\1"),
+    (r"\bleav(e|ing) off\b", r"leav\1 out"), (r"\bleft off\b", "left out"),
+    (r"\b(taken|left|cut|carved) out of (?:it|them|the (?:contour|volume|mask|outline|segmentation))\b", r"\1 out"),
+    (r"\b(removed|excluded|subtracted|omitted) from (?:it|them|the (?:contour|volume|mask|outline|segmentation))\b",
+     r"\1"),
+    (r"^nothing (?:but|except|other than) ", "only "), (r"\b(left|right)[- ]hemispheric\b", r"\1-sided"),
+    (r"\b(?:in|of|within) (?:the )?(left|right) (?:cerebral )?hemisphere\b", r"on the \1"),
+    (r"\b(?:(?:to|on) the )?(left|right) of (?:the |patient's )*(?:midline|abdomen|body|chest)\b", r"on the \1"),
+    (r",? *(?:i\.e\.,? *)?the one (?=(?:harbouring|bearing|containing|with|that (?:bears|contains|harbours))\b)", " "),
+    (r"(?<!prostate )(?<!prostatic )(?<!pancreatic )(?<!adrenal )(?<!whole )(?<!central )(?<!peripheral )"
+     r"\bgland\b(?=.*\b(?:pz|tz|zone)\b)", "prostate"),
+    (r"\bnon[- ](?=tumo|involved|affected|lesion)", "un"), (r"\b(?:pre|post)[- ]?op\b", "perioperative"),
+    (r"(?<!\bleft )(?<!\bright )\b(?:on|in|from) " + _SCAN, ""),
+    (r"\s\+\s", " and "), (r"\s&\s", " and "), (r"\s[-\u2013\u2014]\s", ", "),
+    (r"\b((?:all|everything|whole|entire)\b[^,;]*?)\bbut\b(?! (?:not|without|leave|exclude|omit|spare|avoid|do))",
+     r"\1except"),
+    (r",? ?\bbut (?=(?:please |kindly |then )*(?:leave|exclude|omit|not\b|without|remove|subtract|spare|avoid|do not))",
+     ", "),
+    (r"[()\[\]\"]", ", "), (r"(?<!\d)\.(?=\s|$)|\?(?=\s|$)|!(?=\s|$)", " ; "), (r"(?<=[a-z])/(?=[a-z])", " and "),
+)  # fmt: skip
+"""Pattern -> what it stands for, in lower case."""
+
+ATTRIBUTES: dict[tuple[str, str], str] = {
+    ("density", "hypodense"): "decreased attenuation|hypoenhancing|of decreased attenuation|of low attenuation|"
+    "of low density|low in attenuation|lower in attenuation than the parenchyma|lower attenuation|"
+    "darker than the parenchyma|hypodense to the parenchyma|hypodense relative to the parenchyma|low attenuating",
+    ("density", "isodense"): "of the same attenuation as the parenchyma|isodense to the parenchyma|isoenhancing|"
+    "of the same density as the parenchyma|same attenuation|same density",
+    ("density", "hyperdense"): "increased attenuation|increased density|dense|hyperenhancing|of high attenuation|"
+    "of increased attenuation|of high density|hyperdense to the parenchyma",
+    ("signal", "hypointense"): "decreased signal|t1-dark|t2-dark|flair-dark|reduced signal intensity|low t1 signal|"
+    "low t2 signal|of low signal|of decreased signal|signal-poor",
+    ("signal", "isointense"): "similar signal|of similar signal|same signal|of the same signal",
+    ("signal", "hyperintense"): "increased signal|t2-bright|flair-bright|t1-bright|of high signal|of increased signal|"
+    "increased signal intensity|high t2 signal|high flair signal|elevated signal|bright signal|signal-rich",
+    ("texture", "homogeneous"): "of uniform signal|of uniform density|uniform signal|uniform density|uniform texture|"
+    "homogeneous signal|homogeneous density|homogeneously dense|of uniform attenuation|uniform attenuation",
+    ("texture", "heterogeneous"): "mixed density|of mixed density|mixed signal|of mixed signal|mixed attenuation|"
+    "of mixed attenuation|heterogeneous signal|heterogeneous density|heterogeneous attenuation|of mixed texture|"
+    "inhomogeneous signal|inhomogeneous density",
+    ("shape", "round"): "spheroid|spherical|roundish|rounded in shape|round in shape",
+    ("shape", "elongated"): "tubular|band-like|elongated in shape|cigar-shaped",
+    ("shape", "irregular"): "irregular in outline|irregular in shape|geographic|irregular outline|irregular contour|"
+    "of irregular shape|irregular-shaped|irregularly outlined",
+    ("margin", "well_defined"): "well demarcated|well-demarcated|circumscribed|discrete|sharply demarcated|"
+    "well-delineated|well delineated|clearly defined|clear margins|well marginated|well-marginated|"
+    "sharply circumscribed|"
+    "smooth margins|smoothly marginated",
+    ("margin", "ill_defined"): "poorly demarcated|infiltrative margins|ill-demarcated|infiltrative|poorly delineated|"
+    "unclear margins|vague margins|indistinct border|indistinct borders|poorly marginated|with infiltrative margins",
+}  # fmt: skip
+"""Attribute and value -> further words."""
+
+SAID_OF: tuple[tuple[str, str, dict[tuple[str, str], str]], ...] = (
+    (
+        "signal|signal intensity|t1 signal|t2 signal|flair signal",
+        "{a} {n}|{n} {a}|{n} is {a}|of {a} {n}|{a} in {n}|{a}-{n}|{n} {a}ly",
+        {
+            ("signal", "hyperintense"): "high|increased|raised|elevated|bright|hyperintense",
+            ("signal", "hypointense"): "low|decreased|reduced|diminished|dark|hypointense",
+            ("signal", "isointense"): "similar|same|equal|intermediate|isointense",
+            ("texture", "homogeneous"): "uniform|homogeneous|even",
+            ("texture", "heterogeneous"): "mixed|heterogeneous|patchy|variable|inhomogeneous",
+        },
+    ),
+    (
+        "attenuation|density|enhancement",
+        "{a} {n}|{n} {a}|{n} is {a}|of {a} {n}|{a} in {n}|{a}-{n}",
+        {
+            ("density", "hyperdense"): "high|increased|raised|elevated",
+            ("density", "hypodense"): "low|decreased|reduced|diminished|poor",
+            ("density", "isodense"): "similar|same|equal",
+            ("texture", "homogeneous"): "uniform|homogeneous|even",
+            ("texture", "heterogeneous"): "mixed|heterogeneous|patchy|variable|inhomogeneous",
+        },
+    ),
+    (
+        "margins|margin|borders|border|edges|boundaries|outlines",
+        "{a} {n}|{n} {a}|{n} are {a}|whose {n} are {a}|with {a} {n}|of {a} {n}",
+        {
+            ("margin", "well_defined"): "sharp|smooth|clear|crisp|distinct|well-defined|well defined|sharply defined",
+            ("margin", "ill_defined"): "indistinct|blurred|ill-defined|ill defined|infiltrative|unclear|vague|fuzzy|"
+            "poorly defined|irregularly defined",
+        },
+    ),
+    (
+        "defined|demarcated|circumscribed|delineated|marginated|delimited|outlined",
+        "{a} {n}|{a}-{n}",
+        {
+            ("margin", "well_defined"): "well|sharply|clearly|crisply",
+            ("margin", "ill_defined"): "poorly|ill|vaguely|indistinctly",
+        },
+    ),
+    (
+        "shape|contour|outline|form|configuration",
+        "{a} {n}|of {a} {n}|{a} in {n}|{n} {a}|with {a} {n}|{a}-{n}d|with a {a} {n}|"
+        "of a {a} {n}|has a {a} {n}|has an {a} {n}|with an {a} {n}|of an {a} {n}",
+        {
+            ("shape", "round"): "round|rounded|spherical|spheroid|circular|globular",
+            ("shape", "elongated"): "elongated|tubular|oblong|band-like",
+            ("shape", "irregular"): "irregular|geographic|lobulated irregular",
+        },
+    ),
+    (
+        "enhancing|enhanced|opacified|attenuating|dense|textured",
+        "{a} {n}",
+        {
+            ("texture", "homogeneous"): "homogeneously|uniformly|evenly",
+            ("texture", "heterogeneous"): "heterogeneously|inhomogeneously|unevenly",
+        },
+    ),
+)
+"""Nouns and adverbs of an attribute, how its adjectives stand to them, and attribute and value -> adjectives."""
