@@ -38,6 +38,7 @@ ABBREVIATIONS: tuple[tuple[str, str], ...] = (
      r"to|with) (?:the |its |their |normal |surrounding |adjacent |renal |hepatic |pancreatic |grey |gray |white )*"
      r"(?:parenchyma|cortex|muscle|psoas|gland|tissues?|surroundings|neighbours|neighbors|wall|brain|matter|blood|"
      r"myocardium|background|fat|csf)(?: around it| around them)?\b", r"\1"),
+    (r"[,;:] (?:most )?(?:likely|probabl[ey]|possibl[ey]|presumed(?:ly)?|suspected)\b", ", query"),
     (r"\bleav(e|ing) off\b", r"leav\1 out"), (r"\bleft off\b", "left out"),
     (r"\b(taken|left|cut|carved) out of (?:it|them|the (?:contour|volume|mask|outline|segmentation))\b", r"\1 out"),
     (r"\b(removed|excluded|subtracted|omitted) from (?:it|them|the (?:contour|volume|mask|outline|segmentation))\b",

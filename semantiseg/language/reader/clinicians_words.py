@@ -241,7 +241,7 @@ REASONS = (
     "as we", "to plan", "to guide", "to help", "to monitor", "to check", "with a view to", "ahead of",
     "in the context of", "on account of", "owing to", "when", "while", "who", "as the patient", "in a patient",
     "to compare", "to follow", "to quantify", "suspicious for", "suspicious of", "concerning for", "consistent with",
-    "in keeping with", "compatible with", "suggestive of", "typical of", "likely", "probably", "possibly", "presumed",
+    "in keeping with", "compatible with", "suggestive of", "typical of",
     "as recist", "as rano", "as target", "as dominant", "as index", "as gtv", "as ctv", "as boost", "as a "
     "boost", "as an oar",
     "as oar", "as oars", "as avoidance", "candidate for", "undergone", "on account", "ahead", "spared by the plan",

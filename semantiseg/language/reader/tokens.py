@@ -115,6 +115,16 @@ def _then_chosen(pieces: Sequence[Piece], place: int) -> bool:
     return any(piece.kind is Kind.SELECT for piece in pieces[place:])
 
 
+def _of_one_thing(pieces: Sequence[Piece], place: int) -> bool:
+    """ "Whichever of the masses is largest"; "halves of the liver and the spleen" are of both or of the first."""
+    return not any(piece.kind is Kind.AND and piece.text in ("and", "or", "plus") for piece in pieces)
+
+
+def _not_near(pieces: Sequence[Piece], place: int) -> bool:
+    """ "Just the kidney"; "just behind the vessels" is near them."""
+    return _chooses_nothing_less(pieces, place) and not _beside(pieces, place, 1, Kind.FACING)
+
+
 def _then_excluded(pieces: Sequence[Piece], place: int) -> bool:
     """ "What is left of the liver once the tumour is removed"; without the second half, nothing says what is."""
     return any(piece.kind in (Kind.EXCLUDED, Kind.EXCLUDE) for piece in pieces[place:])
@@ -205,10 +215,13 @@ _PLACED: tuple[tuple[str, Condition], ...] = (
     ("is|are", _asserts),
     ("both", _no_number_said),
     ("all|all of|any", _before_a_noun),
-    ("only|just|alone|solely|exclusively", _chooses_nothing_less),
+    ("only|alone|solely|exclusively", _chooses_nothing_less),
+    ("just", _not_near),
+    ("halves", _of_one_thing),
     ("or", _of_lesions_or_left_out),
     ("its|their", _of_what_is_borne_by_others),
-    ("not all|not all of|whichever|whichever of|out of all", _then_chosen),
+    ("not all|not all of|whichever of|out of all", _then_chosen),
+    ("whichever", lambda pieces, place: _then_chosen(pieces, place) and _of_one_thing(pieces, place)),
     ("what is left of|what remains of|once|after", _then_excluded),
     ("leave|take|keep", _taken_out_of),
     ("cut down to", _before_half),
