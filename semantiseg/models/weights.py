@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel, Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -63,6 +64,19 @@ def write_trained(folder: Path, module: torch.nn.Module, config: Mapping[str, An
     (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
+class _Architecture(BaseModel):
+    """What `config.json` may say, so that no network is built, and no memory taken, for anything else."""
+
+    model: str = ""
+    width: str = ""
+    image_size: int = Field(1, ge=1, le=4096)
+    text_width: int = Field(0, ge=0, le=16384)
+    sentence_width: int | None = Field(None, ge=0, le=16384)
+    text_encoder: str = ""
+    structures: list[str] | None = None
+    programs: list[str] = []
+
+
 def read_trained(
     folder: Path, *, keys: Sequence[str], optional: Sequence[str] = ()
 ) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
@@ -74,6 +88,7 @@ def read_trained(
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         architecture = {key: config[key] for key in (*keys, *(key for key in optional if key in config))}
+        _Architecture.model_validate(architecture, strict=True)
         state = load_file(folder / "model.safetensors")
     except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
         raise ModelError(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from faults.registry import Fault, tried
 
 from semantiseg import files
 from semantiseg.errors import ModelError, StageError
-from semantiseg.models.weights import read_trained
+from semantiseg.models import registry
+from semantiseg.models.weights import read_trained, write_trained
 from semantiseg.pipeline import runner
 
 
@@ -30,6 +33,36 @@ def test_a_spoiled_description_is_a_model_error(tmp_path, fault):
     (tmp_path / "config.json").write_bytes(fault.inject)
     with pytest.raises(ModelError, match="expected config.json and model.safetensors"):
         read_trained(tmp_path, keys=["model"])
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    config = {"model": "token", "width": "tiny", "image_size": 64, "text_width": 8}
+    write_trained(folder, registry.build(**config), config)
+    assert registry.load(folder)
+    return folder, config
+
+
+@tried(
+    *(
+        Fault(f"An entry of a model's config.json is {name}", "an error that names the folder", "train it again", value)
+        for name, value in {
+            "a list of it": [64], "an object": {}, "a decimal": 1.5, "true": True, "negative": -1, "ten million": 10**7,
+            "a number of 30 digits": 10**30, "Infinity": float("inf"), "of another kind": ("64", 64),
+        }.items()
+    )
+)  # fmt: skip
+@pytest.mark.parametrize("key", ["model", "width", "image_size", "text_width", "sentence_width", "structures"])
+def test_an_entry_of_another_kind_is_a_model_error_before_memory_is_taken(trained, fault, key):
+    folder, config = trained
+    numbers = ("image_size", "text_width", "sentence_width")
+    value = fault.inject if not isinstance(fault.inject, tuple) else fault.inject[0 if key in numbers else 1]
+    if key == "structures" and value == [64]:
+        value = [[64]]
+    (folder / "config.json").write_text(json.dumps(config | {key: value}))
+    with pytest.raises(ModelError, match="expected config.json and model.safetensors"):
+        registry.load(folder)
 
 
 @tried(
