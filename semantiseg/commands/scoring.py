@@ -23,6 +23,9 @@ import click
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstrap.")
 @click.option("--missing", type=click.Choice(["refuse", "worst"]), default="refuse", show_default=True,
               help="Prompts without an answer: stop, or count as the worst answer possible.")  # fmt: skip
+@click.option("--order", type=click.Choice(["row", "column"]), default="row", show_default=True,
+              help="How run lengths go over a mask; column as in COCO and MATLAB.")  # fmt: skip
+@click.option("--as-is", is_flag=True, help="Score masks that look turned, flipped or inverted, too.")
 @click.option("--resume", is_flag=True, help="Go on where a run was stopped, and keep what is done if this one fails.")
 @click.option("--workers", type=int, default=1, show_default=True, help="Processes.")
 def score_command(predictions: Path, bench: Path, out: Path | None, name: str | None, **options: Any) -> None:

@@ -10,22 +10,19 @@ piece, so that memory does not grow with their number.
 from __future__ import annotations
 
 import json
-import zlib
 from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import nibabel as nib
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
-from semantiseg import files, limits
+from semantiseg import files
 from semantiseg.conventions import Mask
 from semantiseg.data import image_file
 from semantiseg.data.nifti import GRID_TOLERANCE
@@ -34,6 +31,9 @@ from semantiseg.evaluation import runs
 from semantiseg.scoring.benchmark import Benchmark
 
 SUFFIXES = (".png", ".nii.gz", ".nii")
+
+Order = Literal["row", "column"]
+"""How run lengths go over a mask."""
 
 
 def read_mask(path: Path, prompt_id: str, benchmark: Benchmark) -> Mask:
@@ -47,9 +47,16 @@ def read_mask(path: Path, prompt_id: str, benchmark: Benchmark) -> Mask:
     if values.shape != shape:
         raise DataError(
             f"{path}: expected a mask of {shape[0]} x {shape[1]} pixels (rows x columns of the prepared slice), got "
-            f"{' x '.join(map(str, values.shape))}. Resample it to the slice with nearest neighbour."
+            f"{' x '.join(map(str, values.shape))}. {_fitting(values.shape, shape)}"
         )
     return binary(values, str(path))
+
+
+def _fitting(shape: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    """What brings a mask of one shape to another."""
+    if tuple(shape) == wanted[::-1]:
+        return "Swap rows and columns; rows run to anterior, columns to the patient's right."
+    return "Resample it to the slice with nearest neighbour."
 
 
 def binary(values: NDArray, name: str) -> Mask:
@@ -92,17 +99,13 @@ def _png(path: Path) -> NDArray:
 
 def _nifti(path: Path, prompt_id: str, benchmark: Benchmark) -> NDArray:
     """The asked slice of a volume, or a single slice, brought to the prepared grid by its affine."""
-    try:
-        image: Any = nib.load(path)
-        # What the header asks for is allocated with the first look at the voxels.
-        limits.VOXELS.require(str(path), image.shape)
-        if len(image.shape) == 2:
-            image = nib.Nifti1Image(np.asanyarray(image.dataobj)[..., None], image.affine)
-        image = nib.as_closest_canonical(image)
+    values, geometry = image_file.read(path)
+    if values.ndim == 2:
+        values = values[..., None]
+    if values.ndim == 3:
+        image = nib.as_closest_canonical(nib.Nifti1Image(values.astype(np.float32), geometry.affine))
         values = np.asanyarray(image.dataobj)
-    except (ImageFileError, HeaderDataError, EOFError, OSError, ValueError, zlib.error, np.linalg.LinAlgError) as error:
-        raise DataError(f"{path}: expected a complete NIfTI file, got {error}. Write it again.") from None
-    if values.ndim != 3:
+    else:
         raise DataError(f"{path}: expected one slice or one volume, got shape {values.shape}. Write one mask a prompt.")
     index, affine = int(benchmark.test[prompt_id].slice), benchmark.affine(prompt_id)
     single = values.shape[2] == 1
@@ -149,10 +152,12 @@ class Predictions(Protocol):
     """Predicted masks of one model.
 
     Attributes:
+        path: where they lie.
         ids: prompt ids answered, each once.
         version: version of the benchmark that they say they answer, if they say so.
     """
 
+    path: Path
     ids: list[str]
     version: str | None
 
@@ -163,8 +168,8 @@ class Predictions(Protocol):
         """The wanted answers, some hundred at a time."""
 
 
-def open_predictions(path: Path, benchmark: Benchmark) -> Predictions:
-    """The predictions at `path`, their names checked against the benchmark.
+def open_predictions(path: Path, benchmark: Benchmark, *, order: Order = "row") -> Predictions:
+    """The predictions at `path`, their names checked against the benchmark; `order` is that of a table's runs.
 
     Raises:
         DataError: there are none, an id is unknown or given twice, or they name another version of the benchmark.
@@ -172,7 +177,7 @@ def open_predictions(path: Path, benchmark: Benchmark) -> Predictions:
     path = Path(path)
     if not path.exists():
         raise DataError(f"{path}: expected a folder of masks or a Parquet file, got nothing. Give its path.")
-    found: Predictions = Folder(path, benchmark) if path.is_dir() else MaskTable(path, benchmark)
+    found: Predictions = Folder(path, benchmark) if path.is_dir() else MaskTable(path, benchmark, order=order)
     if not found.ids:
         raise DataError(
             f"{path}: expected masks named PROMPT_ID{'|'.join(SUFFIXES)}, got none. Write one a test prompt."
@@ -253,10 +258,10 @@ class Folder:
 
 class MaskTable:
     """A Parquet file with the columns `prompt_id`, `height`, `width`, `runs` (see `evaluation/runs.py`), as the
-    pipeline writes them."""
+    pipeline writes them; with the order "column" runs go down the columns, as COCO's and MATLAB's do."""
 
-    def __init__(self, path: Path, benchmark: Benchmark) -> None:
-        self.path = path
+    def __init__(self, path: Path, benchmark: Benchmark, *, order: Order = "row") -> None:
+        self.path, self.by_column = path, order == "column"
         self._order = {prompt_id: place for place, prompt_id in enumerate(benchmark.test)}
         with _readable(path):
             self._file = pq.ParquetFile(path, pre_buffer=False)
@@ -286,6 +291,8 @@ class MaskTable:
         for rows in self._rows():
             ids, heights, widths = (rows[name].to_pylist() for name in ("prompt_id", "height", "width"))
             lengths = [_lengths(scalar) for scalar in rows["runs"]]
+            if self.by_column:
+                lengths = [_by_rows(*given) for given in zip(lengths, heights, widths, strict=True)]
             items = zip(ids, zip(heights, widths, lengths, strict=True), strict=True)
             chosen = sorted((item for item in items if item[0] in wanted), key=lambda item: self._order[item[0]])
             yield from _split(chosen)
@@ -314,8 +321,19 @@ def _lengths(scalar: pa.ListScalar) -> np.ndarray | None:
     return scalar.values.to_numpy(zero_copy_only=False) if scalar.is_valid and not scalar.values.null_count else None
 
 
+def _by_rows(lengths: NDArray | None, height: int, width: int) -> NDArray | None:
+    """Runs down the columns as runs along the rows; what no mask can be made of stays, and is refused by name."""
+    try:
+        return None if lengths is None else runs.encode(runs.decode(lengths, height=width, width=height).T)
+    except DataError:
+        return lengths
+
+
 def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    """A column of strings, however it is stored: plain, as views, or as places in a dictionary."""
+    if pa.types.is_dictionary(kind):
+        return _is_text(kind.value_type)
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
 
 def _is_runs(kind: pa.DataType) -> bool:

@@ -20,7 +20,8 @@ from semantiseg.errors import DataError
 from semantiseg.files import read_table
 from semantiseg.parallel import Call, for_each
 from semantiseg.scoring.benchmark import Benchmark
-from semantiseg.scoring.predictions import Item, mask, open_predictions
+from semantiseg.scoring.orientation import require_upright
+from semantiseg.scoring.predictions import Item, Order, mask, open_predictions
 
 _STATE = "state.json"
 
@@ -89,6 +90,8 @@ def score_predictions(
     missing: Missing = "refuse",
     resume: bool = False,
     workers: int = 1,
+    order: Order = "row",
+    as_is: bool = False,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Score every prediction against its prompt's target.
 
@@ -99,6 +102,8 @@ def score_predictions(
         missing: what happens to test prompts without an answer: stop, or count each as the worst answer possible.
         resume: go on with what `progress` holds.
         workers: processes.
+        order: of a table's run lengths.
+        as_is: score masks that look turned, flipped or inverted, too (`orientation.require_upright`).
 
     Returns:
         Records (columns of `results.parquet` without `model`), one a test prompt, ordered by `prompt_id`; and the
@@ -107,7 +112,7 @@ def score_predictions(
     Raises:
         DataError: a prompt has no answer and `missing` is "refuse", or whatever else is wrong with the predictions.
     """
-    given = open_predictions(predictions, benchmark)
+    given = open_predictions(predictions, benchmark, order=order)
     absent = sorted(set(benchmark.test) - set(given.ids))
     if absent and missing == "refuse":
         raise DataError(
@@ -115,8 +120,10 @@ def score_predictions(
             f"{len(absent)}: {absent[:5]}{' and others' if len(absent) > 5 else ''}. A mean over the others would hide "
             "them: answer them, or count each as the worst answer possible (missing='worst', --missing worst)."
         )
+    if not as_is:
+        require_upright(given, benchmark)
     stamps = given.stamps() | dict.fromkeys(absent, _ABSENT)
-    settings = {"benchmark": benchmark.version, "nsd_tolerance_mm": nsd_tolerance_mm}
+    settings = {"benchmark": benchmark.version, "nsd_tolerance_mm": nsd_tolerance_mm, "order": order}
     kept = ScoredBatches(progress, settings, resume=resume)
     open_ids = set(stamps) - set(kept.done(stamps)["prompt_id"])
     with tqdm(total=len(stamps), initial=len(stamps) - len(open_ids), unit="mask", disable=None) as bar:

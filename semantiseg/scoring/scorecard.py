@@ -21,6 +21,7 @@ from semantiseg.paper import breakdown, style, table1
 from semantiseg.paper.table_text import latex, markdown
 from semantiseg.scoring import leaderboard
 from semantiseg.scoring.benchmark import Benchmark
+from semantiseg.scoring.predictions import Order
 from semantiseg.scoring.score import Missing, score_predictions
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ def score(
     missing: Missing = "refuse",
     resume: bool = False,
     workers: int = 1,
+    order: Order = "row",
+    as_is: bool = False,
 ) -> Scorecard:
     """Score masks named by prompt id: a folder of PNG or NIfTI files, or a Parquet table of run lengths.
 
@@ -103,6 +106,8 @@ def score(
         missing: "refuse" to go on without all answers, or count each missing one as the "worst" possible.
         resume: go on where an earlier run with this `out` was stopped, and keep what is scored if this one fails.
         workers: processes.
+        order: of run lengths: "row", or "column" (COCO, MATLAB).
+        as_is: score masks that look turned, flipped or inverted, too.
 
     Raises:
         OutputError: `out` is or holds what is read, or a folder of something else.
@@ -124,7 +129,7 @@ def score(
         try:
             rows, absent = score_predictions(
                 predictions, benchmark, progress=progress, nsd_tolerance_mm=nsd_tolerance_mm, missing=missing,
-                resume=resume, workers=workers,
+                resume=resume, workers=workers, order=order, as_is=as_is,
             )  # fmt: skip
         except SemantiSegError:
             if not resume:
