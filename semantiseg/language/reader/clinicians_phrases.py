@@ -1,4 +1,5 @@
-"""Turns of phrase of clinicians: what abbreviations stand for, and how attributes are said.
+"""Turns of phrase of clinicians: what abbreviations stand for, how attributes are said, and which words begin a
+reason or tell of the patient.
 
 The structured reader (`structured.py`) writes them out before it looks words up.
 """
@@ -7,7 +8,10 @@ from __future__ import annotations
 
 _SCAN = (
     r"(?:(?:the|this|an?|these|today's|current|axial|coronal|sagittal|portal|venous|arterial|late|early|delayed|"
-    r"contrast|enhanced|contrast-enhanced|native|non-contrast|unenhanced|follow-up|baseline|planning|staging|weighted|"
+    r"postoperative|post-operative|preoperative|pre-operative|post-op|recent|gadolinium|gad|post-gad|fat-sat|"
+    r"nephrographic|"
+    r"excretory|pancreatic|native|contrast|enhanced|contrast-enhanced|native|non-contrast|unenhanced|follow-up|"
+    r"baseline|planning|staging|weighted|"
     r"post-contrast|pre-contrast|t1|t2|t1c|t1w|t2w|flair|adc|dwi|ct|mr|mri)[- ])*"
     r"(?:ct|mri|mr|t1c?|t2|t1w|t2w|flair|scans?|images?|slices?|study|sequences?|series|phase|section|exam|"
     r"examination|cut|cuts|level|plane|view|reformat|reformats|axials|coronals|sagittals)\b"
@@ -38,6 +42,11 @@ ABBREVIATIONS: tuple[tuple[str, str], ...] = (
      r"to|with) (?:the |its |their |normal |surrounding |adjacent |renal |hepatic |pancreatic |grey |gray |white )*"
      r"(?:parenchyma|cortex|muscle|psoas|gland|tissues?|surroundings|neighbours|neighbors|wall|brain|matter|blood|"
      r"myocardium|background|fat|csf)(?: around it| around them)?\b", r"\1"),
+    (r"\.{2,}", " ; "),
+    (r"^(?:which|what) part of (.+?) (?:is left|remains|stays|is there|would be left) (?=without|after|outside|"
+         r"once)", r"\1 "),
+    (r"\b(remnant|remains?|remaining|left)\b(.*?)\bafter (?:the )?(?:resection|removal|excision|enucleation) of\b",
+     r"\1\2without"),
     (r"[,;:] (?:most )?(?:likely|probabl[ey]|possibl[ey]|presumed(?:ly)?|suspected)\b", ", query"),
     (r"\bleav(e|ing) off\b", r"leav\1 out"), (r"\bleft off\b", "left out"),
     (r"\b(taken|left|cut|carved) out of (?:it|them|the (?:contour|volume|mask|outline|segmentation))\b", r"\1 out"),
@@ -54,7 +63,8 @@ ABBREVIATIONS: tuple[tuple[str, str], ...] = (
     (r"\s\+\s", " and "), (r"\s&\s", " and "), (r"\s[-\u2013\u2014]\s", ", "),
     (r"\b((?:all|everything|whole|entire)\b[^,;]*?)\bbut\b(?! (?:not|without|leave|exclude|omit|spare|avoid|do))",
      r"\1except"),
-    (r",? ?\bbut (?=(?:please |kindly |then )*(?:leave|exclude|omit|not\b|without|remove|subtract|spare|avoid|do not))",
+    (r",? ?\bbut (?=(?:please |kindly |then )*(?:leave|ignore|disregard|exclude|omit|not\b|without|remove|"
+         r"subtract|spare|avoid|do not))",
      ", "),
     (r"[()\[\]\"]", ", "), (r"(?<!\d)\.(?=\s|$)|\?(?=\s|$)|!(?=\s|$)", " ; "), (r"(?<=[a-z])/(?=[a-z])", " and "),
 )  # fmt: skip
@@ -151,3 +161,87 @@ SAID_OF: tuple[tuple[str, str, dict[tuple[str, str], str]], ...] = (
     ),
 )
 """Nouns and adverbs of an attribute, how its adjectives stand to them, and attribute and value -> adjectives."""
+
+REASONS = (
+    "seen on", "seen at", "found on", "found at", "noted on", "detected on", "detected at", "shown on", "known from",
+    "query", "in suspected", "in known", "in a case of", "in the setting of", "in case of", "in someone with",
+    "in patient with", "in patients with", "in this patient with", "with known", "with suspected", "with a history of",
+    "as a basis for", "as a baseline", "as per", "as part", "as preparation for", "as input for", "as discussed",
+    "for use in",
+    "on behalf of", "after", "post", "pending", "considering", "under consideration for", "suitable for", "towards",
+    "so we",
+    "which will", "which is to", "that will", "that is to", "she", "he", "patient is", "who is", "who has",
+    "in whom", "whose",
+    "undergoing", "awaiting", "with lymphoma", "to document", "to measure", "to calculate", "to determine",
+    "to quantify",
+    "to support", "to decide", "to see whether", "to see if", "to follow up", "to see how", "to confirm",
+    "to exclude progression",
+    "to estimate", "to define", "to allow", "to prepare", "to facilitate", "needed for", "required for",
+    "requested for",
+    "used for", "used in", "as we are", "as this", "as she", "as he", "because we",
+    "for", "prior to", "before", "in view of", "because", "because of", "to assess", "to evaluate",
+    "to rule out", "given", "due to",
+    "as part of", "since", "so that", "in preparation for", "following", "status post", "in order to",
+    "as we", "to plan", "to guide", "to help", "to monitor", "to check", "with a view to", "ahead of",
+    "in the context of", "on account of", "owing to", "when", "while", "who", "as the patient", "in a patient",
+    "to compare", "to follow", "to quantify", "suspicious for", "suspicious of", "concerning for", "consistent with",
+    "in keeping with", "compatible with", "suggestive of", "typical of",
+    "as recist", "as rano", "as target", "as dominant", "as index", "as gtv", "as ctv", "as boost", "as a "
+    "boost", "as an oar",
+    "as oar", "as oars", "as avoidance", "candidate for", "undergone", "on account", "ahead", "spared by the plan",
+    "to be spared by", "to guard", "to target", "to spare",
+)  # fmt: skip
+"""Words that begin a reason; what follows up to the next stop says nothing of the mask, if a target came before."""
+
+HISTORIES = frozenset(
+    "history known patient pt year-old years-old yo y-o y/o man woman male female gentleman lady boy girl indication "
+    "clinical background diagnosed diagnosis follow-up followup status referral referred "
+    "question complains complaining presents presenting admitted treated smoker epilepsy headache pain dyspnoea "
+    "haematuria seizures since aged postoperative preoperative planned planning scheduled day days week weeks month "
+    "months year years old chemotherapy radiotherapy cirrhosis hepatitis steatosis pancreatitis jaundice hypertension "
+    "diabetes diabetic dementia alzheimer's alzheimer sclerosis schizophrenia depression lymphoma leukaemia sarcoma "
+    "melanoma "
+    "bph copd af fibrillation ckd stroke trauma fever cough headaches nausea vomiting weight psa afp cea platelets "
+    "platelet "
+    "anaemia splenomegaly hepatomegaly hydronephrosis cholangitis colitis crohn's amnesia memory seizure convulsions "
+    "arrhythmia palpitations claudication alcohol alcoholic obesity obese pregnant asthma allergy allergic "
+    "infection covid "
+    "immunosuppressed perioperative volunteer volunteers participant cohort trial study "
+    "protocol register registry surgery resection nephrectomy hepatectomy prostatectomy lobectomy hemicolectomy "
+    "embolisation ablation biopsy treatment therapy immunotherapy steroids dexamethasone relapse recurrence "
+    "surveillance "
+    "screening incidentally asymptomatic symptomatic unwell deteriorating lethargic fall falls accident ed icu ward "
+    "clinic "
+    "steatotic cirrhotic haemochromatosis siderosis iron adpkd polycystic horseshoe transplant transplantation donor "
+    "recipient recurrent sbrt srs sirt radioembolisation radiosurgery brachytherapy cyberknife imrt vmat proton dose "
+    "dosimetry constraint recist rano pi-rads li-rads fleischner staging stage restaging tace rfa mwa ablative "
+    "whipple pancreatectomy cystectomy craniotomy colectomy splenectomy thrombocytopenia cll mononucleosis malaria "
+    "encephalitis epileptic tle mci cognitive decline psychosis hormone bevacizumab temozolomide chemo radiation "
+    "gleason gemcitabine folfirinox sorafenib tki smoking copd ex-smoker weight-loss "
+    "insulinoma net neuroendocrine adenoma lipoma abscess infarct haemangioma fnh oncocytoma aml angiomyolipoma query "
+    "nephrostomy pcnl lithotripsy stent ercp tips shunt varices ascites effusion embolism infiltration swelling-free "
+    "prostatitis pyelonephritis cholecystitis diverticulitis appendicitis obstruction bleeding perforation "
+    "neurofibromatosis hemiparesis aphasia seizure-free bradycardia gfr creatinine incidentaloma hyperplasia "
+    "holep turp "
+    "hifu adt arrhythmogenic pvi ablated cardioversion mitral valve regurgitation stenosis cardiomyopathy "
+    "mdt meeting board conference oncologist surgeon surgeons urologist neurologist radiologist gp consultant".split()
+)
+"""A segment of a sentence that holds one of these tells of the patient and asks for nothing."""
+
+TURNING = frozenset(
+    "no not never neither nor none cannot without but except unless if other another opposite contralateral "
+    "ipsilateral".split()
+)
+"""Words that turn a meaning even in a reason."""
+
+DANGEROUS = TURNING | frozenset(
+    "two three four five second third fourth other "
+    "another some most few several many near nearby adjacent beside next beyond between upper lower superior inferior "
+    "medial lateral apical basal cranial caudal proximal distal next rim margin border boundary edge capsule wall "
+    "surface "
+    "centre quarter third thirds pole lobe segment vein artery duct contralateral ipsilateral opposite if either "
+    "least more less than under over above below mirrored twice double length height depth thickness screen "
+    "signal density attenuation intensity texture shape margins borders borderline "
+    "viewer previous previously earlier former formerly".split()
+)
+"""Unknown words that no reader may guess around, wherever they stand."""

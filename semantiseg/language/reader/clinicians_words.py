@@ -1,4 +1,4 @@
-"""What clinicians write beyond the lexicon: abbreviations, requests, reasons, ways to leave something out.
+"""What clinicians write beyond the lexicon: names, requests, ways to leave something out.
 
 The structured reader (`structured.py`) knows these beside the lexicon; the strict reader, which verifies
 prompts, does not. Made from the kinds of the language reference and from reporting usage (RSNA RadLex, RANO, BraTS,
@@ -12,7 +12,7 @@ from itertools import product
 
 from semantiseg.language.ontology import STRUCTURES
 from semantiseg.language.program import DIRECTIONS, Program, atom, call
-from semantiseg.language.reader.clinicians_phrases import ATTRIBUTES, SAID_OF
+from semantiseg.language.reader.clinicians_phrases import ATTRIBUTES, REASONS, SAID_OF
 from semantiseg.language.reader.lexicon import LEXICON, TUMOURS, Kind, Lexeme
 from semantiseg.language.reader.tokens import split
 
@@ -110,6 +110,8 @@ SHORT: dict[str, tuple[str, ...]] = {
     "vasogenic oedema": ("brain_oedema",),
     "oedematous rim": ("brain_oedema",),
     "solid tumour": TUMOURS,
+    **dict.fromkeys(("cystic part", "cystic component", "cystic portion"), ("tumour_cyst",)),
+    **dict.fromkeys(("rim-enhancing portion", "rim-enhancing part", "rim-enhancing component"), ("enhancing_tumour",)),
     "corpus and tail": ("posterior_hippocampus",),
     "corpus and cauda": ("posterior_hippocampus",),
     "primary": ("pancreatic_tumour", "colon_tumour", "lung_tumour"),
@@ -117,7 +119,8 @@ SHORT: dict[str, tuple[str, ...]] = {
 """Short nouns -> the structures that they may be, told by what else the sentence names ("its head")."""
 
 DESCRIBING = frozenset(
-    "suspicious obstructing stenosing stenotic malignant neoplastic tumorous multifocal unifocal solitary simple known "
+    "solid suspicious obstructing stenosing stenotic malignant neoplastic tumorous multifocal unifocal solitary "
+    "simple known "
     "bleeding ulcerated advanced resectable unresectable inoperable operable metastatic occult palpable "
     "active progressive stable new old biopsied cancerous high-grade low-grade diffuse invasive intra-axial "
     "symptomatic "
@@ -177,7 +180,8 @@ _KINDS: tuple[tuple[Kind, str], ...] = (
     ),
     (
         Kind.FILLER,
-        "coursing|running|passing|extending|everything of|everything within|anything within|anything in|the lot|"
+        "multiple|several|numerous|focus of|foci of|lesion of|contralateral|affected|coursing|running|passing|"
+        "extending|everything of|everything within|anything within|anything in|the lot|"
         "in toto|all of it|"
         "every part of it|every bit of it|with everything in it|with everything in them|with any lesions|"
         "that lies|that lie|"
@@ -218,95 +222,11 @@ _KINDS: tuple[tuple[Kind, str], ...] = (
     (Kind.PLACE, "arising from|arising in|sitting in|sited in"),
 )
 
-REASONS = (
-    "seen on", "seen at", "found on", "found at", "noted on", "detected on", "detected at", "shown on", "known from",
-    "query", "in suspected", "in known", "in a case of", "in the setting of", "in case of", "in someone with",
-    "in patient with", "in patients with", "in this patient with", "with known", "with suspected", "with a history of",
-    "as a basis for", "as a baseline", "as per", "as part", "as preparation for", "as input for", "as discussed",
-    "for use in",
-    "on behalf of", "after", "post", "pending", "considering", "under consideration for", "suitable for", "towards",
-    "so we",
-    "which will", "which is to", "that will", "that is to", "she", "he", "patient is", "who is", "who has",
-    "in whom", "whose",
-    "undergoing", "awaiting", "with lymphoma", "to document", "to measure", "to calculate", "to determine",
-    "to quantify",
-    "to support", "to decide", "to see whether", "to see if", "to follow up", "to see how", "to confirm",
-    "to exclude progression",
-    "to estimate", "to define", "to allow", "to prepare", "to facilitate", "needed for", "required for",
-    "requested for",
-    "used for", "used in", "as we are", "as this", "as she", "as he", "because we",
-    "for", "prior to", "before", "in view of", "because", "because of", "to assess", "to evaluate",
-    "to rule out", "given", "due to",
-    "as part of", "since", "so that", "in preparation for", "following", "status post", "in order to",
-    "as we", "to plan", "to guide", "to help", "to monitor", "to check", "with a view to", "ahead of",
-    "in the context of", "on account of", "owing to", "when", "while", "who", "as the patient", "in a patient",
-    "to compare", "to follow", "to quantify", "suspicious for", "suspicious of", "concerning for", "consistent with",
-    "in keeping with", "compatible with", "suggestive of", "typical of",
-    "as recist", "as rano", "as target", "as dominant", "as index", "as gtv", "as ctv", "as boost", "as a "
-    "boost", "as an oar",
-    "as oar", "as oars", "as avoidance", "candidate for", "undergone", "on account", "ahead", "spared by the plan",
-    "to be spared by", "to guard", "to target", "to spare",
-)  # fmt: skip
-"""Words that begin a reason; what follows up to the next stop says nothing of the mask, if a target came before."""
-
-HISTORIES = frozenset(
-    "history known patient pt year-old years-old yo y-o y/o man woman male female gentleman lady boy girl indication "
-    "clinical background diagnosed diagnosis follow-up followup status referral referred "
-    "question complains complaining presents presenting admitted treated smoker epilepsy headache pain dyspnoea "
-    "haematuria seizures since aged postoperative preoperative planned planning scheduled day days week weeks month "
-    "months year years old chemotherapy radiotherapy cirrhosis hepatitis steatosis pancreatitis jaundice hypertension "
-    "diabetes diabetic dementia alzheimer's alzheimer sclerosis schizophrenia depression lymphoma leukaemia sarcoma "
-    "melanoma "
-    "bph copd af fibrillation ckd stroke trauma fever cough headaches nausea vomiting weight psa afp cea platelets "
-    "platelet "
-    "anaemia splenomegaly hepatomegaly hydronephrosis cholangitis colitis crohn's amnesia memory seizure convulsions "
-    "arrhythmia palpitations claudication alcohol alcoholic obesity obese pregnant asthma allergy allergic "
-    "infection covid "
-    "immunosuppressed perioperative volunteer volunteers participant cohort trial study "
-    "protocol register registry surgery resection nephrectomy hepatectomy prostatectomy lobectomy hemicolectomy "
-    "embolisation ablation biopsy treatment therapy immunotherapy steroids dexamethasone relapse recurrence "
-    "surveillance "
-    "screening incidentally asymptomatic symptomatic unwell deteriorating lethargic fall falls accident ed icu ward "
-    "clinic "
-    "steatotic cirrhotic haemochromatosis siderosis iron adpkd polycystic horseshoe transplant transplantation donor "
-    "recipient recurrent sbrt srs sirt radioembolisation radiosurgery brachytherapy cyberknife imrt vmat proton dose "
-    "dosimetry constraint recist rano pi-rads li-rads fleischner staging stage restaging tace rfa mwa ablative "
-    "whipple pancreatectomy cystectomy craniotomy colectomy splenectomy thrombocytopenia cll mononucleosis malaria "
-    "encephalitis epileptic tle mci cognitive decline psychosis hormone bevacizumab temozolomide chemo radiation "
-    "gleason gemcitabine folfirinox sorafenib tki smoking copd ex-smoker weight-loss "
-    "insulinoma net neuroendocrine adenoma lipoma abscess infarct haemangioma fnh oncocytoma aml angiomyolipoma query "
-    "nephrostomy pcnl lithotripsy stent ercp tips shunt varices ascites effusion embolism infiltration swelling-free "
-    "prostatitis pyelonephritis cholecystitis diverticulitis appendicitis obstruction bleeding perforation "
-    "neurofibromatosis hemiparesis aphasia seizure-free bradycardia gfr creatinine incidentaloma hyperplasia "
-    "holep turp "
-    "hifu adt arrhythmogenic pvi ablated cardioversion mitral valve regurgitation stenosis cardiomyopathy "
-    "mdt meeting board conference oncologist surgeon surgeons urologist neurologist radiologist gp consultant".split()
-)
-"""A segment of a sentence that holds one of these tells of the patient and asks for nothing."""
-
-TURNING = frozenset(
-    "no not never neither nor none cannot without but except unless if other another opposite contralateral "
-    "ipsilateral".split()
-)
-"""Words that turn a meaning even in a reason."""
-
-DANGEROUS = TURNING | frozenset(
-    "two three four five second third fourth other "
-    "another some most few several many near nearby adjacent beside next beyond between upper lower superior inferior "
-    "medial lateral apical basal cranial caudal proximal distal next rim margin border boundary edge capsule wall "
-    "surface "
-    "centre quarter third thirds pole lobe segment vein artery duct contralateral ipsilateral opposite if either "
-    "least more less than under over above below mirrored twice double length height depth thickness screen "
-    "signal density attenuation intensity texture shape margins borders borderline "
-    "viewer previous previously earlier former formerly".split()
-)
-"""Unknown words that no reader may guess around, wherever they stand."""
-
-
 NEEDS_EXCLUSION = frozenset(
     f"{organ} {tissue}"
-    for organ in ("liver", "hepatic", "kidney", "renal", "pancreatic", "pancreas", "prostate", "prostatic")
-    for tissue in ("parenchyma", "tissue")
+    for organ in ("liver", "hepatic", "kidney", "renal", "pancreatic", "pancreas", "prostate", "prostatic",
+    "hippocampal")
+    for tissue in ("parenchyma", "tissue", "remnant")
 ) | {"what would remain of", "future remnant", "functional", "rest of", "remainder of", "remaining", "remaining "
 "part of", "remnant", "remains of", "rest"}  # fmt: skip
 """Words that leave open what is meant, unless the sentence says what is left out: tumours are no parenchyma."""
@@ -354,7 +274,9 @@ def _meanings() -> Iterator[tuple[str, Kind, object]]:
     yield from ((phrase, Kind.FILLER, None) for phrase in IN_DIAMETER)
     for phrase in NEEDS_EXCLUSION:
         organ = ADJECTIVES.get(phrase.split()[0], phrase.split()[0])
-        is_tissue = phrase.endswith(("parenchyma", "tissue"))
+        is_tissue = (
+            " " in phrase and phrase.endswith(("parenchyma", "tissue", "remnant")) and not phrase.startswith("future")
+        )
         yield phrase, Kind.THING if is_tissue else Kind.FILLER, atom(organ) if is_tissue else None
     for adjective, key in ADJECTIVES.items():
         for noun in _ASKED_NOUNS.split():

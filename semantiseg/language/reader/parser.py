@@ -17,7 +17,7 @@ from semantiseg.errors import PromptError
 from semantiseg.language.clause import Clause
 from semantiseg.language.program import Program, call
 from semantiseg.language.reader.lexicon import Kind
-from semantiseg.language.reader.tokens import Token, tokens_of
+from semantiseg.language.reader.tokens import PAIRED, Token, tokens_of
 
 _BRIGHTNESS = {
     "CT": ("density", {"hypo": "hypodense", "iso": "isodense", "hyper": "hyperdense"}),
@@ -334,3 +334,33 @@ def _belongs(part: Program, whole: Program) -> bool:
 
 def _chosen(program: Program, select: str | None) -> Program:
     return call(select, program) if select else program
+
+
+def plain(program: Program) -> Program:
+    """The program without what asks twice, and "a liver free of tumour" as the liver without it: there is one liver,
+    but of kidneys the healthy one is meant."""
+    if program.is_atom:
+        return program
+    parts = [plain(part) if isinstance(part, Program) else part for part in program.arguments]
+    first, last = parts[0], parts[-1]
+    if program.operation == "without" and isinstance(first, Program) and isinstance(last, Program):
+        single = first.is_atom and first.operation == "organ" and first.key not in PAIRED
+        if single and last.is_atom and last.structure.parent == first.key:
+            return call("minus", first, last)
+    if program.operation == "containing" and isinstance(first, Program) and isinstance(last, Program):
+        # An organ holds no other; "liver with gallbladder" asks for both.
+        if all(part.is_atom and part.operation == "organ" for part in (first, last)):
+            return call("union", first, last)
+    if program.operation == "within" and isinstance(first, Program) and isinstance(last, Program):
+        if first.is_atom and last.is_atom and first.operation == last.operation == "part":
+            # No part holds another; "the necrosis inside the enhancing rim" is the necrosis.
+            return first
+        if last.operation == "side" and last.children[0].is_atom and last.children[0].key not in PAIRED:
+            # "Primary of the pancreas, right side": an organ that is no pair has no right one.
+            return call("side", first, *last.words)
+    if program.operation == "minus" and isinstance(first, Program) and isinstance(last, Program):
+        if first.is_atom and last.is_atom and set(first.structure.leaves) <= set(last.structure.leaves):
+            raise PromptError(f"expected something that is left, got {first} without {last}. Exclude a part of it.")
+        if first.operation == "minus" and first.children[1] == last:
+            return first
+    return call(program.operation, *parts)

@@ -22,19 +22,17 @@ from rapidfuzz.distance import DamerauLevenshtein
 from semantiseg.conventions import Modality
 from semantiseg.errors import PromptError
 from semantiseg.language.clause import Clause
-from semantiseg.language.program import Program, call
-from semantiseg.language.reader.clinicians_phrases import ABBREVIATIONS
+from semantiseg.language.program import Program
+from semantiseg.language.reader.clinicians_phrases import ABBREVIATIONS, DANGEROUS, HISTORIES, TURNING
 from semantiseg.language.reader.clinicians_words import (
     CLINICAL_LEXICON,
-    DANGEROUS,
-    HISTORIES,
+    DESCRIBING,
     IN_DIAMETER,
     NEEDS_EXCLUSION,
-    TURNING,
 )
 from semantiseg.language.reader.lexicon import Kind
-from semantiseg.language.reader.parser import parse_tokens, read
-from semantiseg.language.reader.tokens import PAIRED, Piece, Token, apposed, pieces_of, resolved, split, unaccounted
+from semantiseg.language.reader.parser import parse_tokens, plain, read
+from semantiseg.language.reader.tokens import Piece, Token, apposed, pieces_of, resolved, split, unaccounted
 
 SHORTEST = 5
 """Shorter words are never corrected: one letter makes another word of them."""
@@ -177,8 +175,17 @@ def _open(pieces: Sequence[Piece]) -> tuple[str, ...]:
     if not any(piece.is_number for piece in pieces):
         needing |= IN_DIAMETER
     after = (piece for before, piece in pairwise(pieces) if before.kind is Kind.EXCLUDE)
-    return tuple(piece.text for piece in pieces if piece.text in needing) + tuple(
-        piece.text for piece in after if piece.text in NEEDS_EXCLUSION and piece.kind is Kind.FILLER
+    # "Multifocal" says which of the kidneys, but not which of the tumours.
+    lost = (
+        piece
+        for place, piece in enumerate(pieces)
+        if piece.text in DESCRIBING and not _has(pieces[place + 1 : place + 5], *_THINGS)
+    )
+    needy = tuple(piece.text for piece in pieces if piece.text in needing)
+    return (
+        needy
+        + tuple(piece.text for piece in lost)
+        + tuple(piece.text for piece in after if piece.text in NEEDS_EXCLUSION and piece.kind is Kind.FILLER)
     )
 
 
@@ -231,6 +238,9 @@ def _without_context(segments: list[Segment]) -> tuple[list[Segment], tuple[str,
         others = [*kept, *segments[place + 1 :]]
         asked = _asked(segment, target_before=any(_has(other, *_THINGS) for other in kept))
         if _is_context(asked, another_target=any(_has(other, *_THINGS) for other in others)):
+            # "Donor nephrectomy on the left, outline that kidney": what the patient's story says, "that" takes up.
+            if _has(asked, Kind.SIDE) and any(piece.text in ("that", "this") for other in others for piece in other):
+                strange += ["another"]
             strange += [] if _tells(asked) else [piece.text for piece in asked if piece.kind is None]
         elif asked:
             kept.append(asked)
@@ -292,7 +302,8 @@ def _joined(segments: Sequence[Segment]) -> list[Piece]:
 
 def _tokens(segments: Sequence[Segment]) -> list[Token]:
     """Tokens in the order that the strict reader's grammar has: the target, what qualifies it, what is left out."""
-    told = [tuple(piece for piece in segment if piece.kind not in (Kind.FILLER, Kind.REASON)) for segment in segments]
+    told = [_without_primary(segment) for segment in segments]
+    told = [tuple(piece for piece in segment if piece.kind not in (Kind.FILLER, Kind.REASON)) for segment in told]
     # "Show me where the liver is" bears nothing.
     told = [segment[1:] if segment and segment[0].text in ("where", "in which") else segment for segment in told]
     told = [segment for segment in map(_rewritten, told) if segment]
@@ -300,6 +311,16 @@ def _tokens(segments: Sequence[Segment]) -> list[Token]:
     targets = [segment for segment in told if segment not in exclusions]
     pieces = _joined([*targets, *exclusions])
     return [Token(piece.text, piece.kind, piece.value) for piece in _with_antecedents(pieces) if piece.kind is not None]
+
+
+def _without_primary(segment: Segment) -> Segment:
+    """ "Primary renal neoplasm" names the neoplasm; "the primary" is a noun of its own."""
+    ahead = (*segment[1:], Piece(",", Kind.COMMA))
+    return tuple(
+        piece
+        for piece, after in zip(segment, ahead, strict=False)
+        if piece.text != "primary" or after.kind not in _THINGS
+    )
 
 
 def _with_antecedents(pieces: Sequence[Piece]) -> list[Piece]:
@@ -349,30 +370,3 @@ def _rewritten(segment: Segment) -> Segment:
         if excluded == len(segment) - 1:
             return (Piece("with", Kind.WITH), *inside, segment[excluded])
     return segment
-
-
-def plain(program: Program) -> Program:
-    """The program without what asks twice, and "a liver free of tumour" as the liver without it: there is one liver,
-    but of kidneys the healthy one is meant."""
-    if program.is_atom:
-        return program
-    parts = [plain(part) if isinstance(part, Program) else part for part in program.arguments]
-    first, last = parts[0], parts[-1]
-    if program.operation == "without" and isinstance(first, Program) and isinstance(last, Program):
-        single = first.is_atom and first.operation == "organ" and first.key not in PAIRED
-        if single and last.is_atom and last.structure.parent == first.key:
-            return call("minus", first, last)
-    if program.operation == "containing" and isinstance(first, Program) and isinstance(last, Program):
-        # An organ holds no other; "liver with gallbladder" asks for both.
-        if all(part.is_atom and part.operation == "organ" for part in (first, last)):
-            return call("union", first, last)
-    if program.operation == "within" and isinstance(first, Program) and isinstance(last, Program):
-        if last.operation == "side" and last.children[0].is_atom and last.children[0].key not in PAIRED:
-            # "Primary of the pancreas, right side": an organ that is no pair has no right one.
-            return call("side", first, *last.words)
-    if program.operation == "minus" and isinstance(first, Program) and isinstance(last, Program):
-        if first.is_atom and last.is_atom and set(first.structure.leaves) <= set(last.structure.leaves):
-            raise PromptError(f"expected something that is left, got {first} without {last}. Exclude a part of it.")
-        if first.operation == "minus" and first.children[1] == last:
-            return first
-    return call(program.operation, *parts)

@@ -199,9 +199,14 @@ def _no_side_before(pieces: Sequence[Piece], place: int) -> bool:
     return before is None or before.kind is not Kind.SIDE or " " not in before.text
 
 
-def _describes_a_lesion(pieces: Sequence[Piece], place: int) -> bool:
-    """ "Suspicious mass"; of anything else such a word may choose a part."""
-    return any(piece.kind in (Kind.THING, Kind.NOUN) for piece in pieces[place + 1 : place + 4])
+def _sized(pieces: Sequence[Piece], place: int) -> bool:
+    """ "14 mm in size", "the largest in size"."""
+    return _after_number(pieces, place) or _then_chosen(pieces, 0)
+
+
+def _says(*kinds: Kind) -> Condition:
+    """Where the text says which one: "the contralateral kidney, free of tumour"."""
+    return lambda pieces, place: any(piece.kind in kinds for piece in pieces)
 
 
 _APPROXIMATELY = frozenset({"about", "around", "approximately", "roughly"})
@@ -209,7 +214,10 @@ _QUANTITIES = frozenset({"diameter of", "width of"})
 
 _PLACED: tuple[tuple[str, Condition], ...] = (
     ("about|around|approximately|roughly|measuring|spanning|diameter of|width of", _before_number),
-    ("across|in diameter|in width|in size|wide", _after_number),
+    ("across|in diameter|in width|wide", _after_number),
+    ("in size", _sized),
+    ("contralateral", _says(Kind.FREE, Kind.FREE_BEFORE)),
+    ("affected", _says(Kind.BEAR, Kind.BEARING_BEFORE)),
     ("volume of|extent of|full extent of|region of", _not_before_number),
     ("one|ones|single", _beside_choice),
     ("is|are", _asserts),
