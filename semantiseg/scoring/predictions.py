@@ -32,6 +32,9 @@ from semantiseg.scoring.benchmark import Benchmark
 
 SUFFIXES = (".png", ".nii.gz", ".nii")
 
+COCO, LONGEST_COUNT = "segmentation", 40
+"""Column of COCO's dictionaries, and bits of one of their counts: more than any picture has pixels."""
+
 Order = Literal["row", "column"]
 """How run lengths go over a mask."""
 
@@ -245,10 +248,8 @@ class Folder:
 
     def stamps(self) -> dict[str, str]:
         """Size and time of change of each file."""
-        return {
-            prompt_id: f"{stat.st_size}-{stat.st_mtime_ns}"
-            for prompt_id, stat in ((prompt_id, file.stat()) for prompt_id, file in self._files.items())
-        }
+        stats = {prompt_id: file.stat() for prompt_id, file in self._files.items()}
+        return {prompt_id: f"{stat.st_size}-{stat.st_mtime_ns}" for prompt_id, stat in stats.items()}
 
     def batches(self, wanted: Collection[str]) -> Iterator[list[Item]]:
         """Slice by slice, so that each is read once."""
@@ -258,7 +259,8 @@ class Folder:
 
 class MaskTable:
     """A Parquet file with the columns `prompt_id`, `height`, `width`, `runs` (see `evaluation/runs.py`), as the
-    pipeline writes them; with the order "column" runs go down the columns, as COCO's and MATLAB's do."""
+    pipeline writes them; with the order "column" runs go down the columns, as COCO's and MATLAB's do. Or with the
+    columns `prompt_id` and `segmentation`, COCO's dictionaries `size` and `counts` (numbers, or COCO's letters)."""
 
     def __init__(self, path: Path, benchmark: Benchmark, *, order: Order = "row") -> None:
         self.path, self.by_column = path, order == "column"
@@ -266,16 +268,22 @@ class MaskTable:
         with _readable(path):
             self._file = pq.ParquetFile(path, pre_buffer=False)
             schema = self._file.schema_arrow
+        self._coco = "runs" not in schema.names and COCO in schema.names
+        self.by_column |= self._coco
         wanted = {"prompt_id": _is_text, "height": pa.types.is_integer, "width": pa.types.is_integer, "runs": _is_runs}
+        if self._coco:
+            wanted = {"prompt_id": _is_text, COCO: _is_coco}
         wrong = {
             name: str(schema.field(name).type) if name in schema.names else "absent"
             for name, fits in wanted.items()
             if name not in schema.names or not fits(schema.field(name).type)
         }
+        self._columns = list(wanted)
         if wrong:
             raise DataError(
                 f"{path}: expected the columns prompt_id (text), height, width (integers), runs (list of integers), "
-                f"got {wrong}. Encode masks with semantiseg.evaluation.runs.encode."
+                f"or prompt_id and {COCO} (size and counts), got {wrong}. Encode masks with "
+                "semantiseg.evaluation.runs.encode."
             )
         with _readable(path):
             self.ids = self._file.read(["prompt_id"])["prompt_id"].to_pylist()
@@ -289,18 +297,21 @@ class MaskTable:
     def batches(self, wanted: Collection[str]) -> Iterator[list[Item]]:
         """In the file's order, some thousands at a time slice by slice."""
         for rows in self._rows():
-            ids, heights, widths = (rows[name].to_pylist() for name in ("prompt_id", "height", "width"))
-            lengths = [_lengths(scalar) for scalar in rows["runs"]]
+            ids = rows["prompt_id"].to_pylist()
+            if self._coco:
+                heights, widths, lengths = zip(*map(_of_coco, rows[COCO].to_pylist()), strict=True)
+            else:
+                heights, widths = (rows[name].to_pylist() for name in ("height", "width"))
+                lengths = [_lengths(scalar) for scalar in rows["runs"]]
             if self.by_column:
                 lengths = [_by_rows(*given) for given in zip(lengths, heights, widths, strict=True)]
             items = zip(ids, zip(heights, widths, lengths, strict=True), strict=True)
             chosen = sorted((item for item in items if item[0] in wanted), key=lambda item: self._order[item[0]])
             yield from _split(chosen)
 
-
     def _rows(self) -> Iterator[pa.RecordBatch]:
         with _readable(self.path):
-            yield from self._file.iter_batches(_ROWS_AT_ONCE, columns=["prompt_id", "height", "width", "runs"])
+            yield from self._file.iter_batches(_ROWS_AT_ONCE, columns=self._columns)
 
 
 @contextmanager
@@ -327,6 +338,44 @@ def _by_rows(lengths: NDArray | None, height: int, width: int) -> NDArray | None
         return None if lengths is None else runs.encode(runs.decode(lengths, height=width, width=height).T)
     except DataError:
         return lengths
+
+
+def _is_coco(kind: pa.DataType) -> bool:
+    if not pa.types.is_struct(kind) or {field.name for field in kind} < {"size", "counts"}:
+        return False
+    counts = kind.field("counts").type
+    return _is_runs(kind.field("size").type) and (_is_runs(counts) or _is_text(counts) or pa.types.is_binary(counts))
+
+
+def _of_coco(given: dict[str, Any] | None) -> tuple[Any, Any, Any]:
+    """Height, width and column-major runs; None for what no mask can be made of, which is refused by name."""
+    size, counts = (given or {}).get("size"), (given or {}).get("counts")
+    if not size or len(size) != 2 or None in size or counts is None:
+        return None, None, None
+    if isinstance(counts, (str, bytes)):
+        counts = _from_letters(counts if isinstance(counts, bytes) else counts.encode("ascii", "replace"))
+    usable = counts is not None and None not in counts
+    return (*size, np.array(counts, dtype=np.int64) if usable else None)
+
+
+def _from_letters(text: bytes) -> list[int] | None:
+    """COCO's compressed counts (pycocotools' `rleFrString`): five bits a letter, from the fourth number on differences
+    to the last but one; None where they end within a number."""
+    found: list[int] = []
+    number = shift = 0
+    for letter in text:
+        bits = letter - 48
+        number |= (bits & 31) << shift
+        shift += 5
+        if bits & 32:
+            if shift > LONGEST_COUNT:
+                return None
+            continue
+        if bits & 16:
+            number |= -1 << shift
+        found.append(number + (found[-2] if len(found) > 2 else 0))
+        number = shift = 0
+    return None if shift else found
 
 
 def _is_text(kind: pa.DataType) -> bool:

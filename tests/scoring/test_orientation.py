@@ -74,6 +74,45 @@ def test_swapped_rows_and_columns_of_an_oblong_slice_are_told_by_the_shape(cohor
         score(folder, bench=bench, resamples=2)
 
 
+def in_letters(counts):
+    """COCO's own compression, written anew from pycocotools' rleToString."""
+    text = ""
+    for place, count in enumerate(counts):
+        number = int(count) - (int(counts[place - 2]) if place > 2 else 0)
+        while True:
+            bits, number = number & 31, number >> 5
+            more = number != -1 if bits & 16 else number != 0
+            text += chr((bits | 32 if more else bits) + 48)
+            if not more:
+                break
+    return text
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_dictionaries_of_coco_are_read_down_the_columns(cohort, bench, tmp_path, compressed):
+    answers = cohort.answers("truth")
+    counts = {prompt_id: runs.encode(mask.T) for prompt_id, mask in answers.items()}
+    rows = [
+        {"prompt_id": prompt_id, "segmentation": {
+            "size": list(mask.shape),
+            "counts": in_letters(counts[prompt_id]) if compressed else counts[prompt_id].tolist()}}
+        for prompt_id, mask in answers.items()
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "m.parquet")
+    assert (score(tmp_path / "m.parquet", bench=bench, resamples=2).results["dice"] == 1).all()
+
+
+@pytest.mark.parametrize(("counts", "size"), [("0o", [40, 48]), ("~" * 60, [40, 48]), ("01", [40]), (None, [40, 48])])
+def test_a_dictionary_of_which_no_mask_can_be_made_is_named(cohort, bench, tmp_path, counts, size):
+    ids = list(cohort.answers("truth"))
+    whole = in_letters([40 * 48])
+    rows = [{"prompt_id": name, "segmentation": {"size": [40, 48], "counts": whole}} for name in ids[1:]]
+    rows.append({"prompt_id": ids[0], "segmentation": {"size": size, "counts": counts}})
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "m.parquet")
+    with pytest.raises(DataError, match=f"prompt {ids[0]}: "):
+        score(tmp_path / "m.parquet", bench=bench, resamples=2)
+
+
 @pytest.mark.parametrize("kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())])
 def test_strings_are_strings_however_they_are_stored(cohort, bench, tmp_path, kind):
     path = table(tmp_path / "m.parquet", cohort.answers("truth"), types={"prompt_id": kind})
