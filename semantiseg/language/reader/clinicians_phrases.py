@@ -42,6 +42,13 @@ ABBREVIATIONS: tuple[tuple[str, str], ...] = (
      r"to|with) (?:the |its |their |normal |surrounding |adjacent |renal |hepatic |pancreatic |grey |gray |white )*"
      r"(?:parenchyma|cortex|muscle|psoas|gland|tissues?|surroundings|neighbours|neighbors|wall|brain|matter|blood|"
      r"myocardium|background|fat|csf)(?: around it| around them)?\b", r"\1"),
+    (r"\b50 ?% of\b", "half of"), (r"\bof (?=\d+(?:\.\d+)?[ -]?(?:mm|cm)\b)", ""),
+    (r"\bwith ((?:the |any )*[a-z ]+?) added\b", r"and \1"),
+    (r"\bwith ((?:its |the |any |all |surrounding )*o?edema) (?=subtracted|left out|taken out|removed|excluded|"
+         r"omitted)",
+     r", \1 "),
+    (r"[,;(]? ?(?:(?:without|excluding|not including|minus|no) (?:the )?seminal vesicles?|(?:the )?seminal vesicles? "
+     r"(?:are |is )?(?:not included|excluded|spared|left out|omitted))\b\)?", ""),
     (r"\.{2,}", " ; "),
     (r"^(?:which|what) part of (.+?) (?:is left|remains|stays|is there|would be left) (?=without|after|outside|"
          r"once)", r"\1 "),
@@ -212,7 +219,7 @@ HISTORIES = frozenset(
     "surveillance "
     "screening incidentally asymptomatic symptomatic unwell deteriorating lethargic fall falls accident ed icu ward "
     "clinic "
-    "steatotic cirrhotic haemochromatosis siderosis iron adpkd polycystic horseshoe transplant transplantation donor "
+    "haemochromatosis siderosis iron adpkd polycystic horseshoe transplant transplantation donor "
     "recipient recurrent sbrt srs sirt radioembolisation radiosurgery brachytherapy cyberknife imrt vmat proton dose "
     "dosimetry constraint recist rano pi-rads li-rads fleischner staging stage restaging tace rfa mwa ablative "
     "whipple pancreatectomy cystectomy craniotomy colectomy splenectomy thrombocytopenia cll mononucleosis malaria "

@@ -72,7 +72,8 @@ NAMES: dict[str, str] = {
     "brain_oedema": "vasogenic oedema|perilesional oedema|snfh|oedema around the mass|oedema around the glioma|"
     "oedema around the lesion|oedema surrounding the tumour|oedema surrounding the mass|oedema surrounding the glioma|"
     "oedema surrounding the lesion|tumour oedema|perifocal oedema|tumour-associated oedema",
-    "resection_cavity": "post-operative cavity|postop cavity|post-surgical cavity|postsurgical cavity|surgical bed|"
+    "resection_cavity": "cavity|cavities|post-operative cavity|postop cavity|post-surgical cavity|"
+    "postsurgical cavity|surgical bed|"
     "resection bed|cavity after surgery|rc|operative cavity|surgical bed cavity|resection cavities",
     "gallbladder": "gb",
     "portal_and_splenic_veins": "portosplenic confluence",
@@ -122,7 +123,8 @@ DESCRIBING = frozenset(
     "solid suspicious obstructing stenosing stenotic malignant neoplastic tumorous multifocal unifocal solitary "
     "simple known "
     "bleeding ulcerated advanced resectable unresectable inoperable operable metastatic occult palpable "
-    "active progressive stable new old biopsied cancerous high-grade low-grade diffuse invasive intra-axial "
+    "biopsied cancerous high-grade low-grade diffuse invasive intra-axial steatotic cirrhotic fatty fibrotic "
+    "atrophic dilated swollen shrunken hypertrophic diseased "
     "symptomatic "
     "asymptomatic incidental enlarged".split()
 )
@@ -180,7 +182,7 @@ _KINDS: tuple[tuple[Kind, str], ...] = (
     ),
     (
         Kind.FILLER,
-        "multiple|several|numerous|focus of|foci of|lesion of|contralateral|affected|coursing|running|passing|"
+        "multiple|several|numerous|focus of|foci of|contralateral|affected|coursing|running|passing|"
         "extending|everything of|everything within|anything within|anything in|the lot|"
         "in toto|all of it|"
         "every part of it|every bit of it|with everything in it|with everything in them|with any lesions|"
@@ -190,6 +192,14 @@ _KINDS: tuple[tuple[Kind, str], ...] = (
         "looks|look|looking|appears to be|blood pool|whole-organ|organ volume|burden|gonna|reported as|"
         "that contain|which contain|please do|and nothing more|and no more|true|proper|extent in|mark all|"
         "hepatic veins and portal branches|contrast-filled|well-opacified|opacified",
+    ),
+    (
+        Kind.FILLER,
+        "head through tail|head to tail|from head to tail|in one contour|in a single contour|in one structure|"
+        "as one volume|as a single contour|in the same contour|"
+        "as one contour|as one mask|in one segmentation|union of|sum of|combination of|by area|by size|up to|"
+        "split through its centre|cut through its centre|divided at its centre|split at its centre|cut at its centre|"
+        "divided through its centre",
     ),
     (Kind.FILLER, "|".join(sorted(DESCRIBING))),
     (
@@ -227,7 +237,8 @@ NEEDS_EXCLUSION = frozenset(
     for organ in ("liver", "hepatic", "kidney", "renal", "pancreatic", "pancreas", "prostate", "prostatic",
     "hippocampal")
     for tissue in ("parenchyma", "tissue", "remnant")
-) | {"what would remain of", "future remnant", "functional", "rest of", "remainder of", "remaining", "remaining "
+) | {"what would remain of", "remnant of", "uninvolved", "healthy", "normal", "unaffected",
+     "future remnant", "functional", "rest of", "remainder of", "remaining", "remaining "
 "part of", "remnant", "remains of", "rest"}  # fmt: skip
 """Words that leave open what is meant, unless the sentence says what is left out: tumours are no parenchyma."""
 

@@ -15,7 +15,7 @@ from itertools import pairwise
 from semantiseg.conventions import Modality
 from semantiseg.errors import PromptError
 from semantiseg.language.clause import Clause
-from semantiseg.language.program import Program, call
+from semantiseg.language.program import Program, call, subject
 from semantiseg.language.reader.lexicon import Kind
 from semantiseg.language.reader.tokens import PAIRED, Token, tokens_of
 
@@ -354,6 +354,8 @@ def plain(program: Program) -> Program:
     if program.operation == "within" and isinstance(first, Program) and isinstance(last, Program):
         if first.is_atom and last.is_atom and first.operation == last.operation == "part":
             # No part holds another; "the necrosis inside the enhancing rim" is the necrosis.
+            return first
+        if first.is_atom and first.operation == "organ" and first.structure.home == subject(last).key and last.is_atom:
             return first
         if last.operation == "side" and last.children[0].is_atom and last.children[0].key not in PAIRED:
             # "Primary of the pancreas, right side": an organ that is no pair has no right one.

@@ -181,7 +181,13 @@ def _open(pieces: Sequence[Piece]) -> tuple[str, ...]:
         for place, piece in enumerate(pieces)
         if piece.text in DESCRIBING and not _has(pieces[place + 1 : place + 5], *_THINGS)
     )
-    needy = tuple(piece.text for piece in pieces if piece.text in needing)
+    # "Deposits within the hepatic parenchyma": where a lesion lies may be told loosely.
+    places = {
+        id(piece)
+        for place, piece in enumerate(pieces)
+        if any(before.kind is Kind.PLACE for before in pieces[max(0, place - 2) : place]) and piece.kind is Kind.THING
+    }
+    needy = tuple(piece.text for piece in pieces if piece.text in needing and id(piece) not in places)
     return (
         needy
         + tuple(piece.text for piece in lost)
@@ -252,13 +258,20 @@ def _asked(segment: Segment, *, target_before: bool) -> Segment:
     kept: list[Piece] = []
     in_reason = False
     for place, piece in enumerate(segment):
-        tells = _history_follows(segment, place) and piece.kind in (Kind.PLACE, Kind.WITH, Kind.FILLER, None)
+        joined = any(before.kind in (Kind.AND, *_EXCLUDERS) for before in segment[max(0, place - 2) : place])
+        tells = (
+            not joined and _history_follows(segment, place) and piece.kind in (Kind.PLACE, Kind.WITH, Kind.FILLER, None)
+        )
         # "As avoidance structure"; "as dark as the spleen" describes.
         role = piece.text == "as" and not _has(segment[place:], *_THINGS, *_QUALIFIERS)
         removed = piece.text in ("after", "once", "following") and _has(segment[place:], Kind.EXCLUDED)
         if removed:
             piece = replace(piece, kind=Kind.WITH)
-        if (piece.kind is Kind.REASON or tells or role) and _has(kept, *_THINGS) and not removed:
+        if (
+            (piece.kind is Kind.REASON or tells or role)
+            and not removed
+            and (target_before and kept or _has(kept, *_THINGS))
+        ):
             in_reason = True
         elif piece.kind in (Kind.EXCLUDE, Kind.EXCLUDED) or removed:
             in_reason = False
@@ -295,7 +308,9 @@ def _joined(segments: Sequence[Segment]) -> list[Piece]:
     """The segments as one text, a comma between them."""
     pieces: list[Piece] = []
     for segment in segments:
-        pieces += [Piece(",", Kind.COMMA)] if pieces else []
+        # "The kidney, free of tumour" is that kidney.
+        placed = segment[0].kind in (Kind.FREE, Kind.BEAR, Kind.FACING)
+        pieces += [Piece(",", Kind.COMMA)] if pieces and not placed else []
         pieces += segment
     return pieces
 

@@ -92,10 +92,6 @@ def _after_number(pieces: Sequence[Piece], place: int) -> bool:
     return piece is not None and piece.is_number
 
 
-def _not_before_number(pieces: Sequence[Piece], place: int) -> bool:
-    return not _before_number(pieces, place)
-
-
 def _beside_choice(pieces: Sequence[Piece], place: int) -> bool:
     """ "The largest one", "the one on the left", "the single largest"."""
     chosen = (Kind.SELECT, Kind.SIDE, Kind.DIRECTION)
@@ -216,9 +212,12 @@ _PLACED: tuple[tuple[str, Condition], ...] = (
     ("about|around|approximately|roughly|measuring|spanning|diameter of|width of", _before_number),
     ("across|in diameter|in width|wide", _after_number),
     ("in size", _sized),
+    ("by area|by size", lambda pieces, _: _then_chosen(pieces, 0)),
+    ("up to", _before_number),
+    ("union of|sum of|combination of", _says(Kind.AND)),
     ("contralateral", _says(Kind.FREE, Kind.FREE_BEFORE)),
     ("affected", _says(Kind.BEAR, Kind.BEARING_BEFORE)),
-    ("volume of|extent of|full extent of|region of", _not_before_number),
+    ("volume of|extent of|full extent of|region of", lambda pieces, place: not _before_number(pieces, place)),
     ("one|ones|single", _beside_choice),
     ("is|are", _asserts),
     ("both", _no_number_said),
