@@ -158,7 +158,7 @@ def _block(item: Record) -> str:
     ]  # fmt: skip
     seeds = f"Seed{'s' if len(item.seeds) > 1 else ''} {', '.join(map(str, item.seeds))}"
     text = [
-        f"**{item.name}** ({item.source}; {item.licence}). {_amounts(item)} {seeds}; {item.minutes:.0f} minutes on "
+        f"**{item.name}** ({item.source}; {item.licence}). {_amounts(item)} {seeds}; {item.minutes:.0f} processor minutes on "
         f"{item.machine}; code {item.code}. Results on test patients of this collection were recorded "
         f"{item.reads} time{'s' if item.reads > 1 else ''}. Repeat it with `{item.command}`.",
         "",

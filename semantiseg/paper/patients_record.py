@@ -26,6 +26,8 @@ from semantiseg.recipes import GATED
 
 RUN_RECORD = Path("logs/demo_run.json")
 """What a run writes of itself, in a workspace too (`pipeline.runner`)."""
+STAGE_LOG = Path("logs/stages.jsonl")
+"""What every stage writes of itself (`pipeline.stage`), also where a run was cut off and gone on with."""
 
 RECORDS = Path(__file__).with_name("patients_records")
 PLAIN, COMPOSED = "plain", "strict"
@@ -61,7 +63,7 @@ class Record:
     """Commit of the sources."""
     machine: str
     minutes: float
-    """Of all runs together."""
+    """Of a processor, all stages of all runs together."""
     parameters: dict[str, Any]
     """Of every run, but for seed and fold."""
     inputs: dict[str, str]
@@ -135,7 +137,7 @@ def record(
     draws = {"resamples": int(first.parameters["table1"]["resamples"]), "seed": first.seed}
     name = "+".join(sorted(questions["collection"].unique()))
     earlier = folder / f"{name}.json"
-    smallest = {split: min(len(run.splits[split]) for run in runs) for split in SPLITS}
+    smallest: dict[str, int] = {split: min(len(run.splits[split]) for run in runs) for split in SPLITS}
     found = Record(
         name=name,
         source=source,
@@ -149,7 +151,7 @@ def record(
         tested_folds=sorted({run.fold for run in runs}),
         code=code,
         machine=f"{first.machine['cpu']}, {first.machine['cores']} cores, no GPU",
-        minutes=round(sum(run.machine["seconds"] for run in runs) / 60, 1),
+        minutes=round(sum(_processor_seconds(run.place) for run in runs) / 60, 1),
         parameters=first.common,
         inputs=first.inputs,
         rows=_plain_records(composition.table(answers, reading, **draws)),
@@ -201,7 +203,7 @@ def _read_run(place: Path, number: int) -> _Run:
 
 def _require_together(runs: Sequence[_Run]) -> None:
     """One collection, one set of parameters, no fold twice with one seed, no patient in two folds."""
-    first, seen = runs[0], set()
+    first, seen = runs[0], set[tuple[int, int]]()
     for run in runs:
         if run.inputs != first.inputs:
             raise DataError(f"{run.place}: expected the images of {first.place}, got others. Record them apart.")
@@ -264,6 +266,20 @@ def _points(answers: pd.DataFrame) -> pd.DataFrame:
 def _fingerprints(raw: Path) -> dict[str, str]:
     found = {path.relative_to(raw).as_posix(): files.fingerprint(path) for path in sorted(raw.rglob("*"))}
     return {name: value for name, value in found.items() if value and (raw / name).is_file()}
+
+
+def _processor_seconds(place: Path) -> float:
+    """What the stages cost, each as it ran last."""
+    spent: dict[str, float] = {}
+    try:
+        for line in (place / STAGE_LOG).read_text(encoding="utf-8").splitlines():
+            entry = json.loads(line)
+            if entry["status"] == "done":
+                spent[entry["stage"]] = float(entry["cpu_seconds"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        problem = f"{type(error).__name__} {error}"
+        raise DataError(f"{place / STAGE_LOG}: expected what stages cost, got {problem}. Run it again.") from None
+    return sum(spent.values())
 
 
 def _read_json(path: Path) -> Any:

@@ -103,8 +103,7 @@ def _png(path: Path) -> NDArray:
 def _nifti(path: Path, prompt_id: str, benchmark: Benchmark) -> NDArray:
     """The asked slice of a volume, or a single slice, brought to the prepared grid by its affine."""
     values, geometry = image_file.read(path)
-    if values.ndim == 2:
-        values = values[..., None]
+    values = values[..., None] if values.ndim == 2 else values
     if values.ndim == 3:
         image = nib.as_closest_canonical(nib.Nifti1Image(values.astype(np.float32), geometry.affine))
         values = np.asanyarray(image.dataobj)
@@ -297,17 +296,19 @@ class MaskTable:
     def batches(self, wanted: Collection[str]) -> Iterator[list[Item]]:
         """In the file's order, some thousands at a time slice by slice."""
         for rows in self._rows():
-            ids = rows["prompt_id"].to_pylist()
-            if self._coco:
-                heights, widths, lengths = zip(*map(_of_coco, rows[COCO].to_pylist()), strict=True)
-            else:
-                heights, widths = (rows[name].to_pylist() for name in ("height", "width"))
-                lengths = [_lengths(scalar) for scalar in rows["runs"]]
-            if self.by_column:
-                lengths = [_by_rows(*given) for given in zip(lengths, heights, widths, strict=True)]
-            items = zip(ids, zip(heights, widths, lengths, strict=True), strict=True)
+            items = zip(rows["prompt_id"].to_pylist(), self._given(rows), strict=True)
             chosen = sorted((item for item in items if item[0] in wanted), key=lambda item: self._order[item[0]])
             yield from _split(chosen)
+
+    def _given(self, rows: pa.RecordBatch) -> Iterator[tuple[Any, Any, Any]]:
+        """Height, width and runs along the rows."""
+        if self._coco:
+            found: Iterator[tuple[Any, Any, Any]] = map(_of_coco, rows[COCO].to_pylist())
+        else:
+            heights, widths = (rows[name].to_pylist() for name in ("height", "width"))
+            found = zip(heights, widths, map(_lengths, rows["runs"]), strict=True)
+        for height, width, lengths in found:
+            yield height, width, _by_rows(lengths, height, width) if self.by_column else lengths
 
     def _rows(self) -> Iterator[pa.RecordBatch]:
         with _readable(self.path):

@@ -55,7 +55,10 @@ def workspace(folder: Path, *, origin: str = "user", fold: int = 0, seed: int = 
         "seed": seed, "train": {"steps": 600}, "prepare": {"folds": folds, "fold": fold}, "table1": {"resamples": 50},
     }  # fmt: skip
     (folder / "params.yaml").write_text(document.document_text(values))
-    run = {"cpu": "a processor", "cores": 2, "seconds": 720.0}
+    run = {"cpu": "a processor", "cores": 2}
+    log = [("train", "failed", 999.0), ("train", "done", 999.0), ("train", "done", 700.0), ("evaluate", "done", 20.0)]
+    lines = [json.dumps({"stage": stage, "status": how, "cpu_seconds": cost}) for stage, how, cost in log]
+    (folder / "logs/stages.jsonl").write_text("\n".join(lines))
     (folder / "logs/demo_run.json").write_text(json.dumps(run))
     return folder
 
