@@ -44,6 +44,7 @@ def _findings(root: Path) -> str:
     """What was found, in sentences whose numbers come from the recorded patients, the tables and the claims."""
     records = patients_record.read_records()
     found = [finding for item in records for finding in _collapse(patients.table([item]), item.name)]
+    found += [finding for item in records for finding in _versus(item)]
     return "\n".join(
         f"- {sentence}"
         for sentence in [
@@ -70,6 +71,22 @@ def _collapse(rows: pd.DataFrame, where: str) -> list[str]:
         f"nouns are composed, with {number(composed['l3'])}. Answers that mark the parent structure fall from "
         f"{percent(plain['collapse_rate'])} to {percent(composed['collapse_rate'])}."
     ]
+
+
+def _versus(item: patients_record.Record) -> list[str]:
+    """One sentence a rival: what a network without our gate gains by the same reader and composition."""
+    found = []
+    for row in (row for row in item.versus if row["measure"] == "l3"):
+        ours, theirs = recipe_of(row["first"]).label, recipe_of(row["second"]).label
+        differ = row["p_holm"] < SIGNIFICANT
+        verdict = "differs from" if differ else "cannot be told from"
+        found.append(
+            f"**{item.name}**: given the same reader and composition, {theirs}, trained for the same processor "
+            f"seconds, {verdict} {ours}: level 3 Dice {row['second_value']:.3f} and {row['first_value']:.3f} (p = "
+            f"{row['p_holm']:.3f}, {row['patients']} patients). "
+            + ("" if differ else "Composition does not need the gate.")
+        )
+    return [sentence.rstrip() for sentence in found]
 
 
 def _clinical(rows: pd.DataFrame) -> str:
@@ -121,6 +138,9 @@ def _cost(root: Path) -> str:
         f"({run['cores']} cores, {run['cpu']}, no GPU), once the environment exists."
     )
 
+
+SIGNIFICANT = 0.05
+"""Holm's p below which two models are said to differ."""
 
 KEY_CLAIMS = ("gate-token-bound", "level-3-printed", "token-gating-beats-concatenation", "word-order-matters")
 """Of claims.yaml: what the abstract promises, the printed level 3, and the two mechanisms."""

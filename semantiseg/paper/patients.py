@@ -20,6 +20,7 @@ from semantiseg import files, markup
 from semantiseg.conventions import LEVELS, records_of
 from semantiseg.data.split import few_patients
 from semantiseg.language.ontology import STRUCTURES
+from semantiseg.language.program import atom
 from semantiseg.paper import style
 from semantiseg.paper.patients_record import COMPOSED, LEVELS_SHOWN, PICTURES, PLAIN, RECORDS, Record
 from semantiseg.paper.published import NAMES, read_published
@@ -157,10 +158,11 @@ def _block(item: Record) -> str:
         for row in records_of(table([item]))
     ]  # fmt: skip
     seeds = f"Seed{'s' if len(item.seeds) > 1 else ''} {', '.join(map(str, item.seeds))}"
+    times = f"{item.reads} time{'s' if item.reads > 1 else ''}"
     text = [
-        f"**{item.name}** ({item.source}; {item.licence}). {_amounts(item)} {seeds}; {item.minutes:.0f} processor minutes on "
-        f"{item.machine}; code {item.code}. Results on test patients of this collection were recorded "
-        f"{item.reads} time{'s' if item.reads > 1 else ''}. Repeat it with `{item.command}`.",
+        f"**{item.name}** ({item.source}; {item.licence}). {_amounts(item)} {seeds}; {item.minutes:.0f} minutes of a "
+        f"processor on {item.machine}; code {item.code}. Results on test patients of this collection were recorded "
+        f"{times}. Repeat it with `{item.command}`.",
         "",
         *markup.markdown_table(head, rows),
         "",
@@ -205,11 +207,11 @@ def _published(item: Record) -> list[str]:
     """What the baselines' authors published about the same nouns, and what differs."""
     published = read_published()
     published = published[published["collection"] == item.name]
-    keys = {name: key for key, entry in STRUCTURES.items() for name in entry.names}
-    dice = {(row["model"], row["structure"]): row["dice"] for row in item.nouns}
+    nouns = {name: str(atom(key)) for key, entry in STRUCTURES.items() for name in entry.names}
+    dice = {(row["model"], row["program"]): row["dice"] for row in item.nouns}
     models = list(dict.fromkeys(row["model"] for row in item.nouns))
     rows = [
-        [row["target"], *(number(dice.get((model, keys.get(row["target"])))) for model in models),
+        [row["target"], *(number(dice.get((model, nouns.get(row["target"])))) for model in models),
          *(number(row[f"{name}_mean"]) for name in PUBLISHED)]
         for row in records_of(published)
     ]  # fmt: skip

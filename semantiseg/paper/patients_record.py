@@ -71,7 +71,7 @@ class Record:
     rows: list[dict[str, Any]]
     """Rows of `composition.csv`, over all runs."""
     nouns: list[dict[str, Any]]
-    """Level 1 Dice by `model` and `structure`, with the number of `prompts`; sentences as they stand."""
+    """Level 1 Dice by `model` and `program`, with the number of `prompts`; sentences as they stand."""
     versus: list[dict[str, Any]]
     """Rows of `evaluation.comparison.compare`: SemantiSeg and a model without gate, both composed; none without one."""
 
@@ -155,7 +155,7 @@ def record(
         parameters=first.common,
         inputs=first.inputs,
         rows=_plain_records(composition.table(answers, reading, **draws)),
-        nouns=_nouns(answers),
+        nouns=_nouns(answers, questions),
         versus=_versus(answers, questions, **draws),
     )
     files.write(earlier, json.dumps(asdict(found), indent=1) + "\n")
@@ -235,9 +235,10 @@ def _sentences(questions: pd.DataFrame) -> dict[str, dict[str, int]]:
     return found
 
 
-def _nouns(answers: pd.DataFrame) -> list[dict[str, Any]]:
+def _nouns(answers: pd.DataFrame, questions: pd.DataFrame) -> list[dict[str, Any]]:
     asked = answers[(answers["suite"] == "core") & (answers["level"] == 1) & (answers["variant"] == PLAIN)]
-    by_noun = asked.groupby(["model", "structure"], sort=False)["dice"].agg(dice="mean", prompts="size")
+    asked = asked.merge(questions[["prompt_id", "program"]], on="prompt_id", validate="many_to_one")
+    by_noun = asked.groupby(["model", "program"], sort=False)["dice"].agg(dice="mean", prompts="size")
     return _plain_records(by_noun.round(6).reset_index())
 
 

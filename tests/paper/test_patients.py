@@ -30,7 +30,8 @@ def workspace(folder: Path, *, origin: str = "user", fold: int = 0, seed: int = 
     asked = [
         {"origin": origin, "collection": "Task04_Hippocampus", "suite": suite, "level": level, "split": "test",
          "text": f"{suite} {level} {text}", "prompt_id": f"{suite}{level}{text}{patient}", "patient_id": patient,
-         "phrasing": "unseen", "structure": "hippocampus", "parent_differs": level == 3}
+         "phrasing": "unseen", "structure": "hippocampus", "program": "organ(hippocampus)",
+         "parent_differs": level == 3}
         for suite in ("core", "clinical") for level in LEVELS for text in range(level) for patient in tested
     ]  # fmt: skip
     pd.DataFrame(asked).to_parquet(data / "composition/questions.parquet")
@@ -136,9 +137,10 @@ def test_runs_that_do_not_belong_together_make_no_record(tmp_path, change, words
 
 
 def test_published_figures_stand_beside_the_same_nouns_and_the_protocols_are_said_to_differ(tmp_path):
-    answers = pd.read_parquet(workspace(tmp_path / "run") / "data/composition/answers.parquet")
-    answers["structure"] = "anterior_hippocampus"
-    answers.to_parquet(tmp_path / "run/data/composition/answers.parquet")
+    questions = pd.read_parquet(workspace(tmp_path / "run") / "data/composition/questions.parquet")
+    questions.assign(program="part(anterior_hippocampus)").to_parquet(
+        tmp_path / "run/data/composition/questions.parquet"
+    )
     page = patients.markdown([recorded(tmp_path)])
     row = next(line for line in page.splitlines() if line.startswith("| anterior hippocampus"))
     assert row.split("|")[2:7] == [" 0.70 ", " 0.50 ", " 0.83 ", " 0.81 ", " 0.76 "]
