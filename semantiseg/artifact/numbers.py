@@ -11,7 +11,7 @@ import json
 import re
 import tempfile
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ def _findings(root: Path) -> str:
     """What was found, in sentences whose numbers come from the recorded patients, the tables and the claims."""
     records = patients_record.read_records()
     found = [finding for item in records for finding in _collapse(patients.table([item]), item.name)]
-    found += [finding for item in records for finding in _versus(item)]
+    found += [finding for item in records for finding in rivals(item.name, item.versus)]
     return "\n".join(
         f"- {sentence}"
         for sentence in [
@@ -73,15 +73,15 @@ def _collapse(rows: pd.DataFrame, where: str) -> list[str]:
     ]
 
 
-def _versus(item: patients_record.Record) -> list[str]:
-    """One sentence a rival: what a network without our gate gains by the same reader and composition."""
+def rivals(name: str, versus: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One sentence a rival (rows of `Record.versus`): how it does with the same reader and composition."""
     found = []
-    for row in (row for row in item.versus if row["measure"] == "l3"):
+    for row in (row for row in versus if row["measure"] == "l3"):
         ours, theirs = recipe_of(row["first"]).label, recipe_of(row["second"]).label
         differ = row["p_holm"] < SIGNIFICANT
         verdict = "differs from" if differ else "cannot be told from"
         found.append(
-            f"**{item.name}**: given the same reader and composition, {theirs}, trained for the same processor "
+            f"**{name}**: given the same reader and composition, {theirs}, trained for the same processor "
             f"seconds, {verdict} {ours}: level 3 Dice {row['second_value']:.3f} and {row['first_value']:.3f} (p = "
             f"{row['p_holm']:.3f}, {row['patients']} patients). "
             + ("" if differ else "Composition does not need the gate.")
