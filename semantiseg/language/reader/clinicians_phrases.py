@@ -19,7 +19,48 @@ _SCAN = (
 )
 """What a sentence calls the picture; no side of a picture is meant by it, where no side stands before."""
 
+_START = r"(^|[.;:?!,] )"
+_ASKED_AFTER = (
+    r"(?![^?]*\b(?:contain|bear|harbour|harbor|have|has|hold|free|show|involve)\b)"
+    r"(?=.*\?.*\b(?:outline|contour|segment|trace|mark|draw|measure|delineate|annotate|please|show)\b)"
+)
+"""A question of yes or no is a request only if one follows, and not where it asks what bears what."""
+QUESTIONS: tuple[tuple[str, str], ...] = (
+    (
+        _START + r"how (?:big|large|small|long|wide|voluminous|extensive|far|thick|much space) (?:is|are|does|"
+        r"do) ",
+        r"\1outline ",
+    ),
+    (_START + r"what (?:is|are) the (?:sizes?|volumes?|extent|area) of ", r"\1outline "),
+    (_START + r"(?:please |pls )?(?:would it be|is it) possible to (?:have |get )?", r"\1"),
+    (
+        _START + r"(?:please |pls )?(?:could|can|may|would|will)(?: (?:i|we|you|someone|somebody|"
+        r"anyone))?(?: please| kindly)?"
+        r"(?: (?:have|get|see))?(?: (?:a|the) (?=contour|outline|mask|segmentation|delineation|measurement))? ",
+        r"\1",
+    ),
+    (
+        _START + r"(?:is|are|does|do|has|have) (?=(?:the|this|these|his|her|any|"
+        r"both) )(?!there )" + _ASKED_AFTER,
+        r"\1outline ",
+    ),
+    (
+        _START + r"(?:is|are) (?!there\b)(?=[a-z ,]+\b(?:enlarged|normal|abnormal|swollen|atrophic)\?)" + _ASKED_AFTER,
+        r"\1outline ",
+    ),
+    (
+        r"\b(?:looks? |appears? |seems? )?(?:enlarged|normal|abnormal|swollen|atrophic|shrunken|too (?:big|large|"
+        r"small)|visible|extend|"
+        r"extended|reach|spread|take up|take|big|large|small)\?",
+        "?",
+    ),
+    (r"\(?\b(?:see|cf\.?|compare) (?:the )?(?:previous|prior|last|old|earlier|recent) [a-z]+\)?", " history "),
+    (r"\brule out\b|\br/o\b", ", query"),
+)
+"""How questions ask for a contour: pattern -> the request that it stands for, in lower case. A question that asks for
+yes or no ("is there a tumour?") is none."""
 ABBREVIATIONS: tuple[tuple[str, str], ...] = (
+    *QUESTIONS,
     (r"\bw/o\b", "without"), (r"\bw/", "with "), (r"\bexcl\.?(?=\s|$)", "excluding"),
     (r"\bincl\.?(?=\s|$)", "including"),
     (r"\bs/p\b", "status post"), (r"\bhx\b", "history of"), (r"\blt\.?(?=\s)", "left"), (r"\brt\.?(?=\s)", "right"),

@@ -120,13 +120,9 @@ SHORT: dict[str, tuple[str, ...]] = {
 """Short nouns -> the structures that they may be, told by what else the sentence names ("its head")."""
 
 DESCRIBING = frozenset(
-    "solid suspicious obstructing stenosing stenotic malignant neoplastic tumorous multifocal unifocal solitary "
-    "simple known "
-    "bleeding ulcerated advanced resectable unresectable inoperable operable metastatic occult palpable "
-    "biopsied cancerous high-grade low-grade diffuse invasive intra-axial steatotic cirrhotic fatty fibrotic "
-    "atrophic dilated swollen shrunken hypertrophic diseased "
-    "symptomatic "
-    "asymptomatic incidental enlarged".split()
+    "solid suspicious obstructing stenosing stenotic malignant neoplastic tumorous multifocal unifocal solitary simple "
+    "known bleeding ulcerated advanced resectable unresectable inoperable operable metastatic occult palpable biopsied "
+    "cancerous high-grade low-grade diffuse invasive intra-axial symptomatic asymptomatic incidental".split()
 )
 """Words that may stand before a lesion and choose none: the label map holds it anyway."""
 _KINDS: tuple[tuple[Kind, str], ...] = (
@@ -202,6 +198,10 @@ _KINDS: tuple[tuple[Kind, str], ...] = (
         "divided through its centre",
     ),
     (Kind.FILLER, "|".join(sorted(DESCRIBING))),
+    (
+        Kind.FILLER,
+        "steatotic|cirrhotic|fatty|fibrotic|atrophic|dilated|swollen|shrunken|hypertrophic|diseased|enlarged",
+    ),
     (
         Kind.EXCLUDED,
         "both excluded|all excluded|both left out|all left out|both subtracted|both removed|resected|enucleated|"

@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
+from os.path import commonprefix
 
 from rapidfuzz import process
 from rapidfuzz.distance import DamerauLevenshtein
@@ -22,7 +23,7 @@ from rapidfuzz.distance import DamerauLevenshtein
 from semantiseg.conventions import Modality
 from semantiseg.errors import PromptError
 from semantiseg.language.clause import Clause
-from semantiseg.language.program import Program
+from semantiseg.language.program import Program, atoms
 from semantiseg.language.reader.clinicians_phrases import ABBREVIATIONS, DANGEROUS, HISTORIES, TURNING
 from semantiseg.language.reader.clinicians_words import (
     CLINICAL_LEXICON,
@@ -63,7 +64,9 @@ def _nearest(word: str, vocabulary: Collection[str]) -> str | None:
         return None
     least = min(distance for distance, _ in near)
     best = sorted({known for distance, known in near if distance == least}, key=len)
-    return best[0] if len({known.rstrip("s") for known in best}) == 1 else None
+    # "Hippocampus" and "hippocampi" are one thing; "hyperdense" and "hyperintense" share no more than a front.
+    akin = len(commonprefix(best)) >= max(SHORTEST, min(8, len(best[0])))
+    return best[0] if akin or len({known.rstrip("s") for known in best}) == 1 else None
 
 
 STRICT, BESIDE_STRICT = 0.99, 0.98
@@ -175,11 +178,10 @@ def _open(pieces: Sequence[Piece]) -> tuple[str, ...]:
     if not any(piece.is_number for piece in pieces):
         needing |= IN_DIAMETER
     after = (piece for before, piece in pairwise(pieces) if before.kind is Kind.EXCLUDE)
-    # "Multifocal" says which of the kidneys, but not which of the tumours.
     lost = (
         piece
         for place, piece in enumerate(pieces)
-        if piece.text in DESCRIBING and not _has(pieces[place + 1 : place + 5], *_THINGS)
+        if piece.text in DESCRIBING and not any(map(_is_lesion, pieces[place + 1 : place + 5]))
     )
     # "Deposits within the hepatic parenchyma": where a lesion lies may be told loosely.
     places = {
@@ -193,6 +195,12 @@ def _open(pieces: Sequence[Piece]) -> tuple[str, ...]:
         + tuple(piece.text for piece in lost)
         + tuple(piece.text for piece in after if piece.text in NEEDS_EXCLUSION and piece.kind is Kind.FILLER)
     )
+
+
+def _is_lesion(piece: Piece) -> bool:
+    """ "Resectable" says nothing of which tumour, and much of which liver."""
+    whole = isinstance(piece.value, Program) and {item.operation for item in atoms(piece.value)} == {"organ"}
+    return piece.kind in _THINGS and not whole
 
 
 def _expanded(text: str) -> str:

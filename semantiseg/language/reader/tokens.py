@@ -234,6 +234,7 @@ _PLACED: tuple[tuple[str, Condition], ...] = (
     ("cut down to", _before_half),
     ("multiple|several|numerous", _then_chosen),
     ("focus of|foci of", _beside_choice),
+    ("does|do", lambda pieces, place: not any(piece.kind in (Kind.BEAR, Kind.FREE) for piece in pieces[place:])),
     ("-facing", lambda pieces, place: _beside(pieces, place, 1, Kind.HALF)),
     ("not|that is not|which is not|that are not", _negates_a_noun),
     ("on this image|in this image", _no_side_said),
