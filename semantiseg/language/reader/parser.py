@@ -146,9 +146,13 @@ class _Parser:
 
     def removal(self) -> Program | None:
         start = self.place
-        while self.take(Kind.COMMA, Kind.AND):
-            pass
-        if self.take(Kind.EXCLUDE, Kind.TAKE):
+        joint = None
+        while mark := self.take(Kind.COMMA, Kind.AND):
+            joint = mark
+        if left_out := self.take(Kind.EXCLUDE, Kind.TAKE):
+            if joint is not None and joint.kind is Kind.AND and left_out.text == "without":
+                # "The kidney with tumour and without cyst" chooses a kidney by both.
+                raise self.refuse()
             return self.aside(self.union)
         if self.take(Kind.WITH):
             removed = self.aside(self.union)
@@ -158,6 +162,7 @@ class _Parser:
         return None
 
     def union(self) -> Program:
+        of_several = self.kind() is Kind.SELECT and self.kind(1) is Kind.PLACE
         program = self.relation()
         while self.kind() is Kind.AND or (self.kind() is Kind.COMMA and self.kind(1) is Kind.AND):
             start = self.place
@@ -166,6 +171,9 @@ class _Parser:
             if self.kind() in (Kind.EXCLUDE, Kind.TAKE):
                 self.place = start
                 break
+            if of_several:
+                # "The bigger of liver and spleen" compares them.
+                raise self.refuse()
             other = self.relation()
             if joint is None or "including" not in joint.text or not _belongs(other, program):
                 program = call("union", program, other)
@@ -213,6 +221,8 @@ class _Parser:
             other = self.aside(lambda: _chosen(*self.unit()))
             if kind is Kind.FACING:
                 program = call("facing", program, str(relation.value), other)  # type: ignore[union-attr]
+            elif not _may_bear(program, other) and kind is not Kind.PLACE:
+                raise self.refuse()
             else:
                 program = call({Kind.PLACE: "within", Kind.FREE: "without"}.get(kind, "containing"), program, other)
         program, select = self.qualified(program, select)
@@ -325,6 +335,13 @@ class _Parser:
                 # "Round or irregular" claims neither.
                 raise self.refuse()
         return found
+
+
+def _may_bear(program: Program, other: Program) -> bool:
+    """Whether one can contain the other: no tumour contains its organ, and no kidney the tumour of the liver."""
+    inner, outer = other.structure, program.structure
+    elsewhere = inner.kind == "lesion" and (inner.home or inner.main) != (outer.home or outer.main)
+    return not elsewhere and not set(outer.leaves) < set(inner.leaves)
 
 
 def _belongs(part: Program, whole: Program) -> bool:

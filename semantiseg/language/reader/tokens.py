@@ -53,9 +53,9 @@ def unaccounted(pieces: Sequence[Piece]) -> Iterator[str]:
         elif (
             piece.text in ("left", "right")
             and _beside(pieces, place, -1, Kind.THING, Kind.NOUN)
-            and _beside(pieces, place, 1, Kind.FACING)
+            and _beside(pieces, place, 1, Kind.FACING, Kind.PLACE)
         ):
-            # "Left behind the spleen" may be what remains there.
+            # "Left behind the spleen" may be what remains there, "right in the kidney" is no side.
             yield piece.text
         elif (
             piece.kind is Kind.SELECT
