@@ -9,6 +9,7 @@ Build the site: pages from what Git keeps, and the case explorer where the data 
 
 from __future__ import annotations
 
+import ast
 import logging
 import re
 import shutil
@@ -20,6 +21,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from semantiseg import files
+from semantiseg.artifact.release import TEMPLATE, model_card
 from semantiseg.errors import DataError
 from semantiseg.explorer.build import missing_inputs, write_explorer
 from semantiseg.pipeline import notebook
@@ -102,15 +104,59 @@ COPIED = ("docs", "figures", "notebooks/rendered")
 LINKED = ("LICENSE", "CITATION.cff", "claims.yaml", "params.yaml", "dvc.yaml", "CONTRIBUTING.md", "CHANGELOG.md")
 """Files that pages link to, copied where they exist."""
 
-PACKAGES = {
-    "data": "Volumes, their readers and the phantom cohort",
-    "bench": "Prompts: ontology, programs, grammar, reader, verifier",
-    "models": "The model, its gates, and the baselines",
-    "training": "Training and its objective",
-    "evaluation": "Metrics, sensitivity, uncertainty, the scorer",
-    "report": "Tables, figures, claims, this site",
+QUESTIONS: dict[str, dict[str, str]] = {
+    "What was found?": {
+        "figures/patients.md": "What happens on patients?",
+        "figures/table1.md": "How do the models compare?",
+        "figures/table2.md": "Where do they fail?",
+        "figures/composition.md": "Does it help to read the sentence first?",
+        "figures/ablation.md": "What makes the difference?",
+        "figures/claims.md": "Does the paper hold?",
+        "docs/model_card.md": "What can the model do, and what not?",
+    },
+    "How do I ...?": {
+        "docs/segment_with_a_sentence.md": "How do I segment with a sentence?",
+        "docs/bring_your_data.md": "How do I use my own images?",
+        "docs/score_your_model.md": "How good is my model?",
+        "docs/bring_a_model.md": "How do I bring my own model?",
+        "docs/baselines.md": "How do I run the paper's baselines?",
+        "docs/biomedparse.md": "Is BiomedParse here the official one?",
+        "docs/train_on_gpus.md": "How do I train on GPUs?",
+        "docs/language_model_server.md": "How do I use a language model?",
+        "docs/collections.md": "How do I get the official images?",
+        "docs/dataset_release.md": "How do I publish or join the benchmark?",
+        "docs/publish_artifacts.md": "How do I check and share results?",
+    },
+    "How is it built?": {
+        "docs/architecture.md": "Where does an image go?",
+        "docs/decisions.md": "Why is it so?",
+        "docs/faults.md": "What goes wrong, and what then?",
+        "docs/extend.md": "How do I extend it?",
+        "CONTRIBUTING.md": "How do I contribute?",
+        "CHANGELOG.md": "What has changed?",
+    },
 }
-"""Packages of the reference, in the direction of the data."""
+"""Section of the navigation -> page -> the question that it answers; pages of none stand under "How do I ...?"."""
+
+ROOMS = {
+    "": "the doors and the ground: modules that know nothing of the rooms",
+    "language": "ontology, programs, the grammar that writes and the reader that understands",
+    "data": "files, grids, volumes, patients; layouts, official collections, phantoms",
+    "bench": "measures, questions, verifier, records and releases of the benchmark",
+    "llm": "language models that word prompts anew or read them",
+    "models": "the segmenter of the paper: text, streams, gate, decoder",
+    "composition": "a model that is asked the nouns of a sentence and combines their masks",
+    "baselines": "networks of others under their official names",
+    "training": "batches, steps, loops, what a training costs",
+    "evaluation": "asking models, scores, intervals, comparisons",
+    "paper": "tables and figures, and the claims of the paper, executed",
+    "scoring": "masks of anybody scored",
+    "explorer": "pages of cases",
+    "pipeline": "the stages' runner",
+    "artifact": "what reviewers ask",
+    "commands": "verbs of the command line",
+}
+"""Room of the package (docs/architecture.md) -> what it holds, from the ground up."""
 
 _TITLE = re.compile(r"^# +(.+)$", re.MULTILINE)
 
@@ -133,6 +179,11 @@ def write_sources(root: Path, folder: Path) -> list[str]:
             shutil.copyfile(root / name, folder / name)
     readme = (root / "README.md").read_text(encoding="utf-8").replace("](notebooks/rendered)", "](notebooks/index.md)")
     (folder / "index.md").write_text(readme, encoding="utf-8")
+    (folder / TEMPLATE).write_text(model_card(root), encoding="utf-8")
+    for page, question in (item for pages in QUESTIONS.values() for item in pages.items()):
+        path = folder / page
+        if path.is_file() and not _TITLE.search(text := path.read_text(encoding="utf-8")):
+            path.write_text(f"# {question}\n\n{text}", encoding="utf-8")
     notebooks = sorted(path.relative_to(folder).as_posix() for path in (folder / "notebooks/rendered").glob("*.ipynb"))
     (folder / "notebooks").mkdir(exist_ok=True)
     (folder / "notebooks/index.md").write_text(_notebook_list(folder, notebooks), encoding="utf-8")
@@ -141,30 +192,44 @@ def write_sources(root: Path, folder: Path) -> list[str]:
 
 
 def _notebook_list(folder: Path, notebooks: list[str]) -> str:
-    lines = ["# Notebooks", "", "Executed by the pipeline, shown as they were executed; each asks one question.", ""]
-    for path in notebooks:
-        question = _TITLE.search(notebook.read(folder / path).cells[0].source)
-        stem = Path(path).stem
-        lines.append(f"- [{question[1] if question else stem}](rendered/{stem}.ipynb) (`{stem}`)")
+    lines = ["# What was run?", "", "Each notebook asks one question; shown as the pipeline executed it.", ""]
+    lines += [f"- [{asked(folder / path)}](rendered/{Path(path).name}) (`{Path(path).stem}`)" for path in notebooks]
     return "\n".join(lines) + "\n"
 
 
+def asked(path: Path) -> str:
+    """The question of a rendered notebook, and the model where one source is executed for several."""
+    title = _TITLE.search(notebook.read(path).cells[0].source)
+    stage, _, model = path.stem.partition("-")
+    return (title[1] if title else stage) + (f" ({model})" if model else "")
+
+
 def package_modules(root: Path, package: str) -> list[str]:
-    """Dotted names of a package's modules, sorted; folders of static files have none."""
-    paths = sorted((root / "semantiseg" / package).rglob("*.py"))
+    """Dotted names of a room's modules, sorted; of the package itself those that lie in no room."""
+    folder = root / "semantiseg" / package
+    paths = sorted(folder.rglob("*.py") if package else folder.glob("*.py"))
     names = [path.relative_to(root).with_suffix("").as_posix().replace("/", ".") for path in paths]
     return [name for name in names if not name.endswith(".__init__")]
 
 
+def _room(module: str) -> str:
+    """The room in which a module of a dotted name lies."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 2 else ""
+
+
 def _references(root: Path, folder: Path) -> None:
-    """One page a package, filled from its docstrings by mkdocstrings, and the list of them."""
+    """One page a module, filled from its docstrings by mkdocstrings, and the list of them by room."""
     folder.mkdir()
-    index = ["# Reference", "", "From the docstrings: shapes, axis order, units, errors and sources.", ""]
-    for package, words in PACKAGES.items():
-        index.append(f"- [`semantiseg.{package}`]({package}.md): {words}")
-        body = [f"# semantiseg.{package}", "", words + ".", ""]
-        body += [f"::: {name}\n" for name in package_modules(root, package)]
-        (folder / f"{package}.md").write_text("\n".join(body), encoding="utf-8")
+    index = ["# Where is a function?", "", "From the docstrings: shapes, axis order, units, errors and sources.", ""]
+    for package, words in ROOMS.items():
+        names = package_modules(root, package)
+        index += ["", f"## {package or 'semantiseg'}: {words}", ""] if names else []
+        for name in names:
+            source = (root / name.replace(".", "/")).with_suffix(".py").read_text(encoding="utf-8")
+            said = (ast.get_docstring(ast.parse(source)) or "").partition("\n\n")[0]
+            index.append(f"- [`{name.removeprefix('semantiseg.')}`]({name}.md): {' '.join(said.split())}")
+            (folder / f"{name}.md").write_text(f"::: {name}\n", encoding="utf-8")
     (folder / "index.md").write_text("\n".join(index) + "\n", encoding="utf-8")
 
 
@@ -198,7 +263,7 @@ def build_site(root: Path, folder: Path) -> list[str]:
         (folder / "404.html").unlink()
     said = [f"{folder / 'index.html'}: {len(notebooks)} notebooks, {len(list(folder.rglob('*.html')))} pages"]
     if missing:
-        said.append(f"no case explorer: {', '.join(missing)} not here (`dvc pull` or `make reproduce` brings them)")
+        said.append(f"no case explorer: {', '.join(missing)} not here (`make reproduce` brings them)")
     else:
         said.append(str(write_explorer(root, folder / EXPLORER)))
     if found := broken_links(folder, skip=(EXPLORER,)):
@@ -210,13 +275,14 @@ def _cases(missing: list[str]) -> str:
     """The page that leads to the explorer, or says why it is not there."""
     if missing:
         return (
-            "# Cases\n\nThe case explorer shows every test prompt on its slice. It needs the volumes and results, "
-            "which Git does not keep: run `dvc pull` or `make reproduce`, then `make site` again.\n"
+            "# What happens on a case?\n\nThe case explorer shows every test prompt on its slice. It needs the volumes "
+            "and results, which Git does not keep: run `make reproduce` (an hour on two cores), or take them from a "
+            "bundle ([how](docs/publish_artifacts.md)), then `make site` again.\n"
         )
     return (
-        f"# Cases\n\n[Open the case explorer]({EXPLORER}/index.html){{ .md-button }}\n\nEvery test prompt on its "
-        "slice, with its truth, its program and evidence clause by clause, and the answers of two models side by "
-        "side.\n"
+        f"# What happens on a case?\n\n[Open the case explorer]({EXPLORER}/index.html){{ .md-button }}\n\n"
+        "Every test prompt on its slice, with its truth, its program and evidence clause by clause, and the answers of "
+        "two models side by side.\n"
     )
 
 
@@ -237,14 +303,29 @@ def _mkdocs(root: Path, source: Path, folder: Path, notebooks: list[str]) -> Non
 
 
 def _nav(source: Path, notebooks: list[str]) -> list[dict[str, Any]]:
-    """Start, cases, notebooks, how-to pages and reference, in the order in which they are read."""
+    """Every page under the question that it answers, in the order in which they are asked."""
+    asks, answers, builds = QUESTIONS
+    sections: dict[str, list[str | dict[str, str]]] = {
+        section: [{question: page} for page, question in pages.items() if (source / page).is_file()]
+        for section, pages in QUESTIONS.items()
+    }
+    named = {page for pages in QUESTIONS.values() for page in pages}
     guides = sorted(path.relative_to(source).as_posix() for path in (source / "docs").rglob("*.md"))
-    first = ["docs/architecture.md", "docs/decisions.md"]
+    sections[answers] += [page for page in guides if page not in named]
+    run: list[str | dict[str, str]] = [{asked(source / path): path} for path in notebooks]
+    modules = sorted(path.stem for path in (source / "reference").glob("semantiseg.*.md"))
+    reference = [
+        {package or "semantiseg": [{name.split(".", depth)[-1]: f"reference/{name}.md"} for name in names]}
+        for package in ROOMS
+        for depth in [2 if package else 1]
+        if (names := [name for name in modules if _room(name) == package])
+    ]
     return [
         {"Start": "index.md"},
-        {"Cases": "cases.md"},
-        {"Notebooks": ["notebooks/index.md", *({Path(path).stem: path} for path in notebooks)]},
-        {"How to": [path for path in guides if path not in first]},
-        {"Design": [path for path in first if path in guides]},
-        {"Reference": ["reference/index.md", *(f"reference/{name}.md" for name in PACKAGES)]},
+        {asks: sections[asks]},
+        {"What happens on a case?": "cases.md"},
+        {answers: sections[answers]},
+        {"What was run?": ["notebooks/index.md", *run]},
+        {builds: sections[builds]},
+        {"Where is a function?": ["reference/index.md", *reference]},
     ]
