@@ -122,6 +122,7 @@ QUESTIONS: dict[str, dict[str, str]] = {
         "docs/baselines.md": "How do I run the paper's baselines?",
         "docs/biomedparse.md": "Is BiomedParse here the official one?",
         "docs/train_on_gpus.md": "How do I train on GPUs?",
+        "docs/starts.md": "Where does a training begin?",
         "docs/language_model_server.md": "How do I use a language model?",
         "docs/collections.md": "How do I get the official images?",
         "docs/dataset_release.md": "How do I publish or join the benchmark?",

@@ -24,7 +24,8 @@ SHOWN = ("07_table1", "08_teaser")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bare clone with two of the notebooks and one module a package: no data, no results."""
     root = tmp_path_factory.mktemp("clone")
-    for name in ("README.md", "mkdocs.yml", *pages.LINKED):
+    (root / "benchmarks").mkdir()
+    for name in ("README.md", "mkdocs.yml", "dvc.lock", "benchmarks/demo_run.json", *pages.LINKED):
         shutil.copyfile(ROOT / name, root / name)
     for name in ("docs", "figures"):
         shutil.copytree(ROOT / name, root / name)
@@ -37,8 +38,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "README.md").write_text(kept, encoding="utf-8")
     for stem in SHOWN:
         shutil.copyfile(ROOT / f"notebooks/rendered/{stem}.ipynb", root / f"notebooks/rendered/{stem}.ipynb")
-    for package in pages.PACKAGES:
-        (root / "semantiseg" / package).mkdir(parents=True)
+    (root / "semantiseg/evaluation").mkdir(parents=True)
     shutil.copyfile(ROOT / "semantiseg/evaluation/bootstrap.py", root / "semantiseg/evaluation/bootstrap.py")
     return root
 
@@ -47,7 +47,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def site(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("published") / "site"
     said = build.build_site(clone, folder)
-    assert "no case explorer" in said[1] and "dvc pull" in said[1]
+    assert "no case explorer" in said[1] and "make reproduce" in said[1]
     return folder
 
 
@@ -73,9 +73,39 @@ def test_the_list_of_notebooks_asks_their_questions(site: Path) -> None:
         assert question.removeprefix("# ") in page
 
 
-def test_the_reference_is_made_from_the_docstrings(site: Path) -> None:
-    page = (site / "reference/evaluation.html").read_text(encoding="utf-8")
-    assert 'id="semantiseg.evaluation.bootstrap.PatientBootstrap"' in page
+def test_the_reference_has_a_page_a_module_made_from_its_docstrings(site: Path) -> None:
+    assert {path.stem for path in (site / "reference").iterdir()} == {"index", "semantiseg.evaluation.bootstrap"}
+    page = (site / "reference/semantiseg.evaluation.bootstrap.html").read_text(encoding="utf-8")
+    assert 'id="semantiseg.evaluation.bootstrap.PatientBootstrap"' in page and page.count("<h1") == 1
+    assert "Intervals by a bootstrap over patients" in (site / "reference/index.html").read_text(encoding="utf-8")
+
+
+def test_every_module_has_a_room_in_the_reference() -> None:
+    modules = {
+        path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
+        for path in (ROOT / "semantiseg").rglob("*.py") if path.stem != "__init__"
+    }  # fmt: skip
+    listed = [name for room in pages.ROOMS for name in pages.package_modules(ROOT, room)]
+    assert sorted(listed) == sorted(modules)
+
+
+def test_every_guide_stands_under_a_question() -> None:
+    named = {page: question for section in pages.QUESTIONS.values() for page, question in section.items()}
+    guides = {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md")}
+    assert guides - set(named) == set()
+    assert all(question.endswith("?") for question in (*named.values(), *pages.QUESTIONS))
+
+
+def test_the_model_card_is_filled_and_a_table_has_its_question_as_title(site: Path) -> None:
+    card = (site / "docs/model_card.html").read_text(encoding="utf-8")
+    assert "Model card: SemantiSeg" in card and "$" not in card.partition("<article")[2].partition("</article")[0]
+    claims = (site / "figures/claims.html").read_text(encoding="utf-8")
+    assert "Does the paper hold?" in claims.partition("<h1")[2][:200]
+
+
+def test_site_and_explorer_lead_to_each_other() -> None:
+    static = (ROOT / "semantiseg/explorer/static/index.html").read_text(encoding="utf-8")
+    assert 'href="../index.html"' in static and f"({pages.EXPLORER}/index.html)" in pages._cases([])
 
 
 def test_every_link_leads_somewhere_and_no_page_loads_from_another_host(site: Path) -> None:
@@ -110,6 +140,47 @@ def test_a_broken_link_in_a_guide_stops_the_build(clone: Path, tmp_path: Path) -
         build.build_site(root, tmp_path / "site")
 
 
+@pytest.mark.parametrize(("width", "pages"), [(390, "**/*.html"), (1280, "figures/*.html"), (1280, "index.html")])
+def test_no_page_scrolls_sideways(site: Path, browser, width: int, pages: str) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    faults = []
+    for path in sorted(site.glob(pages)):
+        page.goto(path.as_uri(), wait_until="load")
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        faults += [f"{path.relative_to(site)}: {wide} px beyond the page"] if wide > 0 else []
+    page.close()
+    assert faults == []
+
+
+@pytest.mark.parametrize(
+    ("name", "width"),
+    [
+        ("index", 1280), ("index", 390), ("docs/score_your_model", 390), ("figures/claims", 390),
+        ("notebooks/rendered/07_table1", 390), ("reference/semantiseg.evaluation.bootstrap", 390),
+    ],
+)  # fmt: skip
+def test_axe_finds_no_fault_in_a_page_of_each_kind(site: Path, browser, name: str, width: int) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is a test dependency").Axe()
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    page.goto((site / f"{name}.html").as_uri(), wait_until="load")
+    found = axe.run(page).response["violations"]
+    page.close()
+    assert [(item["id"], item["nodes"][0]["target"]) for item in found] == []
+
+
+def test_the_search_works_from_disk_and_asks_no_other_host(site: Path, browser) -> None:
+    page = browser.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto((site / "docs/score_your_model.html").as_uri())
+    page.locator("input[name=query]").fill("PatientBootstrap")
+    found = page.locator(".md-search-result__item a").first
+    found.wait_for(timeout=15000)
+    assert "reference/semantiseg.evaluation.bootstrap.html" in found.get_attribute("href")
+    assert not [url for url in asked if not url.startswith(("file:", "data:", "blob:"))]
+    page.close()
+
+
 def test_it_opens_from_disk_without_a_complaint(site: Path, browser) -> None:
     page = browser.new_page()
     said: list[str] = []
@@ -117,7 +188,7 @@ def test_it_opens_from_disk_without_a_complaint(site: Path, browser) -> None:
     page.on("pageerror", lambda error: said.append(str(error)))
     page.goto((site / "index.html").as_uri())
     assert page.locator("img[src='figures/patients_fig1.png']").evaluate("image => image.naturalWidth") > 500
-    page.get_by_role("link", name="Notebooks").first.click()
+    page.get_by_role("link", name="What was run?").first.click()
     page.locator("article li a").first.click()
     assert page.locator("article h1").first.inner_text().rstrip("¶").strip().endswith("?")
     page.close()
