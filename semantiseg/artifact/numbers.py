@@ -203,7 +203,7 @@ def read_metrics(root: Path) -> dict[str, Any]:
     path = root / METRICS
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: expected the numbers of a run, got {error}. Run `semantiseg reproduce`.") from None
     if not isinstance(content, dict):
         raise DataError(f"{path}: expected an object, got {type(content).__name__}. Run `semantiseg reproduce`.")

@@ -108,7 +108,7 @@ def read_run(root: Path) -> dict[str, Any]:
     path = root / COMMITTED_RUN
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: expected the record of a run, got {error}. Restore it from Git.") from None
 
 
