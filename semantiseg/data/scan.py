@@ -127,7 +127,6 @@ def read_scan(
     values, geometry = image_file.read(path)
     affine = geometry.affine
     values = _one_channel(values, channel, path=path)
-    shape = values.shape
     if modality is None and not geometry.spacing_known:
         raise DataError(
             f"{path}: expected the modality of a picture to be stated, whose grey levels do not tell it, got none. Say "
@@ -160,7 +159,7 @@ def read_scan(
     body = resampled > window.body_threshold(image, found)
     return Scan(
         image=window.shown(resampled, found.window), intensity=found, spacing_mm=spacing_mm,
-        midline=window.midline(body), path=Path(path), shape=shape, geometry=geometry, positions=positions,
+        midline=window.midline(body), path=Path(path), shape=values.shape, geometry=geometry, positions=positions,
     )  # fmt: skip
 
 

@@ -83,7 +83,6 @@ _LEAST_STEPS, _MOST_STEPS = 400, 4000
 _STEP_S = 0.25
 """Processor seconds of a training step of 12 images at 64 x 64 pixels: 2200 steps on Task04 took some ten minutes."""
 
-
 _Labels = tuple[Mapping[int, str], frozenset[int]]
 """Label number -> leaf, and the numbers that the user's mapping drops."""
 

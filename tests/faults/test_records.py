@@ -48,7 +48,7 @@ def test_a_reader_names_a_spoiled_record(tmp_path, name, fault):
 
 
 def _notebook(**cell):
-    whole = {"cell_type": "code", "id": "one", "source": "seed = 1", "metadata": {"tags": ["parameters"]}, "outputs": []}
+    whole = {"cell_type": "code", "id": "one", "source": "seed = 1", "metadata": {}, "outputs": []}
     return json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [whole | cell]}).encode()
 
 
