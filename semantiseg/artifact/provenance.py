@@ -94,7 +94,7 @@ def _collections(root: Path) -> list[str]:
     """What `data/raw/sources.json` says, where the data are here."""
     path = root / IMAGES / "sources.json"
     if not path.is_file():
-        return [f"collections and licences stand in {IMAGES}/sources.json (`dvc pull {IMAGES}`, or `dvc repro fetch`)"]
+        return [f"collections and licences stand in {IMAGES}/sources.json (`dvc repro fetch` makes them, minutes)"]
     sources = json.loads(path.read_text(encoding="utf-8"))
     return [f"  {entry['collection']}: {entry['origin']}, {entry['layout']}, {entry['licence']}" for entry in sources]
 

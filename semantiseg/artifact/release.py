@@ -200,7 +200,8 @@ def _data(root: Path) -> Iterator[tuple[str, bytes]]:
         found, wanted = published.dvc_checksum(root / path), recorded[path].md5 if path in recorded else None
         if found is None or found != wanted:
             raise DataError(
-                f"{path}: expected MD5 {wanted} as dvc.lock records it, got {found}. Run `dvc pull {path}`."
+                f"{path}: expected MD5 {wanted} as dvc.lock records it, got {found}. Run `semantiseg reproduce`, or "
+                "take them from a bundle (`semantiseg reproduce --from BUNDLE`)."
             )
         inside = [root / path] if (root / path).is_file() else sorted((root / path).rglob("*"))
         for item in inside:

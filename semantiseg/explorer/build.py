@@ -48,8 +48,8 @@ def gate_maps(data: Path, model: str, store: VolumeStore, prompts: pd.DataFrame)
         prompts: rows of `prompts.parquet`.
 
     Returns:
-        Prompt id -> JSON types as `encoded`; empty for a model without gate, or one that is not here (`dvc pull` may
-        bring results alone).
+        Prompt id -> JSON types as `encoded`; empty for a model without gate, or one that is not here, as where
+        results alone were fetched.
     """
     if not (data / "models" / model).is_dir() or not (data / "text" / "features.h5").is_file():
         return {}
@@ -109,7 +109,8 @@ def write_explorer(root: Path, folder: Path) -> Path:
     """
     if missing := missing_inputs(root):
         raise DataError(
-            f"{root}: expected {', '.join(missing)}, got none. Run `dvc pull`, or `semantiseg reproduce` to make them."
+            f"{root}: expected {', '.join(missing)}, got none. Run `semantiseg reproduce` (an hour on two "
+            "cores), or take them from a bundle (`semantiseg reproduce --from BUNDLE`, minutes)."
         )
     models = sorted(path.parent.name for path in (root / "data/results").glob("*/results.parquet"))
     models = list(style.ordered(dict.fromkeys(models)))

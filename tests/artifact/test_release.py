@@ -89,7 +89,7 @@ def test_changes_data_of_another_run_and_absent_data_are_refused(checkout, tmp_p
         write_archive(checkout, output)
     git(checkout, "checkout", "--quiet", "params.yaml")
     (checkout / "data/bench/prompts.parquet").write_bytes(b"other")
-    with pytest.raises(DataError, match="dvc pull data/bench/prompts.parquet"):
+    with pytest.raises(DataError, match="data/bench/prompts.parquet: .*Run `semantiseg reproduce`"):
         write_archive(checkout, output)
     (checkout / "data/bench/prompts.parquet").unlink()
     with pytest.raises(DataError, match="got None"):

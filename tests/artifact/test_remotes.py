@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import json
+from pathlib import Path
 
 from semantiseg.pipeline import runner
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_second_clone_reproduces_table_1_without_training(author, connect, tmp_path):
@@ -60,3 +64,21 @@ def test_metrics_plots_and_artifacts_are_no_part_of_a_stage(author):
     assert runner.stale(author.folder) == []
     (author.folder / "train.py").write_text("raise SystemExit(1)\n")
     assert runner.stale(author.folder) == ["train: changed deps, train.py modified"]
+
+
+def test_nobody_is_told_to_pull_from_a_remote_that_the_project_has_not():
+    assert "remote" not in (ROOT / ".dvc/config").read_text(encoding="utf-8")
+    advised = []
+    for path in sorted((ROOT / "semantiseg").rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        spoken = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+        docs = {ast.get_docstring(node, clean=False) for node in ast.walk(tree)
+                if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)}  # fmt: skip
+        told = [node for node in spoken if "dvc pull" in node.value and node.value not in docs]
+        advised += [f"{path.name}:{node.lineno}" for node in told]
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "notebooks").glob("*.ipynb")]
+    for path in pages:
+        # A page that says how to make a remote may say how to use it.
+        before = path.read_text(encoding="utf-8").partition("dvc remote add")[0]
+        advised += [path.name] if "dvc pull" in before or "repro --pull" in before else []
+    assert advised == []

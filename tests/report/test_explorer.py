@@ -103,7 +103,7 @@ def test_two_builds_give_the_same_bytes(explorer):
 
 
 def test_without_results_it_says_how_to_get_them(tmp_path):
-    with pytest.raises(DataError, match="dvc pull"):
+    with pytest.raises(DataError, match="semantiseg reproduce"):
         build.write_explorer(tmp_path, tmp_path / "site")
 
 
