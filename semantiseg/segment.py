@@ -208,7 +208,7 @@ def _write(
 ) -> None:
     """Both files or neither: each is made beside its place, and both take their names when both are made."""
     with files.complete(*filter(None, (out, overlay))) as made:
-        write_masks(made[0], masks, scan)
+        write_masks(made[0], masks, scan, texts=[item.text for item in marked])
         if overlay is not None:
             captions = [(item.text, str(item)) for item in marked]
             draw_overlay(made[1], scan.image, shown, captions, sides_known=scan.geometry.sides_known)
@@ -285,11 +285,11 @@ class Answer:
         """Write the masks as NIfTI in the image's geometry; several stand along the fourth axis.
 
         Raises:
-            DataError: the name is no NIfTI name.
+            DataError: the name is no NIfTI name, nor, for a DICOM series, one that ends in .dcm.
             OutputError: it is the image's, or somebody else's.
         """
         check_file(place := Path(path), inputs=[self.scan.path])
-        write_masks(place, self.masks, self.scan)
+        write_masks(place, self.masks, self.scan, texts=[item.text for item in self.marked])
         return place
 
     @extras_named()

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from dicom_series import write_series
 from matplotlib.image import imread
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -116,6 +117,19 @@ def test_a_language_model_that_cannot_be_asked_is_named_before_any_work(scan, tm
     assert nowhere.exit_code == 1 and "--base-url" in nowhere.output
     unused = CliRunner().invoke(main, [*command, "--reader", "server"])
     assert unused.exit_code == 1 and "--reader server: expected --compose" in unused.output
+
+
+def test_a_dicom_series_is_answered_by_a_dicom_segmentation_of_the_sentences(model, tmp_path):
+    pydicom = pytest.importorskip("pydicom", reason="the extra `dicom` is not installed")
+    pytest.importorskip("highdicom", reason="the extra `dicom` is not installed")
+    series, texts = write_series(tmp_path / "series"), ["the liver", "left kidney"]
+    arguments = ["segment", str(series), *texts, "--model", str(model), "--out", str(tmp_path / "answer.dcm")]
+    answer = CliRunner().invoke(main, arguments)
+    assert answer.exit_code == 0, answer.output
+    written = pydicom.dcmread(tmp_path / "answer.dcm")
+    assert [segment.SegmentLabel for segment in written.SegmentSequence] == texts
+    again = ss.load(model).segment(series, texts).save(tmp_path / "again.dcm")
+    assert pydicom.dcmread(again).SOPInstanceUID == written.SOPInstanceUID
 
 
 def test_millilitres_are_those_of_the_written_mask(scan, model, tmp_path):
