@@ -6,6 +6,8 @@ The structured reader (`structured.py`) writes them out before it looks words up
 
 from __future__ import annotations
 
+import re
+
 _SCAN = (
     r"(?:(?:the|this|an?|these|today's|current|axial|coronal|sagittal|portal|venous|arterial|late|early|delayed|"
     r"postoperative|post-operative|preoperative|pre-operative|post-op|recent|gadolinium|gad|post-gad|fat-sat|"
@@ -90,6 +92,10 @@ ABBREVIATIONS: tuple[tuple[str, str], ...] = (
      r", \1 "),
     (r"[,;(]? ?(?:(?:without|excluding|not including|minus|no) (?:the )?seminal vesicles?|(?:the )?seminal vesicles? "
      r"(?:are |is )?(?:not included|excluded|spared|left out|omitted))\b\)?", ""),
+    (r"\b(?:heart|renal|kidney|liver|hepatic|respiratory|cardiac|pancreatic|adrenal|splenic|lung) (?:failure|"
+         r"insufficiency|"
+     r"disease|transplant(?:ation)?|injury|impairment|colic|function|surgery|biopsy)\b", " history "),
+    (r"\b(?:tumou?r|mdt) board\b|\b(?:a )?second opinion\b", " history "),
     (r"\.{2,}", " ; "),
     (r"^(?:which|what) part of (.+?) (?:is left|remains|stays|is there|would be left) (?=without|after|outside|"
          r"once)", r"\1 "),
@@ -114,7 +120,7 @@ ABBREVIATIONS: tuple[tuple[str, str], ...] = (
     (r",? ?\bbut (?=(?:please |kindly |then )*(?:leave|ignore|disregard|exclude|omit|not\b|without|remove|"
          r"subtract|spare|avoid|do not))",
      ", "),
-    (r"[()\[\]\"]", ", "), (r"(?<!\d)\.(?=\s|$)|\?(?=\s|$)|!(?=\s|$)", " ; "), (r"(?<=[a-z])/(?=[a-z])", " and "),
+    (r"[()\[\]\"]", ", "), (r"\.(?=\s|$)|\?(?=\s|$)|!(?=\s|$)", " ; "), (r"(?<=[a-z])/(?=[a-z])", " and "),
 )  # fmt: skip
 """Pattern -> what it stands for, in lower case."""
 
@@ -242,6 +248,20 @@ REASONS = (
 """Words that begin a reason; what follows up to the next stop says nothing of the mask, if a target came before."""
 
 HISTORIES = frozenset(
+    "pneumonia glaucoma hiv pyrexia von gout cushing's tamoxifen tuberculosis acromegaly lupus asthmatic copd "
+    "dm2 dm hcv hbv "
+    "nash nafld masld pbc psc ibd ms parkinson's parkinson huntington's psychotic delirium coma syncope vertigo "
+    "tinnitus "
+    "migraine aura tremor weakness numbness paraesthesia neuropathy incontinence retention dysuria nocturia oliguria "
+    "anuria constipation diarrhoea vomiting malaise fatigue weight sweats chills rigors rash pruritus "
+    "bruising epistaxis haemoptysis melaena haematemesis dyspepsia reflux heartburn hernia gallstones stones lithiasis "
+    "warfarin apixaban heparin aspirin insulin metformin prednisolone steroid antibiotics chemo-naive cisplatin "
+    "carboplatin oxaliplatin capecitabine docetaxel pembrolizumab nivolumab letrozole enzalutamide abiraterone "
+    "finasteride tamsulosin levetiracetam valproate lamotrigine amiodarone digoxin neurosurgeon neurosurgery oncology "
+    "urology cardiology hepatology gastroenterology nephrology radiology endocrinology psychiatry geriatrics "
+    "paediatrics "
+    "paediatric outpatient inpatient emergency theatre ward-round discharge readmission student thesis lecture exam "
+    "research audit publication preop postop simulation fractions fraction gy boost vmat sbrt hdr ldr "
     "history known patient pt year-old years-old yo y-o y/o man woman male female gentleman lady boy girl indication "
     "clinical background diagnosed diagnosis follow-up followup status referral referred "
     "question complains complaining presents presenting admitted treated smoker epilepsy headache pain dyspnoea "
@@ -275,6 +295,25 @@ HISTORIES = frozenset(
     "mdt meeting board conference oncologist surgeon surgeons urologist neurologist radiologist gp consultant".split()
 )
 """A segment of a sentence that holds one of these tells of the patient and asks for nothing."""
+
+_ILLNESS = re.compile(
+    r".{3,}(?:itis|osis|oses|aemia|emia|pathy|pathies|megaly|ectomy|ectomies|plasty|ostomy|otomy|algia|uria|"
+    r"plegia|paresis|"
+    r"therapy|scopy|penia|rrhage|rrhagia|phagia|plopia|cardia|rexia|nesia|mab|nib|platin|taxel|ysis|tension|tonia)|"
+    r"disease|syndrome|disorder|irradiation|radiation|ablation|transplantation|emboli[sz]ation|anticoagulation|"
+    r"stenting|"
+    r"acromegaly|ataxia|embolism|hypothyroidism|hyperthyroidism|sepsis|stroke"
+)
+
+
+def tells_history(word: str) -> bool:
+    """Whether a word tells of the patient: a word of a history, or by its ending an illness or a treatment. Tumours
+    ("-oma") are none: a kidney "with a lipoma" is chosen by it."""
+    return word in HISTORIES or (word not in _NO_ILLNESS and _ILLNESS.fullmatch(word) is not None)
+
+
+_NO_ILLNESS = frozenset({"necrosis", "fibrosis", "stenosis", "thrombosis", "anatomy"})
+"""These are seen in an image, and a part of a structure may be chosen by them."""
 
 TURNING = frozenset(
     "no not never neither nor none cannot without but except unless if other another opposite contralateral "

@@ -24,7 +24,7 @@ from semantiseg.conventions import Modality
 from semantiseg.errors import PromptError
 from semantiseg.language.clause import Clause
 from semantiseg.language.program import Program, atoms
-from semantiseg.language.reader.clinicians_phrases import ABBREVIATIONS, DANGEROUS, HISTORIES, TURNING
+from semantiseg.language.reader.clinicians_phrases import ABBREVIATIONS, DANGEROUS, HISTORIES, TURNING, tells_history
 from semantiseg.language.reader.clinicians_words import (
     CLINICAL_LEXICON,
     DESCRIBING,
@@ -219,7 +219,7 @@ def _spelt(words: Sequence[str]) -> tuple[list[str], tuple[tuple[str, str], ...]
         meant = None
         if word.isalpha() and word not in _VOCABULARY:
             # A structure is asked for more often than any other word is misspelt: "speen" is no slip of "seen".
-            meant = corrected(word, _NAME_WORDS) or corrected(word, _VOCABULARY)
+            meant = corrected(word, _NAME_WORDS) or (None if tells_history(word) else corrected(word, _VOCABULARY))
         if meant is not None:
             corrections.append((word, meant))
         spelt.append(meant or word)
@@ -294,7 +294,7 @@ def _history_follows(segment: Segment, place: int) -> bool:
     for piece in segment[place:]:
         if piece.kind in (*_THINGS, *_EXCLUDERS, *_QUALIFIERS):
             return False
-        if piece.text in HISTORIES:
+        if tells_history(piece.text):
             return True
     return False
 
@@ -309,7 +309,7 @@ def _is_context(segment: Segment, *, another_target: bool) -> bool:
 
 def _tells(segment: Segment) -> bool:
     """Whether a segment tells of the patient."""
-    return any(piece.kind in (None, Kind.FILLER, Kind.REASON) and piece.text in HISTORIES for piece in segment)
+    return any(piece.kind in (None, Kind.FILLER, Kind.REASON) and tells_history(piece.text) for piece in segment)
 
 
 def _joined(segments: Sequence[Segment]) -> list[Piece]:
