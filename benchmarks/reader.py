@@ -2,9 +2,10 @@
 tells them apart.
 
 A program is right if it has the mask of the sentence's own program on drawn label maps with every structure in its
-place: "kidneys with their tumours" may be a union or the organ. The test two thirds of the clinical sentences, version 2,
-give the values; the reader was made on the development third and on one half of `reader_sentences.yaml`. One author
-wrote sentences and reader in one sitting, so that the test third is unseen by the reader and not by its author.
+place: "kidneys with their tumours" may be a union or the organ. The test two thirds of the clinical sentences,
+version 2, give the values; the reader was made on the development third and on one half of
+`reader_sentences.yaml`. One author wrote sentences and reader in one sitting, so that the test third is unseen by the
+reader and not by its author.
 """
 
 from __future__ import annotations
