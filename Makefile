@@ -6,7 +6,7 @@ DATA ?=
 PYTHON := $(shell command -v python3.11 || command -v python3)
 RUN := $(VENV)/bin/python
 
-.PHONY: environment reproduce test bench lint typecheck site verify faults clean
+.PHONY: environment usable reproduce test bench lint typecheck site verify faults clean
 
 environment: $(VENV)/.installed
 
@@ -18,32 +18,37 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	"$(VENV)/bin/python" -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch "$@"
 
-reproduce: $(VENV)/.installed
+# An environment whose Python was removed, or that was copied from elsewhere, is named before anything else is blamed.
+usable: $(VENV)/.installed
+	@"$(RUN)" -c 'import click, numpy, pydantic' 2>/dev/null || \
+		{ echo "expected a working environment in $(VENV), got a stale one; run: rm -rf $(VENV); make environment" >&2; exit 1; }
+
+reproduce: usable
 	@"$(RUN)" -m semantiseg.cli reproduce --profile "$(PROFILE)" $(if $(DATA),--data "$(DATA)")
 
-test: $(VENV)/.installed
+test: usable
 	@"$(RUN)" -m pytest
 
-bench: $(VENV)/.installed
+bench: usable
 	@PYTHONPATH=. "$(RUN)" benchmarks/run.py $(ONLY)
 
-typecheck: $(VENV)/.installed
+typecheck: usable
 	@"$(RUN)" -m mypy
 
 # What a reviewer asks of any clone; needs no data.
-verify: $(VENV)/.installed
+verify: usable
 	@"$(RUN)" -m semantiseg.cli verify
 
-lint: $(VENV)/.installed typecheck
+lint: usable typecheck
 	@"$(RUN)" -m ruff check .
 	@"$(RUN)" -m semantiseg.cli notebooks strip --check
 	@PYTHONPATH=. "$(RUN)" benchmarks/house.py
 
 # docs/faults.md from the tests that try the faults.
-faults: $(VENV)/.installed
+faults: usable
 	@PYTHONPATH=.:tests "$(RUN)" -m faults.table
 
-site: $(VENV)/.installed
+site: usable
 	@"$(RUN)" -m semantiseg.cli site
 
 # What a run leaves behind; committed results and the environment stay.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
+import socket
 import subprocess
 import sys
 import tempfile
@@ -16,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semantiseg.errors import StageError
+from semantiseg.errors import StageError, system_message
 
 if TYPE_CHECKING:
     from papermill.exceptions import PapermillExecutionError
@@ -41,6 +43,8 @@ FIXED_ENVIRONMENT = {
 REMOVED_FROM_ENVIRONMENT = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_ERRNO = re.compile(r"\[Errno (\d{1,3})\]")
+_FILES, _LEAST_FILES = 1024, 64
 _CELL_LINE = re.compile(r"Cell In\[\d+\], line (\d+)")
 
 
@@ -62,6 +66,7 @@ def execute(
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
+    require_surroundings()
     with kernel_environment(root), ProgressLine(title, expected_seconds=expected_seconds) as progress:
         try:
             papermill.execute_notebook(
@@ -76,6 +81,33 @@ def execute(
                 f"{source.relative_to(root)}: expected the kernel to live to the end, got its death; most "
                 f"often the machine ran out of memory. Free memory or use a smaller profile."
             ) from None
+        except RuntimeError as error:  # of a kernel that says nothing
+            raise StageError(
+                f"{source.relative_to(root)}: expected an answer of the kernel, got: {error}. Let other programs end "
+                "and processes of this machine talk to each other, then run again."
+            ) from None
+
+
+def require_surroundings() -> None:
+    """Can a kernel be started and talked to here? Asked first: it would be silent for two minutes, then end in a
+    traceback. The limit of open files is raised as far as the system lets a process.
+
+    Raises:
+        StageError: too few open files are allowed.
+        OSError: no connection within this machine.
+    """
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if most == resource.RLIM_INFINITY else min(_FILES, most)
+    if allowed != resource.RLIM_INFINITY and allowed < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+        allowed = wanted
+    if allowed != resource.RLIM_INFINITY and allowed < _LEAST_FILES:
+        raise StageError(
+            f"open files: expected a limit of at least {_LEAST_FILES} a process, got {allowed}. Raise it (`ulimit -n "
+            f"{_FILES}`), then run again."
+        )
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        socket.create_connection(server.getsockname(), timeout=10).close()
 
 
 def describe_failure(error: PapermillExecutionError, *, source: Path) -> str:
@@ -85,7 +117,9 @@ def describe_failure(error: PapermillExecutionError, *, source: Path) -> str:
     lines = error.source.splitlines() or [""]
     line = int(number.group(1)) if number and int(number.group(1)) <= len(lines) else 1
     where = f"{source}, cell [{error.exec_count}], line {line}"
-    return f"{where}:\n    {lines[line - 1].strip()}\n{error.ename}: {error.evalue}"
+    refused = _ERRNO.match(error.evalue)  # by the operating system: a full disk, too many open files
+    remedy = f"\n{system_message(OSError(int(refused[1]), os.strerror(int(refused[1]))))}" if refused else ""
+    return f"{where}:\n    {lines[line - 1].strip()}\n{error.ename}: {error.evalue}{remedy}"
 
 
 def environment() -> dict[str, str]:

@@ -21,7 +21,7 @@ from semantiseg.data.split import few_patients
 from semantiseg.errors import ParameterError, StageError
 from semantiseg.params import changed_profile, check, load
 from semantiseg.pipeline import mending, notebook
-from semantiseg.pipeline.execution import clock, dvc
+from semantiseg.pipeline.execution import clock, dvc, require_surroundings
 from semantiseg.pipeline.stage import load_stage, read_log
 
 WORKSPACES = Path("workspaces")
@@ -152,6 +152,7 @@ def reproduce(root: Path) -> dict[str, Any]:
         StageError: a stage failed; its own message has been printed before.
     """
     profile = load(root / "params.yaml").profile
+    require_surroundings()
     with mending.alone(root):
         for line in mending.mend(root):
             print(line, file=sys.stderr)

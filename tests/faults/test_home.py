@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 
+import tiny_project
 from faults.registry import Fault, tried
 
-from semantiseg.pipeline import execution
+from semantiseg.pipeline import execution, stage
 
 
 @tried(
@@ -29,6 +30,17 @@ def test_matplotlib_is_given_a_folder_that_can_be_written(tmp_path, monkeypatch,
         monkeypatch.setenv(variable, str(tmp_path / "file/below"))
     with execution.kernel_environment(tmp_path):
         assert os.access(os.environ["MPLCONFIGDIR"].rpartition("/")[0], os.W_OK)
+
+
+@tried(Fault("HOME, MPLCONFIGDIR and the folders of XDG cannot be written", "the same bytes are rendered", "nothing"))
+def test_a_notebook_is_rendered_to_the_same_bytes_wherever_the_home_is(tiny, monkeypatch):
+    root = tiny(tiny_project.TINY_CODE, "import matplotlib.pyplot as plt\nplt.plot([1, 2]);", tiny_project.TINY_END)
+    stage.run("make", root=root)
+    whole = (root / "data/rendered/01_make.ipynb").read_bytes()
+    for variable in ("HOME", "MPLCONFIGDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(variable, "/proc/nobody")  # where no user can make a folder, root neither
+    stage.run("make", root=root)
+    assert (root / "data/rendered/01_make.ipynb").read_bytes() == whole
 
 
 def test_a_user_s_own_folder_is_used_where_it_can_be_written(tmp_path, monkeypatch):
