@@ -5,7 +5,7 @@ Without PyTorch, so that a table can be written where no model can run; `models/
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -67,13 +67,13 @@ class Recipe:
 
 
 RECIPES: Mapping[str, Recipe] = {
-    "token": Recipe("SemantiSeg, token gate", "blue", "o", "token", plain=4, gated=0),
+    "token": Recipe("Token gate", "blue", "o", "token", plain=4, gated=0),
     "scalar": Recipe(
-        "SemantiSeg, scalar gate (Eq. 2)", "orange", "s", "scalar", line="dashed", plain=0, gated=1,
+        "Printed scalar gate (Eq. 2)", "orange", "s", "scalar", line="dashed", plain=0, gated=1,
         ablated=Ablated("scalar_gate", "gate", "the gate as printed (Eq. 2 and 3)"),
     ),
     "channel": Recipe(
-        "SemantiSeg, channel gate", "vermilion", "v", "channel", line=(0, (5, 1)),
+        "Channel gate", "vermilion", "v", "channel", line=(0, (5, 1)),
         ablated=Ablated("channel_gate", "gate", "one alpha a channel"),
     ),
     "none": Recipe(
@@ -97,6 +97,18 @@ GATED: Mapping[str, Recipe] = {name: recipe for name, recipe in RECIPES.items() 
 """Those that fuse two image streams: what `models/registry.py` builds, and what the others are held against."""
 
 
+SEMANTISEG, NETWORK = "semantiseg", "token"
+"""The model that the project is named for, and the trained one that it asks: it reads, composes, and answers by the
+gate what it did not read (`composition/composed.py`). It is trained no further, so it has no entry above."""
+
+WHOLE = Recipe("SemantiSeg", "vermilion", "*", None, line=(0, (6, 1)))
+
+
+def shown(models: Sequence[str]) -> list[str]:
+    """Rows of tables and figures for these trained models: SemantiSeg first, where its network is among them."""
+    return [*([SEMANTISEG] if NETWORK in models else []), *models]
+
+
 def recipe_of(model: str) -> Recipe:
     """How any model is shown: as its recipe says, else by its own name, grey and with dots."""
-    return RECIPES.get(model) or Recipe(model, "grey", "o", "none")
+    return WHOLE if model == SEMANTISEG else RECIPES.get(model) or Recipe(model, "grey", "o", "none")

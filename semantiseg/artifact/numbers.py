@@ -25,7 +25,7 @@ from semantiseg.errors import DataError
 from semantiseg.paper import breakdown, claims, patients, patients_record, table1
 from semantiseg.paper.table_text import number, percent
 from semantiseg.params import read_yaml
-from semantiseg.recipes import recipe_of
+from semantiseg.recipes import recipe_of, shown
 
 
 def _patients(root: Path) -> str:
@@ -214,7 +214,7 @@ def tables(root: Path) -> tuple[bool, str, list[str], Any]:
     """Are both tables and the quotable numbers what the committed metrics.json gives when they are written again?"""
     metrics = read_metrics(root)
     # JSON is written with sorted keys; the table's rows stand in the order of params.yaml.
-    order = read_yaml(root / "params.yaml")["models"]
+    order = shown(read_yaml(root / "params.yaml")["models"])
     if set(order) != set(metrics["models"]):
         raise DataError(f"{METRICS}: expected the models {order} of params.yaml, got {list(metrics['models'])}.")
     ordered = metrics | {"models": {name: metrics["models"][name] for name in order}}

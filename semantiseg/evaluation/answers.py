@@ -72,7 +72,7 @@ def score_answer(
         "predicted_mm2": float(answer.sum()) * pixel_mm2,
         "parent_dice": parent_dice,
         "parent_differs": differs,
-        "collapsed": differs and parent_dice > score.dice,
+        "collapsed": differs and parent_dice >= metrics.MARKED and parent_dice > score.dice,
         "twin_dice": np.nan if twin is None else metrics.dice(answer, shown.mask(twin)),
     }
 

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from semantiseg.baselines.boxes import PARENT, BoxProtocol, LabelledPrompts
 from semantiseg.bench.measure.labelled_slice import LabelledSlice, read_slice
+from semantiseg.composition.composed import open_semantiseg
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
 from semantiseg.evaluation import runs
@@ -23,6 +24,7 @@ from semantiseg.files import read_table
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.protocol import Answer, PromptedSegmenter
 from semantiseg.models.registry import Accelerator, load
+from semantiseg.recipes import NETWORK, SEMANTISEG
 
 THRESHOLD = 0.5
 """A pixel belongs to the answer where its probability exceeds this."""
@@ -118,7 +120,8 @@ def evaluate_model(
     """Evaluate one trained model from file to file: writes `results.parquet` and `masks.parquet` into `output`.
 
     Args:
-        model_folder: `data/models/MODEL`; its name is the model's.
+        model_folder: `data/models/MODEL`; its name is the model's. SemantiSeg has no folder there: it asks a network
+            that has.
         volumes: folder of prepared volumes.
         prompts: `prompts.parquet`.
         features: `features.h5`.
@@ -128,16 +131,19 @@ def evaluate_model(
         threads: PyTorch threads; sums depend on their number.
 
     Returns:
-        The results; no row where no prompt is asked about a test patient.
+        The results; no row where no prompt is asked about a test patient, or SemantiSeg's network was not trained.
     """
     torch.set_num_threads(threads)
     asked = read_table(prompts, what="prompts", remedy="Run the stage 'verify' again.")
-    if not (asked["split"] == "test").any():
+    folder = model_folder.with_name(NETWORK) if model_folder.name == SEMANTISEG else model_folder
+    if not (asked["split"] == "test").any() or (folder != model_folder and not folder.is_dir()):
         results, masks = no_scores(), pd.DataFrame(columns=["prompt_id", "height", "width", "runs"])
     else:
         with VolumeStore(volumes) as store:
             results, masks = predict(
-                load(model_folder, accelerator=accelerator),
+                load(folder, accelerator=accelerator) if folder == model_folder else open_semantiseg(
+                    folder, accelerator=accelerator
+                ),
                 model=model_folder.name,
                 store=store,
                 prompts=asked,

@@ -151,6 +151,25 @@ def subject(program: Program) -> Program:
     return next(atoms(program))
 
 
+def spoken(program: Program) -> str:
+    """A program in words for people: "right kidney minus the kidney tumour"; brackets show what belongs together."""
+    if program.is_atom:
+        return program.structure.names[0]
+    parts = [spoken(part) for part in program.children]
+    first, last = (part if node.is_atom else f"({part})" for part, node in (
+        (parts[0], program.children[0]), (parts[-1], program.children[-1]),
+    ))  # fmt: skip
+    return _SPOKEN[program.operation].format(first=first, last=last, word=" ".join(program.words))
+
+
+_SPOKEN = {
+    "side": "{word} {first}", "half": "{word} half of the {first}", "within": "{first} in the {last}",
+    "containing": "{first} containing the {last}", "without": "{first} free of any {last}",
+    "minus": "{first} minus the {last}", "union": "{first} and {last}", "largest": "largest {first}",
+    "smallest": "smallest {first}", "facing": "{first} {word} of the {last}",
+}  # fmt: skip
+
+
 def parent(program: Program) -> Program:
     """What a reader who ignores every qualifier would mark.
 

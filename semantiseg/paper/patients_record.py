@@ -188,6 +188,8 @@ def _read_run(place: Path, number: int) -> _Run:
     tables = {name: _read_table(data / f"composition/{name}.parquet") for name in ("questions", "answers", "reading")}
     if set(tables["questions"]["origin"]) == {"phantom"}:
         raise DataError(f"{place}: expected a run on real images, got phantoms. Run it with --data FOLDER.")
+    if "text" not in tables["answers"]:  # of a run before answers told their sentence
+        tables["answers"] = tables["answers"].merge(tables["questions"][["prompt_id", "text"]], on="prompt_id")
     for table in tables.values():  # other folds ask other patients by the same numbers
         table["prompt_id"] = f"{number}/" + table["prompt_id"].astype(str)
     manifest = _read_table(data / "volumes/manifest.parquet")

@@ -24,6 +24,7 @@ EXPECTED = [
     "pretrain",
     "train",
     "evaluate",
+    "semantiseg",
     "table1",
     "composition",
     "teaser",
