@@ -83,9 +83,22 @@ class Scan:
         """
         if len(self.shape) == 2:
             return int(mask.any()), 1
-        axis = next(place for place, (to, _) in enumerate(io_orientation(self.affine)) if to == 2)
+        axis, _ = self._axial()
         others = tuple(place for place in range(3) if place != axis)
         return int(mask.any(axis=others).sum()), self.shape[axis]
+
+    def file_slice(self, index: int) -> int:
+        """Number in the file, counted from 0 as it is stored, of the slice nearest to slice `index` of `image`."""
+        if len(self.shape) == 2:
+            return 0
+        axis, flipped = self._axial()
+        count = self.shape[axis]
+        nearest = int(np.clip(round(self.positions[0][index]), 0, count - 1))
+        return count - 1 - nearest if flipped else nearest
+
+    def _axial(self) -> tuple[int, bool]:
+        """The file's axis that runs along the patient, and whether it runs downwards."""
+        return next((axis, way < 0) for axis, (to, way) in enumerate(io_orientation(self.affine)) if to == 2)
 
     @property
     def voxel_ml(self) -> float | None:

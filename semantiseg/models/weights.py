@@ -1,4 +1,4 @@
-"""Loading of weights: all of them or an error; and the starts of our own that the package ships."""
+"""Loading of weights: all of them or an error; and the starts and models of our own that the package ships."""
 
 from __future__ import annotations
 
@@ -16,9 +16,19 @@ from safetensors.torch import load_file, save_file
 
 from semantiseg import files
 from semantiseg.errors import ModelError
+from semantiseg.models.protocol import TrainedOn
 
 VARIABLE, DEFAULT = "SEMANTISEG_WEIGHTS", "weights"
 """Environment variable that names the folder of all published weights, and the folder meant without it."""
+
+
+PACKED = Path(__file__).resolve().parents[1] / "packed"
+"""Models that come with the package, a folder each, in half precision."""
+
+
+def packed_names() -> list[str]:
+    """Names of the models that come with the package, sorted."""
+    return sorted(path.parent.name for path in PACKED.glob("*/model.safetensors"))
 
 
 def published_path(name: str) -> Path:
@@ -143,3 +153,37 @@ def read_start(path: Path) -> Start:
     if sha256 != recorded:
         raise ModelError(f"{path}: expected the SHA-256 of its card, {recorded}, got {sha256 or 'no file'}. {again}")
     return Start(name=path.stem, sha256=recorded, card=card, **halves(path))
+
+
+def pack(folder: Path, out: Path, **card: Any) -> int:
+    """Write a trained model anew in half precision, for the package; its bytes.
+
+    Args:
+        folder: of the trained model.
+        out: folder to write: `model.safetensors` and `config.json`.
+        card: further entries of `config.json`, such as terms.
+
+    Raises:
+        ModelError: `folder` holds no trained model, or a weight has no place in half precision.
+    """
+    _, state = read_trained(folder, keys=("model",))
+    half = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
+    lost = sorted(name for name, value in half.items() if value.is_floating_point() and not value.isfinite().all())
+    if lost:
+        raise ModelError(f"{folder}: expected weights within half precision, got {lost} beyond. Ship them elsewhere.")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    out.mkdir(parents=True, exist_ok=True)
+    save_file(half, out / "model.safetensors")
+    (out / "config.json").write_text(json.dumps(config | card, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    return (out / "model.safetensors").stat().st_size
+
+
+def read_trained_on(folder: Path) -> TrainedOn | None:
+    """What a trained model has seen; None where its `config.json` does not say, as before it did."""
+    try:
+        told = json.loads((folder / "config.json").read_text(encoding="utf-8"))["trained_on"]
+        told["field_mm"] = tuple((float(least), float(most)) for least, most in told["field_mm"])
+        several = ("origins", "collections", "modalities", "scales", "edge_mm", "images")
+        return TrainedOn(**told | {name: tuple(told[name]) for name in several})
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None

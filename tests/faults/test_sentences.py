@@ -15,7 +15,7 @@ from semantiseg import files
 from semantiseg.data.case import Channel
 from semantiseg.data.layouts.collection_folder import CaseFiles, Collection
 from semantiseg.data.understanding import draw_slices
-from semantiseg.segment import draw_overlay
+from semantiseg.paper.overlay import draw_overlay
 
 PICTURE = np.random.default_rng(0).random((2, 24, 20)).astype(np.float32)
 
