@@ -138,6 +138,17 @@ def test_no_sentence_of_the_reader_is_a_clinical_test_sentence(load):
     assert len(written) >= 450 and not written & tested
 
 
+def test_a_stress_pair_counts_only_where_both_sentences_are_read_as_their_own(load):
+    load("reader")
+    stress = load("stress")
+    liver, spleen = parse("organ(liver)"), parse("organ(spleen)")
+    assert stress._judged("liver", liver, ()) == "right" and stress._judged("liver", spleen, ()) == "wrong"
+    assert stress._judged("liver of the wombat", liver, ()) == "refused"
+    assert stress._misspelt("hippocampus") == stress._misspelt("hippocampus") != "hippocampus"
+    assert stress._abbreviated("left kidney without tumour") == "left kidney w/o tumour"
+    assert stress._abbreviated("left atrium") == "LA"
+
+
 def test_the_house_is_counted_as_it_stands(load, tmp_path):
     package = tmp_path / "semantiseg"
     (package / "room").mkdir(parents=True)
