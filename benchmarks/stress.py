@@ -29,8 +29,8 @@ TEXTS = 2
 ABBREVIATED = {
     "left atrium": "LA", "transition zone": "TZ", "peripheral zone": "PZ", "tumour core": "TC",
     "enhancing tumour": "ET", "necrotic core": "NCR", "resection cavity": "RC", "excluding": "excl.",
-   
-    "including": "incl.", "without": "w/o", "left": "lt", "right": "rt", "anterior": "ant.", "inferior vena cava": "IVC",
+    "including": "incl.", "without": "w/o", "left": "lt", "right": "rt", "anterior": "ant.",
+    "inferior vena cava": "IVC",
 }  # fmt: skip
 STORIES = (
     "62-year-old man with haematuria. {}", "{} for radiotherapy planning", "Known diabetes; {}", "{} prior to surgery",

@@ -139,6 +139,8 @@ def test_no_sentence_of_the_reader_is_a_clinical_test_sentence(load):
 
 
 def test_a_stress_pair_counts_only_where_both_sentences_are_read_as_their_own(load):
+    from semantiseg.language.program import parse
+
     load("reader")
     stress = load("stress")
     liver, spleen = parse("organ(liver)"), parse("organ(spleen)")
