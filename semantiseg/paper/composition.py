@@ -19,7 +19,7 @@ from semantiseg.data.split import few_patients
 from semantiseg.evaluation.bootstrap import Estimate, TwoWayBootstrap
 from semantiseg.evaluation.sensitivity import by_level, collapse_rate
 from semantiseg.paper import style
-from semantiseg.paper.table_text import interval, number, percent
+from semantiseg.paper.table_text import NONE, interval, number, percent
 from semantiseg.recipes import recipe_of
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def composition_caption(asked: pd.DataFrame, *, patients: int, resamples: int) -
         "nouns, their masks are combined; a sentence that is not read goes to the model as it stands. Told the "
         "program: what perfect reading would give. Read rightly: what was heard denotes the target. Collapse rate: "
         f"share of L3 answers that mark the parent structure and are closer to it than to the target. A PSS below 0: "
-        "sentences of level 3 were answered better than those of level 1. {NONE}: not applicable."
+        f"sentences of level 3 were answered better than those of level 1. {NONE}: not applicable."
         f" {few_patients(patients)}".rstrip()
     )
 

@@ -20,12 +20,11 @@ from semantiseg import document, files
 from semantiseg.conventions import SPLITS, groups_of, records_of
 from semantiseg.errors import DataError
 from semantiseg.evaluation.comparison import compare
+from semantiseg.evaluation.metrics import MARKED
 from semantiseg.files import read_table
 from semantiseg.paper import composition
 from semantiseg.recipes import GATED
 
-RUN_RECORD = Path("logs/demo_run.json")
-"""What a run writes of itself, in a workspace too (`pipeline.runner`)."""
 STAGE_LOG = Path("logs/stages.jsonl")
 """What every stage writes of itself (`pipeline.stage`), also where a run was cut off and gone on with."""
 
@@ -86,7 +85,8 @@ class _Run:
     splits: dict[str, set[str]]
     """Split -> patients."""
     inputs: dict[str, str]
-    machine: dict[str, Any]
+    stages: dict[str, dict[str, Any]]
+    """Stage -> what it wrote of itself when it ran last."""
 
     @property
     def fold(self) -> int:
@@ -134,6 +134,7 @@ def record(
         for name in ("questions", "answers", "reading")
     )
     first = runs[0]
+    ran_on = first.stages["composition"]
     draws = {"resamples": int(first.parameters["table1"]["resamples"]), "seed": first.seed}
     name = "+".join(sorted(questions["collection"].unique()))
     earlier = folder / f"{name}.json"
@@ -150,8 +151,8 @@ def record(
         folds=int(first.parameters["prepare"]["folds"]),
         tested_folds=sorted({run.fold for run in runs}),
         code=code,
-        machine=f"{first.machine['cpu']}, {first.machine['cores']} cores, no GPU",
-        minutes=round(sum(_processor_seconds(run.place) for run in runs) / 60, 1),
+        machine=f"{ran_on['cpu']}, {ran_on['cores']} core{'s' if ran_on['cores'] > 1 else ''}, no GPU",
+        minutes=round(sum(entry["cpu_seconds"] for run in runs for entry in run.stages.values()) / 60, 1),
         parameters=first.common,
         inputs=first.inputs,
         rows=_plain_records(composition.table(answers, reading, **draws)),
@@ -188,6 +189,8 @@ def _read_run(place: Path, number: int) -> _Run:
     tables = {name: _read_table(data / f"composition/{name}.parquet") for name in ("questions", "answers", "reading")}
     if set(tables["questions"]["origin"]) == {"phantom"}:
         raise DataError(f"{place}: expected a run on real images, got phantoms. Run it with --data FOLDER.")
+    scores = tables["answers"]  # an earlier version called collapsed what did not mark the parent either
+    scores["collapsed"] = scores["collapsed"] & (scores["parent_dice"] >= MARKED)
     if "text" not in tables["answers"]:  # of a run before answers told their sentence
         tables["answers"] = tables["answers"].merge(tables["questions"][["prompt_id", "text"]], on="prompt_id")
     for table in tables.values():  # other folds ask other patients by the same numbers
@@ -198,7 +201,7 @@ def _read_run(place: Path, number: int) -> _Run:
         parameters=document.values(place / "params.yaml", error=DataError),
         splits={split: set(manifest.loc[manifest["split"] == split, "patient_id"]) for split in SPLITS},
         inputs=_fingerprints(data / "raw"),
-        machine=_read_json(place / RUN_RECORD),
+        stages=_stages(place),
         **tables,
     )
 
@@ -271,18 +274,20 @@ def _fingerprints(raw: Path) -> dict[str, str]:
     return {name: value for name, value in found.items() if value and (raw / name).is_file()}
 
 
-def _processor_seconds(place: Path) -> float:
-    """What the stages cost, each as it ran last."""
-    spent: dict[str, float] = {}
+def _stages(place: Path) -> dict[str, dict[str, Any]]:
+    """What each stage wrote of itself when it ran last."""
+    found: dict[str, dict[str, Any]] = {}
     try:
         for line in (place / STAGE_LOG).read_text(encoding="utf-8").splitlines():
             entry = json.loads(line)
             if entry["status"] == "done":
-                spent[entry["stage"]] = float(entry["cpu_seconds"])
+                found[entry["stage"]] = {key: entry[key] for key in ("cpu", "cores", "cpu_seconds")}
     except (OSError, ValueError, LookupError, TypeError) as error:
         problem = f"{type(error).__name__} {error}"
         raise DataError(f"{place / STAGE_LOG}: expected what stages cost, got {problem}. Run it again.") from None
-    return sum(spent.values())
+    if "composition" not in found:
+        raise DataError(f"{place / STAGE_LOG}: expected a finished stage composition, got none. Run it to its end.")
+    return found
 
 
 def _read_json(path: Path) -> Any:

@@ -38,6 +38,7 @@ def workspace(folder: Path, *, origin: str = "user", fold: int = 0, seed: int = 
     answers = [
         {key: row[key] for key in ("suite", "level", "prompt_id", "patient_id", "structure", "parent_differs")}
         | {"model": model, "variant": variant, "collapsed": row["level"] == 3 and model == "unet",
+           "parent_dice": 0.8,
            "dice": (0.9 if variant == "strict" else 0.7) - 0.2 * (model == "unet") - 0.1 * fold}
         for row in asked for model in MODELS
         for variant in (("plain", "strict") if row["suite"] == "core" else ("plain", "lenient"))
@@ -56,11 +57,11 @@ def workspace(folder: Path, *, origin: str = "user", fold: int = 0, seed: int = 
         "seed": seed, "train": {"steps": 600}, "prepare": {"folds": folds, "fold": fold}, "table1": {"resamples": 50},
     }  # fmt: skip
     (folder / "params.yaml").write_text(document.document_text(values))
-    run = {"cpu": "a processor", "cores": 2}
-    log = [("train", "failed", 999.0), ("train", "done", 999.0), ("train", "done", 700.0), ("evaluate", "done", 20.0)]
-    lines = [json.dumps({"stage": stage, "status": how, "cpu_seconds": cost}) for stage, how, cost in log]
+    log = [("train", "failed", 999.0), ("train", "done", 999.0), ("train", "done", 700.0)]
+    log.append(("composition", "done", 20.0))
+    machine = {"cpu": "a processor", "cores": 2}
+    lines = [json.dumps({"stage": stage, "status": how, "cpu_seconds": cost} | machine) for stage, how, cost in log]
     (folder / "logs/stages.jsonl").write_text("\n".join(lines))
-    (folder / "logs/demo_run.json").write_text(json.dumps(run))
     return folder
 
 
