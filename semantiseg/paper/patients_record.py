@@ -23,7 +23,7 @@ from semantiseg.evaluation.comparison import compare
 from semantiseg.evaluation.metrics import MARKED
 from semantiseg.files import read_table
 from semantiseg.paper import composition
-from semantiseg.recipes import GATED
+from semantiseg.recipes import GATED, NETWORK, SEMANTISEG
 
 STAGE_LOG = Path("logs/stages.jsonl")
 """What every stage writes of itself (`pipeline.stage`), also where a run was cut off and gone on with."""
@@ -248,17 +248,19 @@ def _nouns(answers: pd.DataFrame, questions: pd.DataFrame) -> list[dict[str, Any
 
 
 def _versus(answers: pd.DataFrame, questions: pd.DataFrame, *, resamples: int, seed: int) -> list[dict[str, Any]]:
-    """SemantiSeg, the first model with a gate, against every model without one, patient by patient."""
-    composed = answers[(answers["suite"] == "core") & (answers["variant"] == COMPOSED)]
-    models = list(dict.fromkeys(composed["model"]))
-    ours = [model for model in models if model in GATED]
-    theirs = [model for model in models if model not in GATED]
-    if not ours or not theirs:
+    """SemantiSeg (its network composed, in a run before it had a row of its own) against every composed model without
+    gate, patient by patient."""
+    core = answers[answers["suite"] == "core"]
+    composed = core[core["variant"] == COMPOSED]
+    rivals = [model for model in dict.fromkeys(composed["model"]) if model not in GATED]
+    ours = core[core["model"] == SEMANTISEG]
+    ours = ours if len(ours) else composed[composed["model"] == NETWORK]
+    if not len(ours) or not rivals:
         return []
-    results = {model: composed[composed["model"] == model] for model in (ours[0], *theirs)}
-    core = questions[questions["suite"] == "core"].assign(split="test")
-    found = compare(results, core, resamples=resamples, seed=seed)
-    return _plain_records(found[found["first"] == ours[0]])
+    results = {SEMANTISEG: ours} | {model: composed[composed["model"] == model] for model in rivals}
+    prompts = questions[questions["suite"] == "core"].assign(split="test")
+    found = compare(results, prompts, resamples=resamples, seed=seed)
+    return _plain_records(found[found["first"] == SEMANTISEG])
 
 
 def _points(answers: pd.DataFrame) -> pd.DataFrame:

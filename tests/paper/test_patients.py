@@ -104,7 +104,7 @@ def test_the_rival_without_gate_is_held_against_semantiseg_patient_by_patient(tm
     runs = [workspace(tmp_path / str(fold), fold=fold, folds=2) for fold in (0, 1)]
     found = recorded(tmp_path, *runs)
     third = next(row for row in found.versus if row["measure"] == "l3")
-    assert (third["first"], third["second"], third["patients"]) == ("token", "unet", 4)
+    assert (third["first"], third["second"], third["patients"]) == ("semantiseg", "unet", 4)
     assert third["difference"] == pytest.approx(0.2) and third["p"] == pytest.approx(2 / 2**4)
     assert "(difference +0.200" in patients.markdown([found]) and "Plain U-Net" in patients.markdown([found])
 
