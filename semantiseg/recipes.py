@@ -45,8 +45,7 @@ class Recipe:
         colour, marker, line: how it is drawn.
         gate: a key of `models.gate.GATES`; None for a network that is no fusion of two streams (`models.unet`).
         reading: what it takes of a sentence.
-        plain: place among the models that Figure 1 may show as the one that collapses (panel A), lowest first.
-        gated: place among those whose gate it may show (panels B and C).
+        plain: place among the models whose answer Figure 1 may show first, lowest first.
         ablated: its variant of the ablation; None where it is the default or not compared.
     """
 
@@ -57,7 +56,6 @@ class Recipe:
     reading: Reading = "contextual"
     line: Line = "solid"
     plain: int = 9
-    gated: int = 9
     ablated: Ablated | None = None
 
     @property
@@ -67,9 +65,9 @@ class Recipe:
 
 
 RECIPES: Mapping[str, Recipe] = {
-    "token": Recipe("Token gate", "blue", "o", "token", plain=4, gated=0),
+    "token": Recipe("Token gate", "blue", "o", "token", plain=4),
     "scalar": Recipe(
-        "Printed scalar gate (Eq. 2)", "orange", "s", "scalar", line="dashed", plain=0, gated=1,
+        "Printed scalar gate (Eq. 2)", "orange", "s", "scalar", line="dashed", plain=0,
         ablated=Ablated("scalar_gate", "gate", "the gate as printed (Eq. 2 and 3)"),
     ),
     "channel": Recipe(
@@ -77,18 +75,18 @@ RECIPES: Mapping[str, Recipe] = {
         ablated=Ablated("channel_gate", "gate", "one alpha a channel"),
     ),
     "none": Recipe(
-        "Frequency fusion, no gate", "green", "^", "none", line="dotted", plain=1, gated=3,
+        "Frequency fusion, no gate", "green", "^", "none", line="dotted", plain=1,
         ablated=Ablated("no_gate", "gate", "sentence embedding added, no gate"),
     ),
     "bag_of_words": Recipe(
-        "Token gate, bag of words", "purple", "D", "token", "bag_of_words", line="dashdot", plain=2, gated=2,
+        "Token gate, bag of words", "purple", "D", "token", "bag_of_words", line="dashdot", plain=2,
         ablated=Ablated("bag_of_words", "text encoder", "word pieces without order or context"),
     ),
     "from_scratch": Recipe(
         "Token gate, text encoder from scratch", "sky", "P", "token", "from_scratch", line=(0, (3, 1, 1, 1)),
         ablated=Ablated("from_scratch", "text encoder", "trained with the model, knows nothing before"),
     ),
-    "box": Recipe("Box only, no text", "grey", "x", "box", "none", line=(0, (1, 3)), plain=3, gated=4),
+    "box": Recipe("Box only, no text", "grey", "x", "box", "none", line=(0, (1, 3)), plain=3),
     "unet": Recipe("Plain U-Net, noun alone", "yellow", "*", None, "noun", line=(0, (3, 1, 1, 1, 1, 1))),
 }  # fmt: skip
 """Name of a model -> its recipe, in the order of tables and figures."""
