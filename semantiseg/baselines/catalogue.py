@@ -212,7 +212,12 @@ def open_baseline(name: str, root: Path) -> Baseline:
         )
     if name == "medsam" and status.sha256 == SAM_SHA256:
         raise ModelError(f"{status.present}: expected MedSAM's weights, got SAM's. Get them: {found.source}.")
-    return found.open(root / found.folder)
+    try:
+        return found.open(root / found.folder)
+    except ModelError as error:
+        here = [known for known in CATALOGUE if look(known, root).present]
+        known = "" if status.present else f" Of {list(CATALOGUE)}, weights are here of {here or 'none'}."
+        raise ModelError(f"{error}{known}") from None
 
 
 def download_weights(name: str, root: Path) -> Path:

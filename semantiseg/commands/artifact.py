@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from semantiseg.commands.root import ROOT
+from semantiseg.commands.root import ROOT, in_project
 from semantiseg.errors import ParameterError
 
 
@@ -15,6 +15,7 @@ from semantiseg.errors import ParameterError
 @click.option("--output", type=click.Path(path_type=Path), default=Path("site"), show_default=True, help="A folder.")
 def site(output: Path) -> None:
     """Write the site into OUTPUT: start page, notebooks, guides, reference, case explorer; it opens from disk."""
+    in_project("README.md", "mkdocs.yml")
     from semantiseg.site import build_site
 
     for line in build_site(ROOT, output):
@@ -31,7 +32,15 @@ def verify_command(as_json: bool, against: tuple[Path, ...]) -> None:
     import json
 
     from semantiseg.artifact import verify
+    from semantiseg.artifact.rerun import TABLE
 
+    in_project("dvc.yaml", "dvc.lock")
+    for folder in against:
+        if not (folder / TABLE).is_file():
+            raise ParameterError(
+                f"--against {folder}: expected the folder of a run ({TABLE}), got none there. Correct the path, or run "
+                "`semantiseg reproduce` in it."
+            )
     checks = verify.verify(ROOT, against=against)
     click.echo(json.dumps(verify.as_record(checks, ROOT), indent=1) if as_json else verify.page(checks, ROOT))
     sys.exit(0 if verify.passed(checks) else 1)
@@ -52,6 +61,7 @@ def manifest_command() -> None:
 @click.option("--output", type=click.Path(path_type=Path), default=Path("artifact_appendix.md"), show_default=True)
 def badge(output: Path) -> None:
     """Write the artifact appendix: ACM, NeurIPS, MICCAI and CLAIM items, and a command for every claim."""
+    in_project("dvc.yaml", "dvc.lock")
     from semantiseg import files
     from semantiseg.artifact import appendix, verify
 

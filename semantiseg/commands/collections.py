@@ -126,6 +126,13 @@ def release_bench(output: Path, date: str) -> None:
     from semantiseg.bench.release.publication import write_release
 
     data = ROOT / "data"
+    needed = {"fetch": data / "raw", "prepare": data / "volumes", "verify": data / "bench/prompts.parquet"}
+    if absent := [stage for stage, made in needed.items() if not made.exists()]:
+        raise ParameterError(
+            f"bench release: expected data/raw, data/volumes and data/bench here, got none of {', '.join(absent)}. The "
+            "whole chain: `dvc repro verify` in the project's folder (fetch, prepare, prompts, verify; minutes on "
+            "phantoms), then this command again."
+        )
     rows = write_release(data / "raw", data / "volumes", data / "bench", output, published=date)
     for name, count in rows.items():
         click.echo(f"{output}/{name}.parquet: {count:,} rows")

@@ -16,9 +16,11 @@ from typing import Any
 
 import click
 
-from semantiseg.commands.root import ROOT
-from semantiseg.errors import ParameterError, PromptError
+from semantiseg.commands.root import ROOT, LongCommand, in_project
+from semantiseg.errors import ModelError, ParameterError, PromptError
 
+DAILY = frozenset({"model", "out", "overlay", "compose", "reader", "modality", "site"})
+"""Parameters of `segment` that its help shows first."""
 _WITHOUT_MODEL = ("strict", "lenient", "learned")
 _WITH_MODEL = ("server", "local")
 _OPTIONS = (
@@ -128,8 +130,15 @@ def train_command(model: str, **hardware: Any) -> None:
 
     Under torchrun or SLURM for several GPUs: docs/train_on_gpus.md. Writes data/models/MODEL.
     """
+    import torch
     from lightning_fabric.utilities.rank_zero import rank_zero_only
 
+    in_project("params.yaml")
+    if hardware["accelerator"] == "cuda" and not torch.cuda.is_available():
+        raise ParameterError(
+            "--accelerator: expected a GPU that PyTorch can use, got none. Say --accelerator cpu (hours, by the number "
+            "of train.steps in params.yaml), or train where there is one."
+        )
     from semantiseg.pipeline.runner import adopt
     from semantiseg.training.loop import train_in_project
 
@@ -190,10 +199,13 @@ def ablation(output: Path, seeds: tuple[int, ...], names: tuple[str, ...], steps
     click.echo(report(table, pd.read_csv(output / "curves.csv")))
 
 
-@click.command()
+@click.command(cls=LongCommand, daily=DAILY)
 @click.argument("image", type=click.Path(path_type=Path))
 @click.argument("sentences", nargs=-1, required=True, metavar="SENTENCE...")
-@click.option("--model", type=click.Path(path_type=Path), default=Path("data/models/token"), show_default=True)
+@click.option(
+    "--model", type=click.Path(path_type=Path), default=Path("data/models/token"), show_default=True,
+    help="Folder of a trained model, or a name that `semantiseg models` lists.",
+)  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="NIfTI file for the masks.")
 @click.option("--overlay", type=click.Path(path_type=Path), help="Picture (PNG) of the masks over the image.")
 @click.option("--compose", is_flag=True, help="Read the sentence to a program and ask the model its nouns.")
@@ -204,7 +216,10 @@ def ablation(output: Path, seeds: tuple[int, ...], names: tuple[str, ...], steps
     callback=lambda *given: given[-1] or "", help="Scale of a CT; recognised if not given.",
 )  # fmt: skip
 @click.option("--channel", type=int, help="Of a 4D image, counted from 0.")
-@click.option("--spacing-mm", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True)
+@click.option(
+    "--spacing-mm", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True,
+    help="Voxel edge that the model was trained with.",
+)  # fmt: skip
 @click.option(
     "--accelerator", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where it answers."
 )
@@ -212,13 +227,43 @@ def ablation(output: Path, seeds: tuple[int, ...], names: tuple[str, ...], steps
 def segment(image: Path, sentences: tuple[str, ...], **options: Any) -> None:
     """Mark what each SENTENCE asks for in an IMAGE; write the masks in the image's geometry.
 
-    IMAGE is a NIfTI, MHA or NRRD file, the folder of a DICOM series, or a grey picture.
+    IMAGE is a NIfTI, MHA or NRRD file, the folder of a DICOM series, or a grey picture. What the file was taken for,
+    what the model has seen and what should be doubted goes to stderr.
     """
     from semantiseg.segment import segment_file
 
     for marked in segment_file(image, sentences, tell=partial(click.echo, err=True), **options):
         # An argument that is no UTF-8 comes with lone surrogates, which no terminal takes.
         click.echo(f"{marked.text}: {marked}".encode("utf-8", "backslashreplace").decode())
+
+
+@click.group("models", invoke_without_command=True)
+@click.pass_context
+def packed(context: click.Context) -> None:
+    """List the models that can be asked: of the package, and those trained here (data/models)."""
+    from semantiseg.models.weights import PACKED, packed_names, read_trained_on
+
+    if context.invoked_subcommand is not None:
+        return
+    trained = sorted(path.parent for path in ROOT.glob("data/models/*/model.safetensors"))
+    for name, folder in [*((name, PACKED / name) for name in packed_names()), *((str(path), path) for path in trained)]:
+        click.echo(f"{name}: {read_trained_on(folder) or 'does not say what it has seen'}")
+    if not packed_names():
+        click.echo("No model comes with this package; `semantiseg reproduce` trains some into data/models.")
+
+
+@packed.command("pack")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("name")
+@click.option("--terms", default="Apache-2.0", show_default=True, help="Licence of the weights.")
+def pack_command(folder: Path, name: str, terms: str) -> None:
+    """Put the trained model in FOLDER into the package as NAME, in half precision; for who builds the package."""
+    from semantiseg.models.weights import PACKED, pack, read_trained_on
+
+    if read_trained_on(folder) is None:
+        raise ModelError(f"{folder}: expected a model that says what it has seen, got none. Train it again.")
+    size = pack(folder, PACKED / name, terms=terms)
+    click.echo(f"{PACKED.name}/{name}: {size / 2**20:.1f} MiB; {read_trained_on(folder)}")
 
 
 @click.group(invoke_without_command=True)
@@ -283,7 +328,11 @@ def ask_baseline(
 @reader_options("composed")
 def run_baseline(weights: Path | None, name: str, **options: Any) -> None:
     """Ask baseline (or installed model) NAME every test prompt; results go to data/baselines/ROW."""
-    from semantiseg.baselines.catalogue import weights_root
+    from semantiseg.baselines.catalogue import CATALOGUE, weights_root
+    from semantiseg.models.protocol import plugin_names
+
+    if name not in (known := [*CATALOGUE, *plugin_names()]):
+        raise ModelError(f"baselines run: expected a baseline or installed model of {known}, got {name!r}. Choose one.")
     from semantiseg.evaluation.baseline import evaluate_row
 
     written = evaluate_row(name, weights=weights_root(weights), data=ROOT / "data", **options)

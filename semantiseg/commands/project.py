@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from semantiseg import __version__
-from semantiseg.commands.root import ROOT
+from semantiseg.commands.root import ROOT, in_project
 from semantiseg.errors import ParameterError
 
 
@@ -42,8 +42,8 @@ def reproduce_command(profile: str, data: str | None, settings: tuple[str, ...],
     if profile != "demo" or data is not None or settings:
         folder = runner.default_folder(profile, data=data, settings=settings)
         root = runner.create(folder, project=ROOT, profile=profile, data=data, settings=settings)
-    elif not (root / "dvc.yaml").is_file():
-        raise ParameterError(f"expected dvc.yaml in {root.resolve()}, got none. Run this in the project's folder.")
+    else:
+        in_project("dvc.yaml")
     if bundle is not None:
         from semantiseg.artifact.bundle import restore
 
@@ -89,6 +89,7 @@ def stage(name: str) -> None:
     """Run stage NAME alone, as DVC does (`python -m semantiseg.pipeline.stage NAME`)."""
     from semantiseg.pipeline.stage import main
 
+    in_project("dvc.yaml", "params.yaml")
     sys.exit(main([name]))
 
 
@@ -124,6 +125,7 @@ def deps(check: bool) -> None:
     from semantiseg import files
     from semantiseg.pipeline import notebook
 
+    in_project("dvc.yaml")
     text, changed = notebook.with_dependencies(ROOT)
     if changed and not check:
         files.write(ROOT / "dvc.yaml", text)
@@ -135,6 +137,7 @@ def deps(check: bool) -> None:
 @click.command()
 def fresh() -> None:
     """Tell whether the committed results belong to the code beside them; exit 1 with the reasons if not."""
+    in_project("dvc.yaml", "dvc.lock")
     from semantiseg.pipeline import runner
 
     reasons = runner.stale(ROOT)
@@ -184,6 +187,7 @@ def readme(check: bool) -> None:
     from semantiseg import files
     from semantiseg.artifact.numbers import fill_blocks
 
+    in_project("README.md")
     path = ROOT / "README.md"
     before = path.read_text(encoding="utf-8")
     after = fill_blocks(before, ROOT)

@@ -57,7 +57,9 @@ def read(path: Path) -> NotebookNode:
             raise ValueError("a cell without type, source or metadata")
         return notebook
     except OSError as error:
-        raise NotebookError(f"{path}: expected a notebook, got {error.strerror}. Correct `deps` in dvc.yaml.") from None
+        raise NotebookError(
+            f"{path}: expected a notebook, got {error.strerror}. Correct the path (of a stage: its deps in dvc.yaml)."
+        ) from None
     except Exception as error:  # nbformat raises its own, json's and jsonschema's errors
         raise NotebookError(f"{path}: expected a notebook of format 4, got {error}. Restore it from Git.") from None
 
