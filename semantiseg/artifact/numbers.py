@@ -260,7 +260,7 @@ def _differences(root: Path, made: Path, names: tuple[str, ...]) -> list[str]:
 def start_page(root: Path) -> tuple[bool, str, list[str], Any]:
     """Does every number of README.md stand in a block filled from a file, or in a file that is named here?"""
     text = (root / "README.md").read_text(encoding="utf-8")
-    blocks = {name: content for name, content in _BLOCK.findall(text)}
+    blocks = dict(_BLOCK.findall(text))
     problems = [f"README.md: no block {name!r}" for name in sorted(set(BLOCKS) - set(blocks))]
     problems += [f"README.md: block {name!r} is not what its file gives" for name in _stale(blocks, root)]
     known = {readme_python(root): "pyproject.toml"}

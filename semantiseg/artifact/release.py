@@ -211,10 +211,13 @@ def _data(root: Path) -> Iterator[tuple[str, bytes]]:
 
 def _write(path: Path, content: dict[str, bytes], *, folder: str, seconds: int) -> None:
     """A tar of sorted names, one owner, one time (of the commit), compressed without a name or time of its own."""
-    with path.open("wb") as raw, gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=6) as packed:
-        with tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive:
-            for name in sorted(content):
-                member = tarfile.TarInfo(f"{folder}/{name}")
-                member.size, member.mtime = len(content[name]), seconds
-                member.mode = 0o755 if name == ".ci/run" else 0o644
-                archive.addfile(member, io.BytesIO(content[name]))
+    with (
+        path.open("wb") as raw,
+        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=6) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive,
+    ):
+        for name in sorted(content):
+            member = tarfile.TarInfo(f"{folder}/{name}")
+            member.size, member.mtime = len(content[name]), seconds
+            member.mode = 0o755 if name == ".ci/run" else 0o644
+            archive.addfile(member, io.BytesIO(content[name]))

@@ -41,7 +41,7 @@ def mask(store: VolumeStore, row, program: str) -> np.ndarray:
 
 
 def test_every_volume_with_labels_has_three_core_prompts_of_each_level(built):
-    _, candidates, bench = built
+    *_, bench = built
     core = bench.prompts[bench.prompts.suite == "core"]
     counts = core.groupby(["volume_id", "level"]).size().unstack()
     assert (counts == 3).all(axis=None) and len(counts) == 7

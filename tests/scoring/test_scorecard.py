@@ -368,7 +368,7 @@ class TestTinySuite:
             | {"level": level, "collection": collection, "kind": "side", "structure": "liver"}
             for collection, count in (("a", 90), ("b", 30)) for level in (1, 2, 3) for place in range(count)
         ]  # fmt: skip
-        prompts = pd.DataFrame(rows + [rows[0] | {"prompt_id": "other", "suite": "triple"}])
+        prompts = pd.DataFrame([*rows, rows[0] | {"prompt_id": "other", "suite": "triple"}])
         found = tiny_suite(prompts)
         assert len(set(found)) == 100 and found == tiny_suite(prompts.sample(frac=1.0, random_state=1))
         by = prompts.set_index("prompt_id").loc[found].groupby(["level", "collection"]).size().to_dict()

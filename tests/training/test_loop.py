@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -114,4 +115,4 @@ def test_settings_of_torch_come_back(project, tmp_path):
 def test_the_learning_rate_rises_then_falls_to_zero():
     factors = [cosine(step, steps=100) for step in range(101)]
     assert factors[0] == pytest.approx(0.2) and factors[4] == factors[5] == 1
-    assert all(a >= b for a, b in zip(factors[5:], factors[6:], strict=False)) and factors[100] == pytest.approx(0)
+    assert all(a >= b for a, b in pairwise(factors[5:])) and factors[100] == pytest.approx(0)
