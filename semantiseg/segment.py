@@ -318,7 +318,8 @@ class Model:
         from semantiseg.models.text import open_encoder
 
         check_texts(texts)
-        open_encoder(self.network.text_encoder).tokenize(texts)  # refuses what is too long
+        if encoder := getattr(self.network, "text_encoder", ""):  # a U-Net reads no features
+            open_encoder(encoder).tokenize(texts)  # refuses what is too long
 
     def answer(
         self, scan: Scan, texts: Sequence[str], *, tell: Callable[[str], object],
@@ -331,8 +332,8 @@ class Model:
             tell(warning)
         soft, heard = _ask(self.network, scan, texts, self.read)
         values, shown = np.stack([scan.in_file_order(one) for one in soft]), soft > THRESHOLD
-        for text, mask in zip(texts, shown, strict=True) if self.seen else ():
-            if doubt := _implausible(text, mask, scan, self.seen):
+        for text, mask in zip(texts, shown, strict=True):
+            if self.seen and (doubt := _implausible(text, mask, scan, self.seen)):
                 said.append(f"{text}: {doubt}")
                 tell(said[-1])
         marked = tuple(_marked(*item, scan) for item in zip(texts, heard, values > THRESHOLD, strict=True))

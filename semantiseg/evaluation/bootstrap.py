@@ -119,7 +119,7 @@ class TwoWayBootstrap(PatientBootstrap):
         whole = self.mean(rows[column], rows["patient_id"])
         if not len(rows) or self._said is None:
             return whole
-        places = self.index(rows["patient_id"]), self.sentences.get_indexer(rows["text"])
+        places = self.index(rows["patient_id"]), self.sentences.get_indexer(pd.Index(rows["text"]))
         values, counts = (np.zeros((len(self.patients), len(self.sentences))) for _ in range(2))
         np.add.at(values, places, rows[column].to_numpy(dtype=np.float64))
         np.add.at(counts, places, 1.0)

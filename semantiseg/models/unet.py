@@ -125,9 +125,9 @@ def noun_of(text: str, *, known: Sequence[str]) -> Program | None:
     except PromptError:
         pieces = pieces_of(split(text), LEXICON)
     for piece in pieces:
-        if piece.kind is Kind.THING:
+        if isinstance(piece.value, Program):
             return subject(piece.value)
-        if piece.kind is Kind.NOUN:
+        if piece.kind is Kind.NOUN and isinstance(piece.value, tuple):
             meant = [item for item in map(atom, piece.value) if str(item) in known]
             if meant:
                 return meant[0]

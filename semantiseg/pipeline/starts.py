@@ -175,7 +175,7 @@ def record(recipe: StartRecipe, folder: Path, *, project: Path) -> dict[str, Any
 
 
 def _dice(folder: Path, recipe: StartRecipe, **weights: Any) -> pd.DataFrame:
-    inputs = {key: folder / path for key, path in INPUTS.items()}
+    inputs: dict[str, Any] = {key: folder / path for key, path in INPUTS.items()}
     return validation_dice(**inputs, parameters=recipe.parameters().pretrain, **weights)
 
 

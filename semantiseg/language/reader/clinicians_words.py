@@ -276,8 +276,8 @@ def _meanings() -> Iterator[tuple[str, Kind, object]]:
     for kind, phrases in _KINDS:
         yield from ((phrase, kind, None) for phrase in phrases.split("|"))
     yield from ((phrase, Kind.REASON, None) for phrase in REASONS)
-    for (attribute, value), phrases in ATTRIBUTES.items():
-        yield from ((phrase, Kind.ATTRIBUTE, (attribute, value)) for phrase in phrases.split("|"))
+    for named, phrases in ATTRIBUTES.items():
+        yield from ((phrase, Kind.ATTRIBUTE, named) for phrase in phrases.split("|"))
     for nouns, forms, adjectives in SAID_OF:
         for value, words in adjectives.items():
             for noun, form, word in product(nouns.split("|"), forms.split("|"), words.split("|")):
