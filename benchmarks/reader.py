@@ -24,10 +24,9 @@ from ruamel.yaml import YAML
 
 from semantiseg.bench.ask.clinical import DEVELOPMENT, TEST, sentences
 from semantiseg.conventions import LabelArray
-from semantiseg.language.clause import Clause
 from semantiseg.language.evaluate import evaluate
 from semantiseg.language.ontology import LEAVES, STRUCTURES
-from semantiseg.language.program import Program, parse
+from semantiseg.language.program import Clause, Program, parse
 from semantiseg.language.reader.parser import read
 from semantiseg.language.reader.structured import corrected, understand
 from semantiseg.randomness import stream

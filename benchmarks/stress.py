@@ -14,11 +14,10 @@ from typing import Any
 
 from reader import same
 
-from semantiseg.bench.ask.space import compositions
-from semantiseg.language.clause import VALUES, Clause
+from semantiseg.bench.ask.feasible import compositions
 from semantiseg.language.grammar.surface import has_words, render
 from semantiseg.language.ontology import PAPER_STRUCTURES, STRUCTURES, Structure
-from semantiseg.language.program import Program, atom, call, parse
+from semantiseg.language.program import CLAUSE_VALUES, Clause, Program, atom, call, parse
 from semantiseg.language.reader.structured import understand
 from semantiseg.randomness import stream
 
@@ -165,7 +164,7 @@ def _undescribed() -> Iterator[tuple[Asked, Asked]]:
     for item in _structures():
         brightness = "signal" if item.main in ("prostate", "hippocampus", "brain_tumour", "left_atrium") else "density"
         for attribute in (brightness, "texture", "shape", "margin", "diameter"):
-            for value in VALUES[attribute] or ("14",):
+            for value in CLAUSE_VALUES[attribute] or ("14",):
                 yield from _pair(atom(item.key), atom(item.key), (Clause(attribute, value),))
 
 

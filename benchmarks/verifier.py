@@ -17,7 +17,7 @@ import pandas as pd
 from handwritten_mutations import load_mutations
 
 from semantiseg.bench.build import make_candidates
-from semantiseg.bench.verify.exam import control, examine, worst_kind
+from semantiseg.bench.verify.verification import control, examine, worst_kind
 from semantiseg.data.rendered import render_kits23
 from semantiseg.errors import StageError
 

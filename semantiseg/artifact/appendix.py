@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from semantiseg import __version__, markup
-from semantiseg.artifact.provenance import read_run
-from semantiseg.artifact.verify import Check
+from semantiseg.artifact.verify import Check, read_run
 from semantiseg.errors import DataError
 from semantiseg.paper.claims import read_claims
 from semantiseg.pipeline.execution import clock

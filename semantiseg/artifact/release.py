@@ -23,8 +23,8 @@ from typing import Any
 from semantiseg import __version__, markup
 from semantiseg.artifact import published
 from semantiseg.artifact.numbers import read_metrics
-from semantiseg.artifact.provenance import read_run
 from semantiseg.artifact.published import outputs
+from semantiseg.artifact.verify import read_run
 from semantiseg.errors import DataError
 from semantiseg.files import check_file
 from semantiseg.paper import style

@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from semantiseg.artifact import compare, published, spread
-from semantiseg.artifact.spread import Spread
+from semantiseg.artifact import compare, published
+from semantiseg.artifact.compare import Spread
 from semantiseg.errors import DataError
 from semantiseg.params import read_yaml
 from semantiseg.pipeline.runner import RUN_RECORD, WORKSPACES
@@ -74,7 +74,7 @@ def agreement(root: Path, *, against: Sequence[Path] = ()) -> tuple[bool | None,
     folders = reruns(root, against=against)
     if not folders:
         return None, "no re-run here; make one with `make reproduce`, or name one with --against FOLDER", [], []
-    spreads = spread.measured_spread(root)
+    spreads = compare.measured_spread(root)
     rows, lines = [], []
     for folder in folders:
         found, problems = _folder(root, folder, spreads)
@@ -92,7 +92,7 @@ def agreement(root: Path, *, against: Sequence[Path] = ()) -> tuple[bool | None,
 def _folder(root: Path, folder: Path, spreads: Mapping[str, Spread]) -> tuple[list[Agreement], list[str]]:
     old, problems = committed_table(root, TABLE), []
     exact = rerun_on_same_machine(root, folder)
-    found, words = quantities(old, spread.read_table1(folder / TABLE), {} if exact else spreads)
+    found, words = quantities(old, compare.read_table1(folder / TABLE), {} if exact else spreads)
     problems += words
     if (folder / VERDICTS).is_file():
         problems += flipped(committed_table(root, VERDICTS, key="id"), pd.read_csv(folder / VERDICTS).set_index("id"))

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semantiseg.conventions import Slice
-from semantiseg.data.window import midline as body_midline
+from semantiseg.data.intensity import body_midline
 from semantiseg.errors import ModelError, PromptError
 from semantiseg.language.evaluate import combine, credible
 from semantiseg.language.ontology import STRUCTURES, structure
@@ -51,7 +51,7 @@ PEAK = 0.9
 validation prompts, where token and scalar gate agree: a shallow optimum, L3 Dice +0.003 and +0.015 against 0.5."""
 
 _BODY = 0.1
-"""Share of the window above which a pixel is body rather than air (as `data/window.py` has it for MR)."""
+"""Share of the window above which a pixel is body rather than air (as `data/intensity.py` has it for MR)."""
 
 
 def read_program(text: str) -> Program:

@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 
 from semantiseg import limits
 from semantiseg.conventions import LabelArray
-from semantiseg.data import image_file, intensity, nifti, sides, window
+from semantiseg.data import image_file, intensity, nifti
 from semantiseg.data.case import Channel, SourceCase
 from semantiseg.data.header import Affine, Geometry
 from semantiseg.data.intensity import Intensity, Stated
+from semantiseg.data.labels import SideCount, count_sides
 from semantiseg.data.nifti import present
 from semantiseg.errors import DataError
 
@@ -223,7 +224,7 @@ class Volume:
         midline: column of the mid-sagittal plane.
         spacing_known: False where a file has no lengths; nothing was resampled then, and no mm is true.
         sides_known: whether the headers of image and label map tell left from right.
-        organ_sides: where one-sided organs lie by that, see `sides.py`.
+        organ_sides: where one-sided organs lie by that, see `SideCount`.
     """
 
     images: Mapping[str, NDArray[np.float32]]
@@ -237,7 +238,7 @@ class Volume:
     midline: float
     spacing_known: bool
     sides_known: bool
-    organ_sides: sides.Count
+    organ_sides: SideCount
 
 
 def load_volume(case: SourceCase, *, spacing_mm: float, stated: Stated = "") -> Volume:
@@ -274,11 +275,11 @@ def load_volume(case: SourceCase, *, spacing_mm: float, stated: Stated = "") -> 
     for channel, image, of_image in _channel_images(case, label_shape=file_shape, label_geometry=geometry):
         geometries.append(of_image)
         found = _intensity(image, channel, case, stated=stated)
-        inside = window.body_threshold(image, found)
+        inside = intensity.body_threshold(image, found)
         resampled = resample_image(to_canonical(image, affine)[0], positions)
         body |= resampled > inside
-        images[channel.name], intensities[channel.name] = window.shown(resampled, found.window), found
-    resampled_labels, midline = resample_labels(labels, positions), window.midline(body)
+        images[channel.name], intensities[channel.name] = intensity.windowed(resampled, found.window), found
+    resampled_labels, midline = resample_labels(labels, positions), intensity.body_midline(body)
     return Volume(
         images=images,
         intensities=intensities,
@@ -291,7 +292,7 @@ def load_volume(case: SourceCase, *, spacing_mm: float, stated: Stated = "") -> 
         midline=midline,
         spacing_known=all(found.spacing_known for found in geometries),
         sides_known=all(found.sides_known for found in geometries),
-        organ_sides=sides.count(resampled_labels, structures, midline),
+        organ_sides=count_sides(resampled_labels, structures, midline),
     )
 
 

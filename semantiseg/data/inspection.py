@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from semantiseg import markup
 from semantiseg.conventions import SPLITS, Side, radiological, record_of, rows_of
-from semantiseg.data import grid, image_file, nifti, sides
+from semantiseg.data import grid, image_file, nifti
 from semantiseg.data.case import Channel
 from semantiseg.data.collections import NAMING, SEGMENTATIONS
+from semantiseg.data.labels import SIDED_LEAVES, leaf_sides
 from semantiseg.data.layouts.reader import LAYOUTS, read_folder
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
@@ -268,10 +269,10 @@ def volume_sides(store: VolumeStore) -> Iterator[tuple[str, Side, Side]]:
     """Volume, side a leaf belongs to, and side its centroid lies on, once a case, where sides may be asked at all."""
     for row in rows_of(store.manifest[store.manifest.lateral].drop_duplicates("case_id")):
         volume_id = row.Index
-        if set(row.leaves) & set(sides.ORGANS):
-            found = sides.leaf_sides(store.labels(volume_id), store.structures(volume_id), store.midline(volume_id))
+        if set(row.leaves) & set(SIDED_LEAVES):
+            found = leaf_sides(store.labels(volume_id), store.structures(volume_id), store.midline(volume_id))
             for leaf, side in found.items():
-                yield volume_id, sides.ORGANS[leaf], side
+                yield volume_id, SIDED_LEAVES[leaf], side
 
 
 def _outside_unit_interval(store: VolumeStore, volume_id: str) -> bool:

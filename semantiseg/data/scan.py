@@ -18,16 +18,16 @@ from PIL.PngImagePlugin import PngInfo
 
 from semantiseg import limits
 from semantiseg.conventions import Modality
-from semantiseg.data import dicom_segmentation, grid, image_file, nifti, window
+from semantiseg.data import dicom_segmentation, grid, image_file, nifti
 from semantiseg.data.case import Channel
 from semantiseg.data.header import Affine, Geometry
-from semantiseg.data.intensity import Intensity, Stated, modality_of, recognise
+from semantiseg.data.intensity import Intensity, Stated, body_midline, body_threshold, modality_of, recognise, windowed
 from semantiseg.errors import DataError
 from semantiseg.extras import lacking
 from semantiseg.files import SIGNATURE
 
 Site = Literal["abdomen", "lung"]
-"""Window of a CT; see `data/window.py`."""
+"""Window of a CT; see `data/intensity.py`."""
 
 _RAS = np.array([[0, 1], [1, 1], [2, 1]])
 
@@ -169,10 +169,10 @@ def read_scan(
     )
     limits.VOXELS.require(str(path), map(len, positions))
     resampled = grid.resample_image(turned, positions)
-    body = resampled > window.body_threshold(image, found)
+    body = resampled > body_threshold(image, found)
     return Scan(
-        image=window.shown(resampled, found.window), intensity=found, spacing_mm=spacing_mm,
-        midline=window.midline(body), path=Path(path), shape=values.shape, geometry=geometry, positions=positions,
+        image=windowed(resampled, found.window), intensity=found, spacing_mm=spacing_mm,
+        midline=body_midline(body), path=Path(path), shape=values.shape, geometry=geometry, positions=positions,
     )  # fmt: skip
 
 

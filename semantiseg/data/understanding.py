@@ -22,11 +22,10 @@ from semantiseg.data.case import FileRefused, Problem, SourceCase
 from semantiseg.data.collections import says_sides, source_cases, structures_of
 from semantiseg.data.inspection import ShownCase, draw_slice
 from semantiseg.data.intensity import Intensity, Stated
-from semantiseg.data.labels import DECATHLON, read_mapping
+from semantiseg.data.labels import DECATHLON, SideCount, mirrored_cases, read_mapping
 from semantiseg.data.layouts.collection_folder import Collection
 from semantiseg.data.layouts.reader import CaseFacts, case_facts, collection_folders, hands, read_folder, with_facts
 from semantiseg.data.patients import Patients, concerns, tell_apart
-from semantiseg.data.sides import Count, mirrored_cases
 from semantiseg.data.split import few_patients, split_patients
 from semantiseg.errors import DataError, SemantiSegError
 from semantiseg.parallel import for_each
@@ -115,7 +114,7 @@ class Look:
 
     case_id: str
     intensities: tuple[Intensity, ...] = ()
-    sides: Count = Count()
+    sides: SideCount = SideCount()
     problem: Problem | None = None
 
 
@@ -297,7 +296,7 @@ def look_at(case: SourceCase, *, spacing_mm: float, stated: Stated) -> Look:
         volume = grid.load_volume(case, spacing_mm=spacing_mm, stated=stated)
     except DataError as error:
         return Look(case.case_id, problem=_problem(error, case.channels[0].path))
-    asked = volume.organ_sides if volume.sides_known and case.lateral else Count()
+    asked = volume.organ_sides if volume.sides_known and case.lateral else SideCount()
     return Look(case.case_id, tuple(volume.intensities.values()), asked)
 
 

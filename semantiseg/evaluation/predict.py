@@ -18,8 +18,7 @@ from semantiseg.bench.measure.labelled_slice import LabelledSlice, read_slice
 from semantiseg.composition.composed import open_semantiseg
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
-from semantiseg.evaluation import runs
-from semantiseg.evaluation.answers import no_scores, score_slice
+from semantiseg.evaluation.answers import encode_runs, no_scores, score_slice
 from semantiseg.files import read_table
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.protocol import Answer, PromptedSegmenter
@@ -98,7 +97,7 @@ def predict(
         records += score_slice(answers, shown, asked, nsd_tolerance_mm=nsd_tolerance_mm)
         height, width = shown.labels.shape
         masks += [
-            {"prompt_id": prompt_id, "height": height, "width": width, "runs": runs.encode(answer)}
+            {"prompt_id": prompt_id, "height": height, "width": width, "runs": encode_runs(answer)}
             for prompt_id, answer in zip(asked["prompt_id"], answers, strict=True)
         ]
     results = pd.DataFrame.from_records(records).sort_values("prompt_id", ignore_index=True)

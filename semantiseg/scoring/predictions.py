@@ -27,7 +27,7 @@ from semantiseg.conventions import Mask
 from semantiseg.data import image_file
 from semantiseg.data.nifti import GRID_TOLERANCE
 from semantiseg.errors import DataError
-from semantiseg.evaluation import runs
+from semantiseg.evaluation import answers
 from semantiseg.scoring.benchmark import Benchmark
 
 SUFFIXES = (".png", ".nii.gz", ".nii")
@@ -217,7 +217,7 @@ def mask(item: Item, benchmark: Benchmark) -> Mask:
             f"{'none' if lengths is None else f'{height} x {width}'}. Resample it to the slice with nearest neighbour."
         )
     try:
-        return runs.decode(lengths, height=height, width=width)
+        return answers.decode_runs(lengths, height=height, width=width)
     except DataError as error:
         raise DataError(f"prompt {prompt_id}: {error}") from None
 
@@ -257,7 +257,7 @@ class Folder:
 
 
 class MaskTable:
-    """A Parquet file with the columns `prompt_id`, `height`, `width`, `runs` (see `evaluation/runs.py`), as the
+    """A Parquet file with the columns `prompt_id`, `height`, `width`, `runs` (see `evaluation/answers.py`), as the
     pipeline writes them; with the order "column" runs go down the columns, as COCO's and MATLAB's do. Or with the
     columns `prompt_id` and `segmentation`, COCO's dictionaries `size` and `counts` (numbers, or COCO's letters)."""
 
@@ -282,7 +282,7 @@ class MaskTable:
             raise DataError(
                 f"{path}: expected the columns prompt_id (text), height, width (integers), runs (list of integers), "
                 f"or prompt_id and {COCO} (size and counts), got {wrong}. Encode masks with "
-                "semantiseg.evaluation.runs.encode."
+                "semantiseg.evaluation.answers.encode."
             )
         with _readable(path):
             self.ids = self._file.read(["prompt_id"])["prompt_id"].to_pylist()
@@ -336,7 +336,9 @@ def _lengths(scalar: pa.ListScalar) -> np.ndarray | None:
 def _by_rows(lengths: NDArray | None, height: int, width: int) -> NDArray | None:
     """Runs down the columns as runs along the rows; what no mask can be made of stays, and is refused by name."""
     try:
-        return None if lengths is None else runs.encode(runs.decode(lengths, height=width, width=height).T)
+        if lengths is None:
+            return None
+        return answers.encode_runs(answers.decode_runs(lengths, height=width, width=height).T)
     except DataError:
         return lengths
 

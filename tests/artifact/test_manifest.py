@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import tiny_project
 
-from semantiseg.artifact import manifest, provenance, published
+from semantiseg.artifact import manifest, published, verify
 from semantiseg.errors import DataError
 
 ROOT = tiny_project.ROOT
@@ -86,7 +86,7 @@ def test_one_digit_changed_in_any_tracked_text_file_is_seen(clone):
 def test_a_digit_of_the_lock_or_of_the_manifest_is_seen(clone):
     before = (clone / published.LOCK).read_text()
     (clone / published.LOCK).write_text(with_one_digit_changed(before))
-    assert not provenance.cost(clone)[0]
+    assert not verify.cost(clone)[0]
     (clone / published.LOCK).write_text(before)
     text = (clone / manifest.MANIFEST).read_text()
     (clone / manifest.MANIFEST).write_text(with_one_digit_changed(text))

@@ -13,16 +13,16 @@ import pytest
 import tiny_project
 
 from semantiseg import document
-from semantiseg.artifact import numbers, provenance, published, rerun, spread
+from semantiseg.artifact import compare, numbers, published, rerun, verify
 from semantiseg.errors import DataError
 
 ROOT = tiny_project.ROOT
-MACHINES = sorted((ROOT / spread.RERUNS).glob("*.csv"))
+MACHINES = sorted((ROOT / compare.RERUNS).glob("*.csv"))
 
 
 @pytest.fixture(scope="module")
-def spreads() -> dict[str, spread.Spread]:
-    return spread.measured_spread(ROOT)
+def spreads() -> dict[str, compare.Spread]:
+    return compare.measured_spread(ROOT)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def run_here(root: Path, change) -> None:
     (root / "logs/demo_run.json").write_text('{"cpu": "another", "cores": 2, "versions": {}}')
 
 
-def moved(table: pd.DataFrame, spreads: dict[str, spread.Spread], times: float, seed: int = 0) -> pd.DataFrame:
+def moved(table: pd.DataFrame, spreads: dict[str, compare.Spread], times: float, seed: int = 0) -> pd.DataFrame:
     """Every measured number elsewhere by a normal draw of `times` its spread."""
     draws = np.random.default_rng(seed)
     new = table.copy()
@@ -70,7 +70,7 @@ def other(table: pd.DataFrame, column: str, shift: float) -> pd.DataFrame:
 
 def test_two_machines_agree_though_one_left_out_of_the_measurement():
     """Each model's differences against the spread that the other models and the seeds show."""
-    one, two = map(spread.read_table1, MACHINES)
+    one, two = map(compare.read_table1, MACHINES)
     beyond = 0
     for model in one.index:
         found, problems = rerun.quantities(one.loc[[model]], two.loc[[model]], _without(model, one, two))
@@ -79,24 +79,24 @@ def test_two_machines_agree_though_one_left_out_of_the_measurement():
     assert beyond <= 0.02 * len(one) * len(one.columns)
 
 
-def _without(model: str, one: pd.DataFrame, two: pd.DataFrame) -> dict[str, spread.Spread]:
+def _without(model: str, one: pd.DataFrame, two: pd.DataFrame) -> dict[str, compare.Spread]:
     apart = (one.select_dtypes("float") - two.select_dtypes("float")).drop(index=model)
     return {
-        name: spread.Spread(len(values), float((values**2).mean() ** 0.5), float(values.abs().max()))
+        name: compare.Spread(len(values), float((values**2).mean() ** 0.5), float(values.abs().max()))
         for name, values in apart.items()
     }
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_run_within_the_spread_agrees(spreads, seed):
-    table = spread.read_table1(MACHINES[0])
+    table = compare.read_table1(MACHINES[0])
     found, problems = rerun.quantities(table, moved(table, spreads, 0.9, seed), spreads)
     assert problems == [] and not [entry.words() for entry in found if entry.beyond]
 
 
 @pytest.mark.parametrize("column", rerun.HEADLINE)
 def test_a_headline_number_beyond_the_spread_is_named_with_its_model(spreads, column):
-    table = spread.read_table1(MACHINES[0])
+    table = compare.read_table1(MACHINES[0])
     wrong = table.copy()
     wrong.loc["scalar", column] += 0.15
     found, _ = rerun.quantities(table, wrong, spreads)
@@ -105,7 +105,7 @@ def test_a_headline_number_beyond_the_spread_is_named_with_its_model(spreads, co
 
 
 def test_an_area_may_move_by_27_square_millimetres_and_a_dice_by_no_more_than_a_twentieth_and_a_bit(spreads):
-    table = spread.read_table1(MACHINES[0])
+    table = compare.read_table1(MACHINES[0])
     assert 27.4 < spreads["absent_area_mm2_high"].allowed(width=0) < 100
     for name in ("l1", "l2", "l3"):
         width = float((table[f"{name}_high"] - table[f"{name}_low"]).max())
@@ -123,13 +123,13 @@ def test_an_area_may_move_by_27_square_millimetres_and_a_dice_by_no_more_than_a_
     ],
 )
 def test_other_rows_columns_words_counts_or_gaps_never_agree(spreads, change):
-    table = spread.read_table1(MACHINES[0])
+    table = compare.read_table1(MACHINES[0])
     found, problems = rerun.quantities(table, change(table), spreads)
     assert problems or any(entry.beyond for entry in found)
 
 
 def test_the_same_machine_gives_the_same_numbers_or_does_not_agree():
-    table = spread.read_table1(MACHINES[0])
+    table = compare.read_table1(MACHINES[0])
     assert not any(entry.beyond for entry in rerun.quantities(table, table, {})[0])
     assert any(entry.beyond for entry in rerun.quantities(table, other(table, "l1", 1e-6), {})[0])
 
@@ -158,7 +158,7 @@ def _answers(root: Path) -> dict[str, bool | None]:
         "published": published.check_published(root)[0],
         "tables": numbers.tables(root)[0],
         "readme": numbers.start_page(root)[0],
-        "cost": provenance.cost(root)[0],
+        "cost": verify.cost(root)[0],
     }
 
 

@@ -13,7 +13,7 @@ import pytest
 import tiny_project
 
 from semantiseg import document
-from semantiseg.artifact import numbers, provenance, published, rerun, verify
+from semantiseg.artifact import numbers, published, rerun, verify
 from semantiseg.artifact.verify import Check, answered
 
 ROOT = tiny_project.ROOT
@@ -53,8 +53,8 @@ def answers(root: Path) -> dict[str, bool | None]:
         "published": published.check_published(root)[0],
         "tables": numbers.tables(root)[0],
         "readme": numbers.start_page(root)[0],
-        "inputs": provenance.inputs(root)[0],
-        "cost": provenance.cost(root)[0],
+        "inputs": verify.inputs(root)[0],
+        "cost": verify.cost(root)[0],
     }
 
 
@@ -135,12 +135,12 @@ def test_an_edited_claim_changes_the_verdicts(copy):
 def test_images_of_another_origin_than_the_metrics_name_are_reported(copy):
     path = copy / "params.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("source: phantom", "source: folder "), encoding="utf-8")
-    assert not provenance.inputs(copy)[0]
+    assert not verify.inputs(copy)[0]
 
 
 def test_a_run_record_of_another_lock_is_reported(copy):
     (copy / "dvc.lock").write_text((copy / "dvc.lock").read_text() + "\n")
-    assert not provenance.cost(copy)[0]
+    assert not verify.cost(copy)[0]
 
 
 def test_a_check_that_cannot_look_fails_and_says_why(copy):
@@ -184,4 +184,4 @@ def test_a_bare_clone_is_verified_by_one_command(tmp_path):
 def test_a_run_in_several_calls_has_no_time_of_its_own(copy):
     path = copy / rerun.COMMITTED_RUN
     path.write_text(json.dumps(json.loads(path.read_text()) | {"complete": False}))
-    assert provenance.cost(copy)[0] is None
+    assert verify.cost(copy)[0] is None

@@ -7,7 +7,7 @@ import json
 import pytest
 from faults.registry import Fault, tried
 
-from semantiseg.artifact import numbers, provenance, verify
+from semantiseg.artifact import numbers, verify
 from semantiseg.errors import SemantiSegError
 from semantiseg.llm import asking
 from semantiseg.paper.published import read_published
@@ -16,7 +16,7 @@ from semantiseg.scoring import leaderboard
 
 READERS = {
     "figures/metrics.json": lambda root, path: numbers.read_metrics(root),
-    "benchmarks/demo_run.json": lambda root, path: provenance.read_run(root),
+    "benchmarks/demo_run.json": lambda root, path: verify.read_run(root),
     "submission.json": lambda root, path: leaderboard.read(path),
     "answers/ab/abc.json": lambda root, path: asking._read(path),
     "01_fetch.ipynb": lambda root, path: notebook.parameters(path),
@@ -83,6 +83,6 @@ def test_a_question_of_the_reviewer_always_has_an_answer(tmp_path, name, fault):
         (tmp_path / other).parent.mkdir(exist_ok=True)
         (tmp_path / other).write_bytes(b"{}")
     (tmp_path / name).write_bytes(fault.inject)
-    for look in (provenance.cost, numbers.tables, numbers.verdicts):
+    for look in (verify.cost, numbers.tables, numbers.verdicts):
         found = verify.answered("name", "question", lambda look=look: look(tmp_path))
         assert found.passed is False and found.details

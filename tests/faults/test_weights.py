@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 
 from semantiseg import files
-from semantiseg.baselines.checkpoint import read_checkpoint
 from semantiseg.errors import ModelError, StageError
 from semantiseg.models import registry
-from semantiseg.models.weights import read_trained, write_trained
+from semantiseg.models.weights import read_checkpoint, read_trained, write_trained
 from semantiseg.pipeline import runner
 from semantiseg.training.optimisation import Checkpoint
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from semantiseg.errors import DataError
-from semantiseg.evaluation import runs
+from semantiseg.evaluation.answers import encode_runs
 from semantiseg.scoring.scorecard import score
 
 UNDONE = {
@@ -34,7 +34,7 @@ def pngs(folder, answers):
     return folder
 
 
-def table(path, answers, *, encode=runs.encode, types=None):
+def table(path, answers, *, encode=encode_runs, types=None):
     rows = [
         {"prompt_id": prompt_id, "height": mask.shape[0], "width": mask.shape[1], "runs": encode(mask)}
         for prompt_id, mask in answers.items()
@@ -62,7 +62,7 @@ def test_answers_that_lie_right_are_scored_whatever_they_are_worth(cohort, bench
 
 
 def test_runs_down_the_columns_are_noticed_and_read_when_declared(cohort, bench, tmp_path):
-    path = table(tmp_path / "m.parquet", cohort.answers("truth"), encode=lambda mask: runs.encode(mask.T))
+    path = table(tmp_path / "m.parquet", cohort.answers("truth"), encode=lambda mask: encode_runs(mask.T))
     with pytest.raises(DataError, match=r"written column by column.*1\.00.*--order column"):
         score(path, bench=bench, resamples=2)
     assert (score(path, bench=bench, resamples=2, order="column").results["dice"] == 1).all()
@@ -91,7 +91,7 @@ def in_letters(counts):
 @pytest.mark.parametrize("compressed", [False, True])
 def test_dictionaries_of_coco_are_read_down_the_columns(cohort, bench, tmp_path, compressed):
     answers = cohort.answers("truth")
-    counts = {prompt_id: runs.encode(mask.T) for prompt_id, mask in answers.items()}
+    counts = {prompt_id: encode_runs(mask.T) for prompt_id, mask in answers.items()}
     rows = [
         {"prompt_id": prompt_id, "segmentation": {
             "size": list(mask.shape),
@@ -123,6 +123,6 @@ def test_a_column_that_is_no_mask_is_named_in_either_order(cohort, bench, tmp_pa
     answers = cohort.answers("truth")
     first = min(answers)
     path = table(tmp_path / "m.parquet", answers, encode=lambda mask: np.array([5, 5]) if mask is answers[first]
-                 else runs.encode(mask.T))  # fmt: skip
+                 else encode_runs(mask.T))  # fmt: skip
     with pytest.raises(DataError, match=f"prompt {first}: runs: expected non-negative lengths"):
         score(path, bench=bench, resamples=2, order="column")

@@ -23,24 +23,17 @@ from typing import Any
 import pandas as pd
 
 from semantiseg import document
+from semantiseg.bench.ask.feasible import compositions, placements
 from semantiseg.bench.ask.questions import PromptRow, Question, best_slices, prompt_row
 from semantiseg.bench.ask.scene import Scene, scenes_of
-from semantiseg.bench.ask.space import compositions, placements
 from semantiseg.bench.verify.verification import Judge
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import PromptError, SemantiSegError
-from semantiseg.language.clause import Clause
 from semantiseg.language.grammar.phrases import WORDINGS
 from semantiseg.language.grammar.surface import PARTS, has_words, render, says
-from semantiseg.language.grammar.tables import (
-    COLLECTIVE_NOUNS,
-    DESCRIPTIONS,
-    DIRECTION_WORDS,
-    FRAMES,
-    OPERATIONS,
-)
+from semantiseg.language.grammar.tables import COLLECTIVE_NOUNS, DESCRIPTIONS, DIRECTION_WORDS, FRAMES, OPERATIONS
 from semantiseg.language.ontology import STRUCTURES, structure
-from semantiseg.language.program import Program, atoms, parse
+from semantiseg.language.program import Clause, Program, atoms, parse
 from semantiseg.randomness import stream
 
 DEVELOPMENT, TEST = "2-development", "2-test"
@@ -104,7 +97,7 @@ def read_sentences(text: str, *, origin: str | Path) -> tuple[Sentence, ...]:
     """Sentences of a YAML text: `version`, and under `programs` entries of `program`, `sentences` and, optionally,
     `clauses`.
 
-    Version 1 holds programs that the benchmark asks (`bench/ask/space.py`); later ones hold any program.
+    Version 1 holds programs that the benchmark asks (`bench/ask/feasible.py`); later ones hold any program.
 
     Raises:
         PromptError: names the entry: a program that does not parse or that version 1 may not hold, an unknown
@@ -155,7 +148,7 @@ def _sentences(entry: Mapping[str, Any], *, any_program: bool, origin: str | Pat
         kind = _KIND_OF_OPERATION[program.operation]
     if kind is None:
         raise PromptError(
-            f"{where}: expected a program that the benchmark asks (bench/ask/space.py), got another. Rephrase it."
+            f"{where}: expected a program that the benchmark asks (bench/ask/feasible.py), got another. Rephrase it."
         )
     for text in entry["sentences"]:
         if not isinstance(text, str) or not text.strip():

@@ -20,13 +20,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from semantiseg.bench.tables import (
-    ACCOUNT_COLUMNS,
-    PROMPT_COLUMNS,
-    REJECTED_COLUMNS,
-    TRAINING_COLUMNS,
-    schema_of,
-)
+from semantiseg.bench.tables import ACCOUNT_COLUMNS, PROMPT_COLUMNS, REJECTED_COLUMNS, TRAINING_COLUMNS, schema_of
 from semantiseg.conventions import SPLITS
 from semantiseg.data.case import SourceCase
 from semantiseg.data.store import VolumeStore

@@ -14,8 +14,7 @@ from itertools import pairwise
 
 from semantiseg.conventions import Modality
 from semantiseg.errors import PromptError
-from semantiseg.language.clause import Clause
-from semantiseg.language.program import Program, call, subject
+from semantiseg.language.program import Clause, Program, call, subject
 from semantiseg.language.reader.lexicon import Kind
 from semantiseg.language.reader.tokens import PAIRED, Token, tokens_of
 

@@ -22,15 +22,9 @@ from rapidfuzz.distance import DamerauLevenshtein
 
 from semantiseg.conventions import Modality
 from semantiseg.errors import PromptError
-from semantiseg.language.clause import Clause
-from semantiseg.language.program import Program, atoms
+from semantiseg.language.program import Clause, Program, atoms
 from semantiseg.language.reader.clinicians_phrases import ABBREVIATIONS, DANGEROUS, HISTORIES, TURNING, tells_history
-from semantiseg.language.reader.clinicians_words import (
-    CLINICAL_LEXICON,
-    DESCRIBING,
-    IN_DIAMETER,
-    NEEDS_EXCLUSION,
-)
+from semantiseg.language.reader.clinicians_words import CLINICAL_LEXICON, DESCRIBING, IN_DIAMETER, NEEDS_EXCLUSION
 from semantiseg.language.reader.lexicon import Kind
 from semantiseg.language.reader.parser import parse_tokens, plain, read
 from semantiseg.language.reader.tokens import Piece, Token, apposed, pieces_of, resolved, split, unaccounted

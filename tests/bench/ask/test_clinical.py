@@ -25,10 +25,9 @@ from semantiseg.bench.ask.clinical import (
     sentences,
 )
 from semantiseg.errors import PromptError
-from semantiseg.language.clause import VALUES, Clause
 from semantiseg.language.grammar.surface import PARTS, has_words, render, says
 from semantiseg.language.ontology import PAPER_STRUCTURES, STRUCTURES, structure
-from semantiseg.language.program import atom, call, parse, subject
+from semantiseg.language.program import CLAUSE_VALUES, Clause, atom, call, parse, subject
 
 GOOD = """
 version: 1
@@ -193,7 +192,7 @@ def test_every_structure_of_the_paper_is_described_with_every_attribute_in_the_s
     ]
     assert lacking == [] and all(any((key, name) in said for name in brightness) for key in keys)
     assert {clause for item in sentences("2") for clause in item.clauses if clause.attribute != "diameter"} == {
-        Clause(attribute, value) for attribute, values in VALUES.items() for value in values
+        Clause(attribute, value) for attribute, values in CLAUSE_VALUES.items() for value in values
     }
 
 
