@@ -333,14 +333,12 @@ def _lengths(scalar: pa.ListScalar) -> np.ndarray | None:
     return scalar.values.to_numpy(zero_copy_only=False) if scalar.is_valid and not scalar.values.null_count else None
 
 
-def _by_rows(lengths: NDArray | None, height: int, width: int) -> NDArray | None:
+def _by_rows(runs: NDArray | None, height: int, width: int) -> NDArray | None:
     """Runs down the columns as runs along the rows; what no mask can be made of stays, and is refused by name."""
     try:
-        if lengths is None:
-            return None
-        return answers.encode_runs(answers.decode_runs(lengths, height=width, width=height).T)
+        return None if runs is None else answers.encode_runs(answers.decode_runs(runs, height=width, width=height).T)
     except DataError:
-        return lengths
+        return runs
 
 
 def _is_coco(kind: pa.DataType) -> bool:
