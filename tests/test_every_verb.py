@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from small_cohort import save_tiny_model
 from tiny_project import surroundings
 
 from semantiseg import cli
+
+__all__ = ["save_tiny_model"]
 
 
 def walk(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -51,11 +54,12 @@ WRONG = {
     "bench": ("bench none", "No such command 'none'"),
     "bench rewrite": ("bench rewrite", "Run the stages prompts and verify first"),
     "bench release": ("bench release out", "The whole chain: `dvc repro verify`"),
-    "bench attach": ("bench attach empty empty out", "expected a release of SemantiBench"),
+    "bench attach": ("bench attach empty empty", "expected a release of SemantiBench"),
     "fetch": ("fetch out NoSuchCollection", "expected collections among"),
     "plan": ("plan --cases KiTS23", "expected --cases COLLECTION=N"),
     "train": ("train token", "Run this in the project's folder"),
     "starts": ("starts none", "No such command 'none'"),
+    "starts list": ("starts list more", "unexpected extra argument"),
     "starts make": ("starts make none out", "none"),
     "starts verify": ("starts verify none", "none"),
     "ablation": ("ablation", "params.yaml"),

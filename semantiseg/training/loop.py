@@ -84,10 +84,8 @@ def train(
     hardware.check(images_per_step=parameters.images_per_step)
     if model not in GATED:
         _require_stage(model, hardware, checkpoint)
-        return train_unet(
-            volumes=volumes, training=training, features=features, streams=streams, out=out,
-            parameters=parameters, seed=seed, threads=threads,
-        )  # fmt: skip
+        inputs: dict[str, Any] = {"volumes": volumes, "training": training, "features": features, "streams": streams}
+        return train_unet(**inputs, out=out, parameters=parameters, seed=seed, threads=threads)
     with deterministic(threads, strict=hardware.accelerator == "cpu"):
         fabric = hardware.fabric(unused_parameters=model == "box")
         texts = TextFeatures.load(features)
