@@ -11,7 +11,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from semantiseg.errors import PromptError
-from semantiseg.language.program import Clause, Program, parse
+from semantiseg.language.clause import Clause
+from semantiseg.language.program import Program, parse
 from semantiseg.language.reader.parser import read
 
 

@@ -28,7 +28,7 @@ from semantiseg import files, measure
 from semantiseg.conventions import Mask
 from semantiseg.data import store
 from semantiseg.errors import SemantiSegError
-from semantiseg.evaluation import answers
+from semantiseg.evaluation import runs
 from semantiseg.scoring.benchmark import Benchmark
 from semantiseg.scoring.scorecard import score
 
@@ -124,7 +124,7 @@ def write_predictions(path: Path, benchmark: Benchmark) -> None:
     """Answers a little off, in an order that has nothing to do with slices."""
     rng = np.random.default_rng(1)
     kept = [
-        {"prompt_id": prompt_id, "height": SIZE, "width": SIZE, "runs": answers.encode_runs(a_little_off(target, rng))}
+        {"prompt_id": prompt_id, "height": SIZE, "width": SIZE, "runs": runs.encode(a_little_off(target, rng))}
         for prompt_id, target in (
             (key, benchmark.shown(key).mask(row.program)) for key, row in benchmark.test.items()
         )

@@ -7,11 +7,9 @@ A folder that a verb has made bears a marker that says which verb it was, and on
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import os
 import shutil
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatch
@@ -171,18 +169,13 @@ def is_own(folder: Path, *, verb: str) -> bool:
         return False
 
 
-SIGNATURE = "made by semantiseg"
-"""What a mask or a picture bears that a verb wrote where the user said."""
-_ENDS = 4096
-
-
-def check_file(path: Path, *, inputs: Iterable[Path], signature: str = SIGNATURE) -> None:
+def check_file(path: Path, *, inputs: Iterable[Path], opening: bytes = b"") -> None:
     """Refuse a file that a verb must not write.
 
     Args:
         path: what the user named.
         inputs: files and folders that the verb reads; the file may be none of them, and no file that lies in one.
-        signature: what all files that the verb writes bear at an end; one without it is somebody else's.
+        opening: with what all files that the verb writes begin; one that begins otherwise is somebody else's.
 
     Raises:
         OutputError: a folder, an input, or somebody else's file.
@@ -192,32 +185,11 @@ def check_file(path: Path, *, inputs: Iterable[Path], signature: str = SIGNATURE
     for read in inputs:
         if _same(path, read) or (path.exists() and _holds(read, path)):
             raise OutputError(f"{path}: expected a file apart from what is read, got one that is read. Name another.")
-    if path.exists() and not any(end == b"" or signature.encode() in end for end in _ends(path)):
-        raise OutputError(
-            f"{path}: expected an absent file or an earlier one that this verb made, got another. Name another file; "
-            "nothing was written."
-        )
-
-
-def signed(path: Path) -> dict[str, str]:
-    """Metadata with the signature, as matplotlib writes them into a picture of that ending."""
-    kind = path.suffix.lower()
-    return {"Software" if kind == ".png" else "Creator": SIGNATURE} if kind in (".png", ".pdf", ".svg") else {}
-
-
-def _ends(path: Path) -> Iterator[bytes]:
-    """The first bytes of a file as it is unpacked, and its last; none of what is no plain file."""
-    if path.is_file():
+    if opening and path.is_file():
         with path.open("rb") as stream:
-            head = stream.read(_ENDS)
-            stream.seek(-min(_ENDS, path.stat().st_size), os.SEEK_END)
-            yield from (head, stream.read())
-        if head.startswith(b"\x1f\x8b"):
-            try:
-                with gzip.open(path) as unpacked:
-                    yield unpacked.read(_ENDS)
-            except (OSError, EOFError, zlib.error):  # damaged, so not ours
-                return
+            if stream.read(len(opening)) not in (opening, b""):
+                raise OutputError(f"{path}: expected an absent file or an earlier one of its kind, got another. "
+                                  "Name another file; nothing was written.")  # fmt: skip
 
 
 def _same(one: Path, other: Path) -> bool:

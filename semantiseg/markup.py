@@ -1,10 +1,9 @@
-"""Names and sentences of others in Markdown, LaTeX and pictures: they stay in their place and are read, never run."""
+"""Names and sentences of others in Markdown and LaTeX: they stay in their cell and are read, never run."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 
 _BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]+")
 """White space, line and paragraph breaks of all kinds, and signs that turn the direction of what follows."""
@@ -49,20 +48,6 @@ def markdown_table(head: Sequence[object], rows: Iterable[Iterable[object]]) -> 
 def latex(text: object) -> str:
     """Text as LaTeX that shows it, on one line: no command, comment or cell can begin in it."""
     return "".join(_LATEX.get(sign, sign) for sign in _one_line(str(text)))
-
-
-def drawn(text: object) -> str:
-    """Text for a picture, on one line: what no font can have (half of a surrogate pair, controls) is spelt out."""
-    return "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in " ".join(str(text).split()))
-
-
-@contextmanager
-def no_mathematics() -> Iterator[None]:
-    """matplotlib draws dollars as they stand: half of a formula in a name would be an error."""
-    import matplotlib as mpl
-
-    with mpl.rc_context({"text.parse_math": False}):
-        yield
 
 
 def _one_line(text: str) -> str:

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager, nullcontext
-from functools import partial
 from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
@@ -33,8 +32,7 @@ def for_each(
 ) -> Iterator[Any]:
     """`work(*args, **kwargs)` for every call, in parallel; results come in the order of the calls.
 
-    The one door to processes: those of this machine end with the one that started them, also if that one is killed,
-    and work in the folder in which it works now, not in that of an earlier call.
+    The one door to processes: those of this machine end with the one that started them, also if that one is killed.
 
     Args:
         work: a function of a module that the workers can import; what it reads and writes lies on a disk they share.
@@ -52,15 +50,7 @@ def for_each(
     tied = {} if address else {"initializer": _end_with, "initargs": (os.getpid(),)}
     with _on(address) if address else nullcontext():
         runner = Parallel(n_jobs=-1 if address else processes, return_as="generator", **tied)
-        # Workers of a cluster may be other machines, which know no such folder.
-        do = delayed(work) if address else delayed(partial(_in_folder, os.getcwd(), work))
-        yield from runner(do(*args, **kwargs) for args, kwargs in calls)
-
-
-def _in_folder(folder: str, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    if os.getcwd() != folder:
-        os.chdir(folder)
-    return work(*args, **kwargs)
+        yield from runner(delayed(work)(*args, **kwargs) for args, kwargs in calls)
 
 
 def _end_with(parent: int) -> None:

@@ -6,35 +6,18 @@ A notebook's parameters are the keys of its stage's section plus the top-level s
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from semantiseg import document
 from semantiseg.errors import ParameterError
 from semantiseg.recipes import RECIPES
-
-SCRATCH = "scratch"
-"""The choice of `pretrain.start` without a recorded start."""
-STARTS = Path(__file__).parent / "starts"
-"""Starts of our own: NAME.yaml is a recipe; NAME.safetensors and NAME.json what `semantiseg starts make` made of it."""
-
-
-def start_names() -> list[str]:
-    """Names of the recorded starts that the package ships."""
-    return sorted(path.stem for path in STARTS.glob("*.safetensors") if path.with_suffix(".json").is_file())
-
-
-def start_card(name: str) -> dict[str, Any]:
-    """What was recorded about a start: parameters, data, code, hardware, cost, curve, validation Dice, checksum."""
-    card: dict[str, Any] = json.loads((STARTS / f"{name}.json").read_text(encoding="utf-8"))
-    return card
 
 
 class Section(BaseModel):
@@ -103,32 +86,12 @@ class Pretrain(Section):
     width: Literal["small", "small_pixels", "small_semantic", "tiny", "paper", "paper_tiny"] = Field(
         description="preset of encoder sizes in models/registry.py; the last two start from published weights"
     )
-    start: str = Field(
-        description="a start of our own (`semantiseg starts list`), or scratch: random, at full size published weights"
-    )
-    steps: int = Field(ge=0, description="optimiser steps; 0 leaves a start as it is")
+    steps: int = Field(ge=1, description="optimiser steps")
     images_per_step: int = Field(ge=1)
     learning_rate: float = Field(gt=0, description="peak of the cosine schedule, AdamW")
     weight_decay: float = Field(ge=0)
     augmentation: float = Field(ge=0, le=1, description="probability of elastic or grid distortion")
     pretrain_threads: int = Field(ge=1, description="as `threads`, but for this stage, which has no second lane")
-
-    @model_validator(mode="after")
-    def _fits_start(self) -> Pretrain:
-        """Told before the first stage, not by the fifth."""
-        if self.start == SCRATCH:
-            if not self.steps:
-                raise ValueError(f"steps: at least 1 where start is {SCRATCH}")
-            return self
-        if self.start not in start_names():
-            raise ValueError(f"start: one of {[SCRATCH, *start_names()]}, not {self.start!r}")
-        made = start_card(self.start)["parameters"]["pretrain"]
-        if (made["width"], made["image_size"]) != (self.width, self.image_size):
-            raise ValueError(
-                f"start {self.start}: width {made['width']} and image_size {made['image_size']}, as it was made; or "
-                f"start {SCRATCH}"
-            )
-        return self
 
 
 class Train(Section):
@@ -164,7 +127,7 @@ class Table1(Section):
 class Parameters(Section):
     """The whole of `params.yaml`."""
 
-    profile: Literal["demo", "quick", "smoke", "own", "paper"]
+    profile: Literal["demo", "smoke", "own", "paper"]
     seed: int = Field(ge=0)
     threads: int = Field(ge=1, description="threads of PyTorch; part of the result, since sums depend on their order")
     models: list[str] = Field(min_length=1)

@@ -90,7 +90,7 @@ def _leads(path: Path, link: str, site: Path, pages: dict[Path, _Page]) -> bool:
     target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
     if parts.path in (".", "./") or target.is_dir():
         target = target / "index.html"
-    if not target.is_file() or (target != path and not target.is_relative_to(site.resolve())):
+    if not target.is_file() or not target.is_relative_to(site.resolve()) and target != path:
         return False
     if not parts.fragment or target.suffix != ".html":
         return True

@@ -15,7 +15,7 @@ import pytest
 
 from semantiseg.bench.measure.labelled_slice import LabelledSlice
 from semantiseg.data import store as volumes
-from semantiseg.evaluation.answers import encode_runs
+from semantiseg.evaluation import runs
 from semantiseg.evaluation.predict import score_slice
 
 CHROMIUM = shutil.which("chromium")
@@ -152,7 +152,7 @@ class Cohort:
             folder.mkdir(parents=True)
             self.results(habit).to_parquet(folder / "results.parquet", index=False)
             masks = [
-                {"prompt_id": prompt_id, "height": 40, "width": 48, "runs": encode_runs(mask)}
+                {"prompt_id": prompt_id, "height": 40, "width": 48, "runs": runs.encode(mask)}
                 for prompt_id, mask in self.answers(habit).items()
             ]
             pd.DataFrame(masks).to_parquet(folder / "masks.parquet", index=False)

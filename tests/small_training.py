@@ -13,7 +13,7 @@ from tiny_project import ROOT, surroundings
 from semantiseg.params import Train
 from semantiseg.training.hardware import Hardware
 from semantiseg.training.loop import train
-from semantiseg.training.optimisation import Checkpoint
+from semantiseg.training.progress import Checkpoint
 
 PARAMETERS = {
     "prompts_per_image": 3, "learning_rate": 0.003, "weight_decay": 0.05, "dice_weight": 1.0, "location_weight": 0.5,

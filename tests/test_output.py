@@ -87,9 +87,9 @@ def test_a_folder_that_is_or_holds_what_is_read_is_refused_even_if_its_own(tmp_p
     files.check_folder(release / "inner", verb="bench attach", inputs=[release])
 
 
-def test_somebody_else_s_file_is_told_by_what_it_bears(tmp_path):
+def test_somebody_else_s_file_is_told_by_how_it_begins(tmp_path):
     (tmp_path / "README.md").write_text("# My project\n")
-    with pytest.raises(OutputError, match="an earlier one that this verb made"):
-        files.check_file(tmp_path / "README.md", inputs=[], signature="# Artifact appendix")
+    with pytest.raises(OutputError, match="an earlier one of its kind"):
+        files.check_file(tmp_path / "README.md", inputs=[], opening=b"# Artifact appendix")
     (tmp_path / "README.md").write_text("# Artifact appendix\n\n")
-    files.check_file(tmp_path / "README.md", inputs=[], signature="# Artifact appendix")
+    files.check_file(tmp_path / "README.md", inputs=[], opening=b"# Artifact appendix")

@@ -44,7 +44,7 @@ def write_bundle(root: Path, output: Path) -> int:
     """
     if output.suffix != ".tar":
         raise DataError(f"{output}: expected a name ending in .tar. Choose such a name.")
-    files.check_file(output, inputs=[root / ".dvc", root / "data"], signature=_FOLDER)
+    files.check_file(output, inputs=[root / ".dvc", root / "data"], opening=_FOLDER.encode())
     kept, cache = _kept(root), _cache(root)
     _require_phantoms(cache, kept)
     objects = {name: cache / name.partition("/")[2] for md5 in kept.values() for name in _objects(cache, md5)}

@@ -2,8 +2,7 @@
 
 Training multiplies the last digits in which processors differ, so a rerun elsewhere gives other numbers. How far other:
 `benchmarks/reruns/` keeps Table 1 as each machine made it, and the ablation's record holds trainings that differ in
-nothing but their seed. Both are differences of two runs, model by model.
-"""
+nothing but their seed. Both are differences of two runs, model by model."""
 
 from __future__ import annotations
 

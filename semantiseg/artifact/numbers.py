@@ -11,7 +11,7 @@ import json
 import re
 import tempfile
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,15 +22,15 @@ from semantiseg import markup
 from semantiseg.artifact.compare import NUMBER
 from semantiseg.conventions import records_of
 from semantiseg.errors import DataError
-from semantiseg.paper import breakdown, claims, patients, patients_record, table1
+from semantiseg.paper import breakdown, claims, patients, table1
 from semantiseg.paper.table_text import number, percent
 from semantiseg.params import read_yaml
-from semantiseg.recipes import recipe_of, shown
+from semantiseg.recipes import recipe_of
 
 
 def _patients(root: Path) -> str:
     """What the recorded runs on real collections found, a table a collection."""
-    return patients.short(patients_record.read_records())
+    return patients.short(patients.read())
 
 
 def _phantoms(root: Path) -> str:
@@ -42,9 +42,7 @@ def _phantoms(root: Path) -> str:
 
 def _findings(root: Path) -> str:
     """What was found, in sentences whose numbers come from the recorded patients, the tables and the claims."""
-    records = patients_record.read_records()
-    found = [finding for item in records for finding in _collapse(patients.table([item]), item.name)]
-    found += [finding for item in records for finding in rivals(item.name, item.versus)]
+    found = [finding for item in patients.read() for finding in _collapse(patients.table([item]), item.name)]
     return "\n".join(
         f"- {sentence}"
         for sentence in [
@@ -62,7 +60,7 @@ def _collapse(rows: pd.DataFrame, where: str) -> list[str]:
     if not len(rows):
         return []
     of = {row["variant"]: row for row in rows[rows["model"] == rows["model"].iloc[0]].to_dict("records")}
-    plain, composed = of.get(patients_record.PLAIN), of.get(patients_record.COMPOSED)
+    plain, composed = of.get(patients.PLAIN), of.get(patients.COMPOSED)
     if plain is None or composed is None:
         return []
     return [
@@ -73,24 +71,8 @@ def _collapse(rows: pd.DataFrame, where: str) -> list[str]:
     ]
 
 
-def rivals(name: str, versus: Sequence[Mapping[str, Any]]) -> list[str]:
-    """One sentence a rival (rows of `Record.versus`): how it does with the same reader and composition."""
-    found = []
-    for row in (row for row in versus if row["measure"] == "l3"):
-        ours, theirs = recipe_of(row["first"]).label, recipe_of(row["second"]).label
-        differ = row["p_holm"] < SIGNIFICANT
-        verdict = "differs from" if differ else "cannot be told from"
-        found.append(
-            f"**{name}**: given the same reader and composition, {theirs}, trained for the same processor "
-            f"seconds, {verdict} {ours}: level 3 Dice {row['second_value']:.3f} and {row['first_value']:.3f} (p = "
-            f"{row['p_holm']:.3f}, {row['patients']} patients). "
-            + ("" if differ else "Composition does not need the gate.")
-        )
-    return [sentence.rstrip() for sentence in found]
-
-
 def _clinical(rows: pd.DataFrame) -> str:
-    read = rows[(rows["variant"] == patients_record.COMPOSED)].iloc[0]
+    read = rows[(rows["variant"] == patients.COMPOSED)].iloc[0]
     return (
         f"Sentences as clinicians write them (phantoms, level 3): Dice {number(read['clinical_l3'])} where a reader "
         f"reads them; it reads {percent(read['clinical_rightly_l3'])} rightly."
@@ -138,9 +120,6 @@ def _cost(root: Path) -> str:
         f"({run['cores']} cores, {run['cpu']}, no GPU), once the environment exists."
     )
 
-
-SIGNIFICANT = 0.05
-"""Holm's p below which two models are said to differ."""
 
 KEY_CLAIMS = ("gate-token-bound", "level-3-printed", "token-gating-beats-concatenation", "word-order-matters")
 """Of claims.yaml: what the abstract promises, the printed level 3, and the two mechanisms."""
@@ -203,7 +182,7 @@ def read_metrics(root: Path) -> dict[str, Any]:
     path = root / METRICS
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: expected the numbers of a run, got {error}. Run `semantiseg reproduce`.") from None
     if not isinstance(content, dict):
         raise DataError(f"{path}: expected an object, got {type(content).__name__}. Run `semantiseg reproduce`.")
@@ -214,7 +193,7 @@ def tables(root: Path) -> tuple[bool, str, list[str], Any]:
     """Are both tables and the quotable numbers what the committed metrics.json gives when they are written again?"""
     metrics = read_metrics(root)
     # JSON is written with sorted keys; the table's rows stand in the order of params.yaml.
-    order = shown(read_yaml(root / "params.yaml")["models"])
+    order = read_yaml(root / "params.yaml")["models"]
     if set(order) != set(metrics["models"]):
         raise DataError(f"{METRICS}: expected the models {order} of params.yaml, got {list(metrics['models'])}.")
     ordered = metrics | {"models": {name: metrics["models"][name] for name in order}}
@@ -260,7 +239,7 @@ def _differences(root: Path, made: Path, names: tuple[str, ...]) -> list[str]:
 def start_page(root: Path) -> tuple[bool, str, list[str], Any]:
     """Does every number of README.md stand in a block filled from a file, or in a file that is named here?"""
     text = (root / "README.md").read_text(encoding="utf-8")
-    blocks = dict(_BLOCK.findall(text))
+    blocks = {name: content for name, content in _BLOCK.findall(text)}
     problems = [f"README.md: no block {name!r}" for name in sorted(set(BLOCKS) - set(blocks))]
     problems += [f"README.md: block {name!r} is not what its file gives" for name in _stale(blocks, root)]
     known = {readme_python(root): "pyproject.toml"}

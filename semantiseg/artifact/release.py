@@ -29,7 +29,7 @@ from semantiseg.errors import DataError
 from semantiseg.files import check_file
 from semantiseg.paper import style
 from semantiseg.paper.table_text import interval, number, percent
-from semantiseg.params import SCRATCH, read_yaml, start_card
+from semantiseg.params import read_yaml
 from semantiseg.recipes import recipe_of
 
 TEMPLATE = Path("docs/model_card.md")
@@ -75,7 +75,6 @@ def _values(metrics: dict[str, Any], parameters: Any, *, model: str) -> dict[str
         "image_size": str(parameters["pretrain"]["image_size"]),
         "spacing": str(parameters["prepare"]["spacing_mm"]),
         "steps": str(parameters["train"]["steps"]),
-        "start": _start(parameters["pretrain"]["start"]),
         "pretrain_steps": str(parameters["pretrain"]["steps"]),
         "text_encoder": str(parameters["encode"]["text_encoder"]),
         "results": _results(found),
@@ -83,15 +82,6 @@ def _values(metrics: dict[str, Any], parameters: Any, *, model: str) -> dict[str
         "by_kind": _breakdown(found["by"]["kind"]),
         "by_modality": _breakdown(found["by"]["modality"]),
     }
-
-
-def _start(name: str) -> str:
-    """Where the image streams began."""
-    if name == SCRATCH:
-        return "random weights"
-    card = start_card(name)
-    patients = f"{card['seen']['patients']} other patients ({', '.join(card['seen']['origins'])})"
-    return f"the recorded start `{name}` ({card['steps']} steps without text on {patients})"
 
 
 def _estimate(entry: dict[str, Any], form: Any = number) -> str:
@@ -155,8 +145,7 @@ def write_archive(root: Path, output: Path) -> list[str]:
     """
     if not output.name.endswith(".tar.gz"):
         raise DataError(f"{output}: expected a name ending in .tar.gz. Choose such a name.")
-    folder = f"semantiseg-{__version__}"
-    check_file(output, inputs=[root / ".git"], signature=f"{folder}/")
+    check_file(output, inputs=[root / ".git"], opening=b"\x1f\x8b")
     changed = _git(root, "status", "--porcelain", "--untracked-files=no").decode()
     if changed:
         raise DataError(f"{root}: expected everything committed, got changes:\n{changed}Commit or undo them first.")
@@ -171,7 +160,7 @@ def write_archive(root: Path, output: Path) -> list[str]:
     content["MANIFEST.sha256"] = "".join(manifest).encode()
     partial = output.with_name(f".{output.name}.partial")
     output.parent.mkdir(parents=True, exist_ok=True)
-    _write(partial, content, folder=folder, seconds=int(seconds))
+    _write(partial, content, folder=f"semantiseg-{__version__}", seconds=int(seconds))
     os.replace(partial, output)
     return sorted(content)
 
@@ -211,13 +200,10 @@ def _data(root: Path) -> Iterator[tuple[str, bytes]]:
 
 def _write(path: Path, content: dict[str, bytes], *, folder: str, seconds: int) -> None:
     """A tar of sorted names, one owner, one time (of the commit), compressed without a name or time of its own."""
-    with (
-        path.open("wb") as raw,
-        gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=6) as packed,
-        tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive,
-    ):
-        for name in sorted(content):
-            member = tarfile.TarInfo(f"{folder}/{name}")
-            member.size, member.mtime = len(content[name]), seconds
-            member.mode = 0o755 if name == ".ci/run" else 0o644
-            archive.addfile(member, io.BytesIO(content[name]))
+    with path.open("wb") as raw, gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=6) as packed:
+        with tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as archive:
+            for name in sorted(content):
+                member = tarfile.TarInfo(f"{folder}/{name}")
+                member.size, member.mtime = len(content[name]), seconds
+                member.mode = 0o755 if name == ".ci/run" else 0o644
+                archive.addfile(member, io.BytesIO(content[name]))

@@ -1,8 +1,7 @@
 """The reviewer's check: one page about any clone, with or without data.
 
 What each check found, which inputs came from where with which checksum, and on what and how long the committed results
-were computed.
-"""
+were computed."""
 
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ from semantiseg.artifact import manifest, numbers, published, rerun
 from semantiseg.artifact.numbers import read_metrics
 from semantiseg.artifact.published import outputs
 from semantiseg.artifact.rerun import COMMITTED_RUN
-from semantiseg.errors import DataError
+from semantiseg.errors import DataError, SemantiSegError
 from semantiseg.params import read_yaml
 from semantiseg.pipeline import runner
 from semantiseg.pipeline.execution import clock
@@ -117,7 +116,7 @@ def read_run(root: Path) -> dict[str, Any]:
     path = root / COMMITTED_RUN
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path}: expected the record of a run, got {error}. Restore it from Git.") from None
 
 
@@ -173,7 +172,7 @@ def answered(name: str, question: str, look: Look) -> Check:
     """Ask one question; what cannot be read is a failed check with the reason, so that the other checks still run."""
     try:
         return Check(name, question, *look())
-    except Exception as error:  # committed files may hold anything: a page of answers, never a traceback
+    except (SemantiSegError, OSError, ValueError, KeyError) as error:
         reason = f"{type(error).__name__}: {error}"
         return Check(name, question, passed=False, summary="could not be checked", details=[reason])
 

@@ -212,12 +212,7 @@ def open_baseline(name: str, root: Path) -> Baseline:
         )
     if name == "medsam" and status.sha256 == SAM_SHA256:
         raise ModelError(f"{status.present}: expected MedSAM's weights, got SAM's. Get them: {found.source}.")
-    try:
-        return found.open(root / found.folder)
-    except ModelError as error:
-        here = [known for known in CATALOGUE if look(known, root).present]
-        known = "" if status.present else f" Of {list(CATALOGUE)}, weights are here of {here or 'none'}."
-        raise ModelError(f"{error}{known}") from None
+    return found.open(root / found.folder)
 
 
 def download_weights(name: str, root: Path) -> Path:

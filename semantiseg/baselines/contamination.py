@@ -16,7 +16,7 @@ from semantiseg.baselines.boxes import GROUNDED, ORACLE_PARENT, ORACLE_TARGET
 from semantiseg.baselines.catalogue import CATALOGUE, Seen
 from semantiseg.conventions import records_of
 from semantiseg.errors import ParameterError
-from semantiseg.recipes import RECIPES, SEMANTISEG
+from semantiseg.recipes import RECIPES
 
 _COMPOSED = "+composed"
 _DEFAULT_READER = "strict"
@@ -89,7 +89,7 @@ def seen(model: str, *, collection: str, case_id: str, origin: str) -> Seen:
 
 
 def _seen(model: str, *, collection: str, case_id: str, origin: str) -> Seen:
-    if origin in _MADE_HERE or model in (*RECIPES, SEMANTISEG):
+    if origin in _MADE_HERE or model in RECIPES:
         return "clean"
     return CATALOGUE[model].seen(collection, case_id) if model in CATALOGUE else "unknown"
 

@@ -28,12 +28,12 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from semantiseg.baselines.baseline import Baseline, EncodedPicture, Picture
 from semantiseg.baselines.biomedparse.text_encoder import clip_tokens
+from semantiseg.baselines.checkpoint import load_official, read_checkpoint, refuse_others
 from semantiseg.baselines.sam_encoder import neck
 from semantiseg.baselines.sam_med2d import DEVIATION, MEAN
 from semantiseg.baselines.sam_network import MASKS, Perceptron, SamMaskDecoder, SamPromptEncoder
 from semantiseg.errors import ModelError
 from semantiseg.models.protocol import ModelCard
-from semantiseg.models.weights import load_official, read_checkpoint, refuse_others
 
 BELIEF_HIDDEN = 256
 """Hidden width of the heads of belief and of meaning; SAM's own is that of its tokens."""

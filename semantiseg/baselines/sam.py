@@ -24,9 +24,10 @@ from torch import Tensor
 from transformers import SamConfig, SamModel
 
 from semantiseg.baselines.baseline import Baseline, EncodedPicture, Picture, given
+from semantiseg.baselines.checkpoint import read_checkpoint, recognise_names
 from semantiseg.errors import ModelError
 from semantiseg.models.protocol import ModelCard
-from semantiseg.models.weights import load_checked, read_checkpoint, recognise_names
+from semantiseg.models.weights import load_checked
 
 POSITIONS = "shared_image_embedding.positional_embedding"
 POSITIONS_TWIN = "prompt_encoder.shared_embedding.positional_embedding"

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from semantiseg.baselines.baseline import Baseline, EncodedPicture, Picture, given
+from semantiseg.baselines.checkpoint import load_official, read_checkpoint
 from semantiseg.baselines.sam_network import SamNetwork, SamSizes
 from semantiseg.models.protocol import ModelCard
-from semantiseg.models.weights import load_official, read_checkpoint
 
 FILE = "sam-med2d_b.pth"
 SIZE = 256

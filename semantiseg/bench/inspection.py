@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from semantiseg import markup
 from semantiseg.bench.ask.questions import PER_LEVEL
 from semantiseg.bench.measure.labelled_slice import read_slice
 from semantiseg.conventions import LEVELS, Mask, radiological
@@ -114,7 +113,6 @@ def examples(prompts: pd.DataFrame, *, by: str, count: int = 1) -> pd.DataFrame:
     return prompts.sort_values("prompt_id").groupby(by, sort=True).head(count).sort_values([by, "prompt_id"])
 
 
-@markup.no_mathematics()
 def prompt_gallery(store: VolumeStore, prompts: pd.DataFrame, *, columns: int = 4) -> Figure:
     """Draw prompts in radiological convention (anterior up, the patient's right on the left).
 
@@ -144,7 +142,7 @@ def _draw(panel: Axes, store: VolumeStore, prompt: pd.Series) -> None:
     panel.set_title(f"{prompt.volume_id}{phantom}, slice {prompt.slice}\nL{prompt.level} {prompt.kind}", fontsize=7)
     facts = ", ".join(f"{key} {value:g}" for key, value in json.loads(prompt.evidence)["program"].items())
     lines = [f"“{prompt.text}”", prompt.program, *map(_measured, json.loads(prompt.evidence)["clauses"]), facts]
-    caption = "\n".join(line for text in lines if text for line in textwrap.wrap(markup.drawn(text), 54))
+    caption = "\n".join(line for text in lines if text for line in textwrap.wrap(text, 54))
     panel.text(0.5, -0.02, caption, transform=panel.transAxes, ha="center", va="top", fontsize=6.5)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from semantiseg.commands.root import ROOT, in_project
+from semantiseg.commands import ROOT
 from semantiseg.errors import ParameterError
 
 
@@ -15,7 +15,6 @@ from semantiseg.errors import ParameterError
 @click.option("--output", type=click.Path(path_type=Path), default=Path("site"), show_default=True, help="A folder.")
 def site(output: Path) -> None:
     """Write the site into OUTPUT: start page, notebooks, guides, reference, case explorer; it opens from disk."""
-    in_project("README.md", "mkdocs.yml")
     from semantiseg.site import build_site
 
     for line in build_site(ROOT, output):
@@ -32,15 +31,7 @@ def verify_command(as_json: bool, against: tuple[Path, ...]) -> None:
     import json
 
     from semantiseg.artifact import verify
-    from semantiseg.artifact.rerun import TABLE
 
-    in_project("dvc.yaml", "dvc.lock")
-    for folder in against:
-        if not (folder / TABLE).is_file():
-            raise ParameterError(
-                f"--against {folder}: expected the folder of a run ({TABLE}), got none there. Correct the path, or run "
-                "`semantiseg reproduce` in it."
-            )
     checks = verify.verify(ROOT, against=against)
     click.echo(json.dumps(verify.as_record(checks, ROOT), indent=1) if as_json else verify.page(checks, ROOT))
     sys.exit(0 if verify.passed(checks) else 1)
@@ -61,11 +52,10 @@ def manifest_command() -> None:
 @click.option("--output", type=click.Path(path_type=Path), default=Path("artifact_appendix.md"), show_default=True)
 def badge(output: Path) -> None:
     """Write the artifact appendix: ACM, NeurIPS, MICCAI and CLAIM items, and a command for every claim."""
-    in_project("dvc.yaml", "dvc.lock")
     from semantiseg import files
     from semantiseg.artifact import appendix, verify
 
-    files.check_file(output, inputs=[], signature=appendix.TITLE)
+    files.check_file(output, inputs=[], opening=appendix.TITLE.encode())
     files.write(output, appendix.appendix(ROOT, verify.verify(ROOT)))
     click.echo(f"{output}: written")
 
@@ -96,29 +86,25 @@ def bundle_command(output: Path) -> None:
 
 
 @click.command("record")
-@click.argument("workspaces", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("workspace", type=click.Path(path_type=Path))
 @click.option("--source", required=True, help="Who published the images, as they ask to be named.")
 @click.option("--licence", required=True, help="Licence of the images.")
-@click.option("--command", "repeat", required=True, help="What repeats a run, for whoever has the images.")
-@click.option("--code", default="", help="Commit that ran; by default HEAD, if WORKSPACES hold its sources.")
+@click.option("--command", "repeat", required=True, help="What repeats the run, for whoever has the images.")
+@click.option("--code", default="", help="Commit that ran; by default HEAD, if WORKSPACE holds its sources.")
 @click.option("--pictures", is_flag=True, help="The licence lets a picture of these patients be published.")
-def record_command(
-    workspaces: tuple[Path, ...], source: str, licence: str, repeat: str, code: str, pictures: bool
-) -> None:
-    """Keep what WORKSPACES (folds and seeds of one collection) found on real images, for figures/patients.md."""
+def record_command(workspace: Path, source: str, licence: str, repeat: str, code: str, pictures: bool) -> None:
+    """Keep what WORKSPACE found on real images, for the table of patients (figures/patients.md)."""
     from semantiseg import files
     from semantiseg.artifact.verify import commit
-    from semantiseg.paper import patients_record
+    from semantiseg.paper import patients
 
-    for place in workspaces:
-        if not code and files.fingerprint(place / "semantiseg") != files.fingerprint(ROOT / "semantiseg"):
-            raise ParameterError(f"{place}: expected the sources of this checkout, got others. Give --code COMMIT.")
-    found = patients_record.record(
-        workspaces, source=source, licence=licence, command=repeat, code=code or commit(ROOT) or "without Git",
+    if not code and files.fingerprint(workspace / "semantiseg") != files.fingerprint(ROOT / "semantiseg"):
+        raise ParameterError(f"{workspace}: expected the sources of this checkout, got others. Give --code COMMIT.")
+    found = patients.record(
+        workspace, source=source, licence=licence, command=repeat, code=code or commit(ROOT) or "without Git",
         pictures=pictures,
     )  # fmt: skip
     click.echo(
-        f"{found.name}: recorded, {found.patients['test']} test patients in {len(workspaces)} run"
-        f"{'s' if len(workspaces) > 1 else ''}, record {found.reads} of this collection. "
+        f"{found.name}: recorded, {found.patients['test']} test patients, record {found.reads} of them. "
         "Now run: dvc repro patients publish; semantiseg readme"
     )

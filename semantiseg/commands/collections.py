@@ -8,9 +8,8 @@ from typing import Any
 
 import click
 
-from semantiseg.commands.root import ROOT
+from semantiseg.commands import ROOT
 from semantiseg.errors import ParameterError
-from semantiseg.files import check_file
 
 
 @click.command("fetch")
@@ -46,8 +45,6 @@ def check_command(folders: tuple[str, ...], settings: tuple[str, ...], as_json: 
     from semantiseg.data import understanding
     from semantiseg.params import with_settings
 
-    if picture is not None:
-        check_file(picture, inputs=map(Path, folders))
     choices = understanding.choices_of(with_settings("own", settings))
     found = understanding.understand_folders(shlex.join(folders), choices)
     click.echo(json.dumps(understanding.summary(found), indent=1) if as_json else understanding.report_text(found))
@@ -126,13 +123,6 @@ def release_bench(output: Path, date: str) -> None:
     from semantiseg.bench.release.publication import write_release
 
     data = ROOT / "data"
-    needed = {"fetch": data / "raw", "prepare": data / "volumes", "verify": data / "bench/prompts.parquet"}
-    if absent := [stage for stage, made in needed.items() if not made.exists()]:
-        raise ParameterError(
-            f"bench release: expected data/raw, data/volumes and data/bench here, got none of {', '.join(absent)}. The "
-            "whole chain: `dvc repro verify` in the project's folder (fetch, prepare, prompts, verify; minutes on "
-            "phantoms), then this command again."
-        )
     rows = write_release(data / "raw", data / "volumes", data / "bench", output, published=date)
     for name, count in rows.items():
         click.echo(f"{output}/{name}.parquet: {count:,} rows")

@@ -1,8 +1,5 @@
-"""The verb that reads sentences, and the options of those that compose a model: who reads, and how a language model
-is asked.
-
-Verbs about models: train, answer sentences about a file, ask the baselines.
-"""
+"""Verbs about models and answers: train one, ask one about a file, read a sentence, run baselines, score anybody's
+predictions, collect submissions."""
 
 from __future__ import annotations
 
@@ -16,11 +13,9 @@ from typing import Any
 
 import click
 
-from semantiseg.commands.root import ROOT, LongCommand, in_project
-from semantiseg.errors import ModelError, ParameterError, PromptError
+from semantiseg.commands import ROOT
+from semantiseg.errors import ParameterError, PromptError
 
-DAILY = frozenset({"model", "out", "overlay", "compose", "reader", "modality", "site"})
-"""Parameters of `segment` that its help shows first."""
 _WITHOUT_MODEL = ("strict", "lenient", "learned")
 _WITH_MODEL = ("server", "local")
 _OPTIONS = (
@@ -130,56 +125,14 @@ def train_command(model: str, **hardware: Any) -> None:
 
     Under torchrun or SLURM for several GPUs: docs/train_on_gpus.md. Writes data/models/MODEL.
     """
-    import torch
     from lightning_fabric.utilities.rank_zero import rank_zero_only
 
-    in_project("params.yaml")
-    if hardware["accelerator"] == "cuda" and not torch.cuda.is_available():
-        raise ParameterError(
-            "--accelerator: expected a GPU that PyTorch can use, got none. Say --accelerator cpu (hours, by the number "
-            "of train.steps in params.yaml), or train where there is one."
-        )
     from semantiseg.pipeline.runner import adopt
     from semantiseg.training.loop import train_in_project
 
     train_in_project(ROOT, model, **hardware)
     if getattr(rank_zero_only, "rank", None) in (None, 0):  # one process of many
         adopt(f"train@{model}", root=ROOT, made_by=f"semantiseg train {model}")
-
-
-@click.group()
-def starts() -> None:
-    """Starts of our own (`pretrain.start`): image streams that learned on more patients than a run can draw."""
-
-
-@starts.command("list")
-def list_starts() -> None:
-    """What each start has seen, and how good it is."""
-    from semantiseg.pipeline.starts import listing
-
-    click.echo(listing())
-
-
-@starts.command("make")
-@click.argument("name")
-@click.argument("folder", type=click.Path(path_type=Path))
-def make_start(name: str, folder: Path) -> None:
-    """Make start NAME anew in FOLDER by its recipe (an hour), and record it; goes on where it was cut off."""
-    from semantiseg.pipeline.starts import listing, make
-
-    make(name, folder, project=ROOT)
-    click.echo(listing())
-
-
-@starts.command("verify")
-@click.argument("name")
-@click.argument("folder", required=False, type=click.Path(path_type=Path))
-def verify_start(name: str, folder: Path | None) -> None:
-    """Prove the checksum of start NAME; with FOLDER also make its cohort and walk its last steps once more."""
-    from semantiseg.pipeline.starts import verify
-
-    for line in verify(name, folder, project=ROOT):
-        click.echo(line)
 
 
 @click.command()
@@ -199,13 +152,10 @@ def ablation(output: Path, seeds: tuple[int, ...], names: tuple[str, ...], steps
     click.echo(report(table, pd.read_csv(output / "curves.csv")))
 
 
-@click.command(cls=LongCommand, daily=DAILY)
+@click.command()
 @click.argument("image", type=click.Path(path_type=Path))
 @click.argument("sentences", nargs=-1, required=True, metavar="SENTENCE...")
-@click.option(
-    "--model", type=click.Path(path_type=Path), default=Path("data/models/token"), show_default=True,
-    help="Folder of a trained model, or a name that `semantiseg models` lists.",
-)  # fmt: skip
+@click.option("--model", type=click.Path(path_type=Path), default=Path("data/models/token"), show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="NIfTI file for the masks.")
 @click.option("--overlay", type=click.Path(path_type=Path), help="Picture (PNG) of the masks over the image.")
 @click.option("--compose", is_flag=True, help="Read the sentence to a program and ask the model its nouns.")
@@ -216,10 +166,7 @@ def ablation(output: Path, seeds: tuple[int, ...], names: tuple[str, ...], steps
     callback=lambda *given: given[-1] or "", help="Scale of a CT; recognised if not given.",
 )  # fmt: skip
 @click.option("--channel", type=int, help="Of a 4D image, counted from 0.")
-@click.option(
-    "--spacing-mm", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True,
-    help="Voxel edge that the model was trained with.",
-)  # fmt: skip
+@click.option("--spacing-mm", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True)
 @click.option(
     "--accelerator", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="Where it answers."
 )
@@ -227,43 +174,13 @@ def ablation(output: Path, seeds: tuple[int, ...], names: tuple[str, ...], steps
 def segment(image: Path, sentences: tuple[str, ...], **options: Any) -> None:
     """Mark what each SENTENCE asks for in an IMAGE; write the masks in the image's geometry.
 
-    IMAGE is a NIfTI, MHA or NRRD file, the folder of a DICOM series, or a grey picture. What the file was taken for,
-    what the model has seen and what should be doubted goes to stderr.
+    IMAGE is a NIfTI, MHA or NRRD file, the folder of a DICOM series, or a grey picture.
     """
     from semantiseg.segment import segment_file
 
     for marked in segment_file(image, sentences, tell=partial(click.echo, err=True), **options):
         # An argument that is no UTF-8 comes with lone surrogates, which no terminal takes.
         click.echo(f"{marked.text}: {marked}".encode("utf-8", "backslashreplace").decode())
-
-
-@click.group("models", invoke_without_command=True)
-@click.pass_context
-def packed(context: click.Context) -> None:
-    """List the models that can be asked: of the package, and those trained here (data/models)."""
-    from semantiseg.models.weights import PACKED, packed_names, read_trained_on
-
-    if context.invoked_subcommand is not None:
-        return
-    trained = sorted(path.parent for path in ROOT.glob("data/models/*/model.safetensors"))
-    for name, folder in [*((name, PACKED / name) for name in packed_names()), *((str(path), path) for path in trained)]:
-        click.echo(f"{name}: {read_trained_on(folder) or 'does not say what it has seen'}")
-    if not packed_names():
-        click.echo("No model comes with this package; `semantiseg reproduce` trains some into data/models.")
-
-
-@packed.command("pack")
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.argument("name")
-@click.option("--terms", default="Apache-2.0", show_default=True, help="Licence of the weights.")
-def pack_command(folder: Path, name: str, terms: str) -> None:
-    """Put the trained model in FOLDER into the package as NAME, in half precision; for who builds the package."""
-    from semantiseg.models.weights import PACKED, pack, read_trained_on
-
-    if read_trained_on(folder) is None:
-        raise ModelError(f"{folder}: expected a model that says what it has seen, got none. Train it again.")
-    size = pack(folder, PACKED / name, terms=terms)
-    click.echo(f"{PACKED.name}/{name}: {size / 2**20:.1f} MiB; {read_trained_on(folder)}")
 
 
 @click.group(invoke_without_command=True)
@@ -328,11 +245,7 @@ def ask_baseline(
 @reader_options("composed")
 def run_baseline(weights: Path | None, name: str, **options: Any) -> None:
     """Ask baseline (or installed model) NAME every test prompt; results go to data/baselines/ROW."""
-    from semantiseg.baselines.catalogue import CATALOGUE, weights_root
-    from semantiseg.models.protocol import plugin_names
-
-    if name not in (known := [*CATALOGUE, *plugin_names()]):
-        raise ModelError(f"baselines run: expected a baseline or installed model of {known}, got {name!r}. Choose one.")
+    from semantiseg.baselines.catalogue import weights_root
     from semantiseg.evaluation.baseline import evaluate_row
 
     written = evaluate_row(name, weights=weights_root(weights), data=ROOT / "data", **options)
@@ -350,3 +263,56 @@ def baseline_table(weights: Path | None, output: Path, clean: bool, private: tup
     from semantiseg.paper.baseline_rows import write_baseline_table
 
     click.echo(write_baseline_table(ROOT, output, weights=weights_root(weights), clean=clean, private=private))
+
+
+@click.command("score")
+@click.argument("predictions", type=click.Path(path_type=Path))
+@click.option("--bench", type=click.Path(path_type=Path), required=True, help="A release, images attached; or data.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write [default: scores/NAME].")
+@click.option("--name", help="The model's name [default: that of PREDICTIONS].")
+@click.option("--prompting", default="text", show_default=True, help="What the model was given.")
+@click.option("--link", default="", help="Paper, code or weights.")
+@click.option("--trained-on", multiple=True, metavar="COLLECTION",
+              help="Trained on, by the benchmark's name; NAME:train for its training split only; none. Repeatable.")
+@click.option("--tiny", is_flag=True, help="Only the 100 prompts of the tiny suite, which predict the ranking.")
+@click.option("--tolerance", type=float, default=2.0, show_default=True, help="Of the surface Dice, in mm.")
+@click.option("--resamples", type=int, default=20000, show_default=True, help="Bootstrap over patients.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the bootstrap.")
+@click.option("--missing", type=click.Choice(["refuse", "worst"]), default="refuse", show_default=True,
+              help="Prompts without an answer: stop, or count as the worst answer possible.")  # fmt: skip
+@click.option("--order", type=click.Choice(["row", "column"]), default="row", show_default=True,
+              help="How run lengths go over a mask; column as in COCO and MATLAB.")  # fmt: skip
+@click.option("--as-is", is_flag=True, help="Score masks that look turned, flipped or inverted, too.")
+@click.option("--resume", is_flag=True, help="Go on where a run was stopped, and keep what is done if this one fails.")
+@click.option("--workers", type=int, default=1, show_default=True, help="Processes.")
+def score_command(predictions: Path, bench: Path, out: Path | None, name: str | None, **options: Any) -> None:
+    """Score PREDICTIONS: a folder of masks named PROMPT_ID.png or .nii.gz, or a Parquet file of run lengths."""
+    from semantiseg.extras import lacking
+    from semantiseg.files import check_folder
+    from semantiseg.scoring import leaderboard as ranks
+    from semantiseg.scoring import scorecard
+    from semantiseg.scoring.benchmark import Benchmark
+
+    seen = options.pop("trained_on")
+    entry = scorecard.Entrant(
+        name or predictions.name.split(".")[0], options.pop("prompting"), options.pop("link"),
+        tuple(item for item in seen if item != "none") if seen else None,
+    )  # fmt: skip
+    place = out or Path("scores") / entry.model
+    options["nsd_tolerance_mm"] = options.pop("tolerance")
+    check_folder(place, verb="score", inputs=[predictions, bench])  # before anything is read
+    benchmark = Benchmark(bench, tiny=options.pop("tiny"))
+    card = scorecard.score(predictions, bench=benchmark, out=place, entry=entry, **options)
+    click.echo(ranks.markdown([ranks.read(place / ranks.SUBMISSION)]))
+    click.echo(f"{place}: {len(card.results)} prompts, {len(card.missing)} without an answer")
+    if without := lacking("paper"):
+        click.echo(f"{place}: no figure levels.png, .pdf, .svg: {without}")
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), default=Path("scores"))
+def leaderboard(folder: Path) -> None:
+    """Check every submission in FOLDER [scores, where `score` writes] and print the leaderboard."""
+    from semantiseg.scoring.leaderboard import markdown, read_all
+
+    click.echo(markdown(read_all(folder)), nl=False)

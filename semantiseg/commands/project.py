@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from semantiseg import __version__
-from semantiseg.commands.root import ROOT, in_project
+from semantiseg.commands import ROOT
 from semantiseg.errors import ParameterError
 
 
@@ -20,7 +20,7 @@ def _place(function: Any) -> Any:
             "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a parameter, such as train.steps=50."
         ),
         click.option("--data", metavar="FOLDER", help="Your images: a folder with dataset.json, or several in quotes."),
-        click.option("--profile", default="demo", show_default=True, help="demo, quick, smoke, own or paper."),
+        click.option("--profile", default="demo", show_default=True, help="demo, smoke, own or paper."),
     ):
         function = option(function)
     return function
@@ -40,10 +40,10 @@ def reproduce_command(profile: str, data: str | None, settings: tuple[str, ...],
     if bundle is not None and (profile != "demo" or data is not None or settings):
         raise ParameterError("--from: expected no other option, got one. A bundle holds the committed results, as is.")
     if profile != "demo" or data is not None or settings:
-        folder = runner.default_folder(profile, data=data, settings=settings)
+        folder = runner.default_folder(profile, data=data)
         root = runner.create(folder, project=ROOT, profile=profile, data=data, settings=settings)
-    else:
-        in_project("dvc.yaml")
+    elif not (root / "dvc.yaml").is_file():
+        raise ParameterError(f"expected dvc.yaml in {root.resolve()}, got none. Run this in the project's folder.")
     if bundle is not None:
         from semantiseg.artifact.bundle import restore
 
@@ -58,7 +58,7 @@ def workspace_command(folder: Path | None, profile: str, data: str | None, setti
     """Make FOLDER a place of its own in which `dvc repro` runs, committed results left alone."""
     from semantiseg.pipeline import runner
 
-    place = folder or runner.default_folder(profile, data=data, settings=settings)
+    place = folder or runner.default_folder(profile, data=data)
     runner.create(place, project=ROOT, profile=profile, data=data, settings=settings)
     click.echo(f"{place}: ready. Run there: dvc repro")
 
@@ -89,7 +89,6 @@ def stage(name: str) -> None:
     """Run stage NAME alone, as DVC does (`python -m semantiseg.pipeline.stage NAME`)."""
     from semantiseg.pipeline.stage import main
 
-    in_project("dvc.yaml", "params.yaml")
     sys.exit(main([name]))
 
 
@@ -125,7 +124,6 @@ def deps(check: bool) -> None:
     from semantiseg import files
     from semantiseg.pipeline import notebook
 
-    in_project("dvc.yaml")
     text, changed = notebook.with_dependencies(ROOT)
     if changed and not check:
         files.write(ROOT / "dvc.yaml", text)
@@ -137,7 +135,6 @@ def deps(check: bool) -> None:
 @click.command()
 def fresh() -> None:
     """Tell whether the committed results belong to the code beside them; exit 1 with the reasons if not."""
-    in_project("dvc.yaml", "dvc.lock")
     from semantiseg.pipeline import runner
 
     reasons = runner.stale(ROOT)
@@ -187,7 +184,6 @@ def readme(check: bool) -> None:
     from semantiseg import files
     from semantiseg.artifact.numbers import fill_blocks
 
-    in_project("README.md")
     path = ROOT / "README.md"
     before = path.read_text(encoding="utf-8")
     after = fill_blocks(before, ROOT)

@@ -7,32 +7,24 @@ stands, and counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semantiseg.conventions import Slice
-from semantiseg.data.intensity import body_midline
+from semantiseg.data.window import midline as body_midline
 from semantiseg.errors import ModelError, PromptError
 from semantiseg.language.evaluate import combine, credible
 from semantiseg.language.ontology import STRUCTURES, structure
-from semantiseg.language.program import Program, atoms, spoken
+from semantiseg.language.program import Program, atoms
 from semantiseg.language.reader import parser
-from semantiseg.language.reader.clinicians_words import CLINICAL_LEXICON
-from semantiseg.language.reader.lexicon import Kind
-from semantiseg.language.reader.structured import read_structured, understand
-from semantiseg.language.reader.tokens import pieces_of, split
+from semantiseg.language.reader.structured import read_structured
 from semantiseg.models.features import TextFeature, TextFeatures
 from semantiseg.models.protocol import Answer, ModelCard, PromptedSegmenter
 from semantiseg.models.segmenter import segment_volume
-from semantiseg.models.weights import read_trained
-
-if TYPE_CHECKING:
-    from semantiseg.models.registry import Accelerator
 
 Read = Callable[[str], Program]
 """Sentence -> program; raises `PromptError` for what it cannot read. `llm/reading.py` is a language model's."""
@@ -51,7 +43,7 @@ PEAK = 0.9
 validation prompts, where token and scalar gate agree: a shallow optimum, L3 Dice +0.003 and +0.015 against 0.5."""
 
 _BODY = 0.1
-"""Share of the window above which a pixel is body rather than air (as `data/intensity.py` has it for MR)."""
+"""Share of the window above which a pixel is body rather than air (as `data/window.py` has it for MR)."""
 
 
 def read_program(text: str) -> Program:
@@ -219,128 +211,6 @@ class Composed:
             nouns = [item.names[0] for item in STRUCTURES.values()]
             self._encoded[encoder] = encode_texts(nouns, encoder=open_encoder(encoder))
         return self._encoded[encoder]
-
-
-CONFIDENT = 0.9
-"""Least confidence of a reading that is composed: composing pays where its confidence exceeds the Dice of the sentence
-asked as it stands over that of its composition. On the demo's validation prompts, in words met in training, that is
-0.946 at level 3 (0.717 over 0.758); in words that the reader finds strange, and the gate too, it is less."""
-
-
-@dataclass(frozen=True)
-class Understood:
-    """What SemantiSeg makes of one sentence.
-
-    Attributes:
-        text: the sentence.
-        program: what it was read as; None where it was not read.
-        confidence: in the reading, 0 to 1.
-        answered: by composing the program's atoms, by the gate as the sentence stands, or not at all.
-        why: why it was not composed, or "".
-    """
-
-    text: str
-    program: Program | None
-    confidence: float
-    answered: Literal["composed", "gate", "refused"]
-    why: str = ""
-
-    def __str__(self) -> str:
-        if self.answered == "refused":
-            return f"refused, nothing is drawn: {self.why}"
-        if self.answered == "composed" and self.program is not None:
-            return f"{spoken(self.program)}, read with {self.confidence:.2f}"
-        return f"not sure, answered by the gate as the sentence stands: {self.why}"
-
-
-class SemantiSeg(Composed):
-    """Gate, reader and composition in one: a model that says what it understood.
-
-    A sentence that was read with confidence is composed; one that was not is put to the gate, and `understand` says so;
-    one about a structure that the network has never seen gets an empty mask.
-
-    Args:
-        segmenter: the network with the gate.
-        knows: keys of the structures that it was trained on; None: all of the ontology.
-        confident: least confidence of a reading that is composed.
-
-    Raises:
-        ModelError: as `Composed`.
-    """
-
-    def __init__(
-        self, segmenter: PromptedSegmenter, *, knows: Collection[str] | None = None, confident: float = CONFIDENT
-    ) -> None:
-        super().__init__(segmenter, read=self._believed)
-        self.knows, self.confident = frozenset(STRUCTURES if knows is None else knows), confident
-
-    def understand(self, text: str) -> Understood:
-        """What a sentence is taken for, before any image is seen.
-
-        Raises:
-            PromptError: the prompt is empty.
-        """
-        _check_sentence(text)
-        found = understand(text)
-        program, confidence = found.program, found.confidence
-        named = _mentioned(text) if program is None else frozenset(atom.key for atom in atoms(program))
-        foreign = sorted(named - self.knows)
-        if foreign and (program is not None or not named & self.knows):
-            names = ", ".join(structure(key).names[0] for key in foreign)
-            return Understood(text, program, confidence, "refused", f"the model was not trained on: {names}")
-        if not named:
-            return Understood(text, None, 0.0, "refused", f"it names no structure that is known. {found.reason}")
-        if program is None:
-            return Understood(text, None, 0.0, "gate", found.reason)
-        if confidence < self.confident:
-            why = f"perhaps {spoken(program)}, read with {confidence:.2f} (less than {self.confident})"
-            return Understood(text, program, confidence, "gate", why)
-        return Understood(text, program, confidence, "composed")
-
-    def segment(
-        self,
-        image: Slice,
-        texts: Sequence[str],
-        *,
-        features: TextFeatures | None = None,
-        boxes: NDArray[np.floating] | None = None,
-        midline: float | None = None,
-    ) -> Answer:
-        """As `Composed.segment`; what is refused (`understand`) has probability 0 everywhere."""
-        kept = [place for place, text in enumerate(texts) if self.understand(text).answered != "refused"]
-        soft = np.zeros((len(texts), *np.shape(image)), np.float32)
-        if kept or not len(texts):
-            asked = [texts[place] for place in kept]
-            found = super().segment(image, asked, features=features, boxes=boxes, midline=midline)
-            soft[kept] = found.probabilities
-        return Answer(probabilities=soft, gate=None)
-
-    def _believed(self, text: str) -> Program:
-        found = self.understand(text)
-        if found.answered != "composed" or found.program is None:
-            raise PromptError(found.why)
-        return found.program
-
-
-def _mentioned(text: str) -> frozenset[str]:
-    """Keys of the structures that a sentence names, understood or not; "the tumour" counts as all that it may mean."""
-    pieces = pieces_of(split(text), CLINICAL_LEXICON)
-    whole = {item.key for piece in pieces if isinstance(piece.value, Program) for item in atoms(piece.value)}
-    nouns = [piece.value for piece in pieces if piece.kind is Kind.NOUN and isinstance(piece.value, tuple)]
-    return frozenset(whole | {str(key) for keys in nouns for key in keys})
-
-
-def open_semantiseg(folder: Path, *, accelerator: Accelerator = "cpu") -> SemantiSeg:
-    """SemantiSeg around a trained network; it knows the structures that `config.json` says were trained on.
-
-    Raises:
-        ModelError: as `registry.load`, or a network that needs boxes.
-    """
-    from semantiseg.models.registry import load  # with it come all networks
-
-    config, _ = read_trained(folder, keys=(), optional=("trained_on",))
-    seen = config.get("trained_on", {}).get("largest_mm2")
-    return SemantiSeg(load(folder, accelerator=accelerator), knows=seen or None)
 
 
 def _check_sentence(text: object) -> None:

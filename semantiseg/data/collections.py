@@ -1,7 +1,6 @@
-"""Read KiTS (2019, 2021, 2023): a folder `case_00000` with image and segmentation, one case a patient.
+"""Read KiTS23: `case_00000/{imaging,segmentation}.nii.gz`, one case a patient.
 
-Read BraTS (2021, 2023, 2024): a folder a time point, a file a channel; releases and sub-challenges have labels and
-names of their own.
+Read BraTS 2024: a folder a time point, a file a channel; five sub-challenges with labels and names of their own.
 
 Turn a folder that `dataset.json` describes (any layout of `layouts/`) into cases with structures and patients.
 
@@ -21,38 +20,31 @@ from typing import Any, get_args
 from semantiseg.data import image_file
 from semantiseg.data.case import Channel, Origin, SourceCase
 from semantiseg.data.header import Affine
-from semantiseg.data.labels import BRATS, DECATHLON, KITS, LEAVES, decathlon_structures, named_structures
+from semantiseg.data.labels import BRATS2024, DECATHLON, KITS23, LEAVES, decathlon_structures, named_structures
 from semantiseg.data.layouts import reader
 from semantiseg.data.layouts.collection_folder import Collection
 from semantiseg.data.layouts.reader import read_folder
-from semantiseg.data.patients import Patients, concerns, tell_apart
+from semantiseg.data.patients import Patients, tell_apart
 from semantiseg.errors import DataError
 
-SEGMENTATIONS = {"kits19": "segmentation", "kits21": "aggregated_MAJ_seg", "kits23": "segmentation"}
-"""Layout of a KiTS release -> its label file; of the three annotators of 2021 the majority's vote."""
-KITS19_TEST = range(210, 300)
-"""Cases of KiTS19 whose segmentation was never published."""
 
+def kits23_cases(folder: Path, *, collection: str, origin: Origin) -> list[SourceCase]:
+    """All cases of a KiTS23 folder, sorted by case id.
 
-def kits_cases(folder: Path, *, collection: str, origin: Origin, layout: str = "kits23") -> list[SourceCase]:
-    """All cases of a KiTS folder, sorted by case id.
-
-    KiTS keeps label maps in its Git repository and images elsewhere, so a case without image is the usual mishap.
+    KiTS23 keeps label maps in its Git repository and images elsewhere, so a case without image is the usual mishap.
 
     Raises:
         DataError: there are no cases, or one lacks its image or segmentation.
     """
     cases = []
     for case in sorted(folder.glob("case_*")):
-        image, label = case / "imaging.nii.gz", case / f"{SEGMENTATIONS[layout]}.nii.gz"
-        unpublished = layout == "kits19" and case.name in {f"case_{number:05d}" for number in KITS19_TEST}
-        if not case.is_dir() or (unpublished and not label.is_file()):
+        if not case.is_dir():
             continue
+        image, label = case / "imaging.nii.gz", case / "segmentation.nii.gz"
         for path in (image, label):
             if not path.is_file():
                 raise DataError(
-                    f"{path}: expected this file in every case folder, got none. Download it as {collection}'s README "
-                    "says."
+                    f"{path}: expected this file in every case folder, got none. Download it as KiTS23's README says."
                 )
         cases.append(
             SourceCase(
@@ -62,8 +54,8 @@ def kits_cases(folder: Path, *, collection: str, origin: Origin, layout: str = "
                 origin=origin,
                 channels=(Channel("CT", "CT", image),),
                 label=label,
-                structures=KITS[layout],
-                described_in=f"{collection}'s label table",
+                structures=KITS23,
+                described_in="KiTS23's label table",
             )
         )
     if not cases:
@@ -73,10 +65,7 @@ def kits_cases(folder: Path, *, collection: str, origin: Origin, layout: str = "
     return cases
 
 
-CHANNELS: dict[str, str] = {
-    "t1n": "T1", "t1c": "T1c", "t2w": "T2", "t2f": "FLAIR",
-    "t1": "T1", "t1ce": "T1c", "t2": "T2", "flair": "FLAIR",  # until 2021
-}  # fmt: skip
+CHANNELS: dict[str, str] = {"t1n": "T1", "t1c": "T1c", "t2w": "T2", "t2f": "FLAIR"}
 """File suffix -> channel."""
 CONTRADICTORY = frozenset({"BraTS-MET-00232-000"})
 """Cases whose published image and mask have different headers; left out, as nobody can say which is right."""
@@ -84,49 +73,41 @@ CONTRADICTORY = frozenset({"BraTS-MET-00232-000"})
 
 @dataclass(frozen=True)
 class Naming:
-    """How a release names its files: `<prefix><patient>-<time point>/<case><separator><suffix>.nii.gz`."""
+    """How a sub-challenge names its files: `<case><separator><suffix>.nii.gz`."""
 
-    prefix: str
-    suffixes: tuple[str, ...] = ("t1n", "t1c", "t2w", "t2f")
+    suffixes: tuple[str, ...]
     label: str = "seg"
     separator: str = "-"
-    time_points: bool = True
-    """Whether a case's name ends in one."""
-
-    def patient(self, case: str) -> str | None:
-        """Whose case it is; None for a name of another release."""
-        matched = re.fullmatch(rf"({re.escape(self.prefix)}\d+)" + (r"-\d+" if self.time_points else ""), case)
-        return matched[1] if matched else None
 
 
 NAMING = {
-    "brats2024-gli": Naming("BraTS-GLI-"),
-    "brats2024-ped": Naming("BraTS-PED-"),
-    "brats2024-ssa": Naming("BraTS-SSA-"),
-    "brats2024-met": Naming("BraTS-MET-"),
+    "brats2024-gli": Naming(tuple(CHANNELS)),
+    "brats2024-ped": Naming(tuple(CHANNELS)),
+    "brats2024-ssa": Naming(tuple(CHANNELS)),
+    "brats2024-met": Naming(tuple(CHANNELS)),
     # One channel, native space, defaced; an underscore, and "gtv" for the label.
-    "brats2024-men-rt": Naming("BraTS-MEN-RT-", ("t1c",), "gtv", "_"),
-    "brats2023-gli": Naming("BraTS-GLI-"),
-    "brats2021": Naming("BraTS2021_", ("t1", "t1ce", "t2", "flair"), separator="_", time_points=False),
+    "brats2024-men-rt": Naming(("t1c",), "gtv", "_"),
 }
 """Layout, as in `sources.json` -> its naming."""
 
 
 def brats_cases(folder: Path, *, collection: str, origin: Origin, layout: str = "brats2024-gli") -> list[SourceCase]:
-    """All time points of a BraTS folder, sorted; `BraTS-GLI-02071-100` belongs to patient `BraTS-GLI-02071`.
+    """All time points of a BraTS 2024 folder, sorted; `BraTS-GLI-02071-100` belongs to patient `BraTS-GLI-02071`.
 
     Raises:
         DataError: there are no cases, a folder's name has no time point, or one of its files is missing.
     """
-    naming = NAMING[layout]
-    named = f"{naming.prefix}<patient>" + ("-<time point>" if naming.time_points else "")
+    challenge, naming = layout.removeprefix("brats2024-").upper(), NAMING[layout]
     cases = []
-    for case in sorted(folder.glob(f"{naming.prefix}*")):
+    for case in sorted(folder.glob(f"BraTS-{challenge}-*")):
         if not case.is_dir() or case.name in CONTRADICTORY:
             continue
-        patient = naming.patient(case.name)
-        if patient is None:
-            raise DataError(f"{case}: expected a folder named {named}, got {case.name!r}. Rename it.")
+        matched = re.fullmatch(rf"(BraTS-{challenge}-\d+)-\d+", case.name)
+        if not matched:
+            raise DataError(
+                f"{case}: expected a folder named BraTS-{challenge}-<patient>-<time point>, got {case.name!r}. Rename "
+                "it."
+            )
         files = {
             suffix: case / f"{case.name}{naming.separator}{suffix}.nii.gz"
             for suffix in (*naming.suffixes, naming.label)
@@ -139,17 +120,20 @@ def brats_cases(folder: Path, *, collection: str, origin: Origin, layout: str = 
         cases.append(
             SourceCase(
                 case_id=case.name,
-                patient_id=patient,
+                patient_id=matched[1],
                 collection=collection,
                 origin=origin,
                 channels=tuple(Channel(CHANNELS[suffix], "MR", files[suffix]) for suffix in naming.suffixes),
                 label=files[naming.label],
-                structures=BRATS[layout],
-                described_in=f"the label table of {layout}",
+                structures=BRATS2024[challenge],
+                described_in=f"BraTS 2024 {challenge}'s label table",
             )
         )
     if not cases:
-        raise DataError(f"{folder}: expected folders {named}, got none. Fetch the collection again.")
+        raise DataError(
+            f"{folder}: expected folders BraTS-{challenge}-<patient>-<time point>, got none. Fetch the collection "
+            "again."
+        )
     return cases
 
 
@@ -215,7 +199,7 @@ def says_sides(collection: str, *, origin: Origin = "official") -> bool:
 
 DESCRIBED = reader.LAYOUTS
 """Layouts whose `dataset.json` says what the labels mean."""
-LAYOUTS = (*DESCRIBED, *SEGMENTATIONS, *NAMING)
+LAYOUTS = (*DESCRIBED, "kits23", *NAMING)
 
 
 def read_cases(raw: Path, *, mapping: Mapping[str, str] | None = None) -> list[SourceCase]:
@@ -238,8 +222,8 @@ def read_cases(raw: Path, *, mapping: Mapping[str, str] | None = None) -> list[S
             )
         if source["layout"] in DESCRIBED:
             cases += decathlon_cases(folder, collection=collection, origin=origin, mapping=mapping or {})
-        elif source["layout"] in SEGMENTATIONS:
-            cases += kits_cases(folder, collection=collection, origin=origin, layout=source["layout"])
+        elif source["layout"] == "kits23":
+            cases += kits23_cases(folder, collection=collection, origin=origin)
         else:
             cases += brats_cases(folder, collection=collection, origin=origin, layout=source["layout"])
     _require_unique(cases)
@@ -293,23 +277,17 @@ def with_patients(
 
     Args:
         cases: of `read_cases`.
-        pattern, table: see `patients.tell_apart`; where the cases of an official task are users' (a copy with cases of
-            their own), they hold for these too.
+        pattern, table: see `patients.tell_apart`; of users' collections only.
 
     Raises:
         DataError: a collection's names allow no guess, or two collections share a patient.
         ParameterError: pattern or table do not fit.
     """
     told: dict[str, Patients] = {}
-    for name in sorted({case.collection for case in cases}):
+    for name in sorted({case.collection for case in cases if not case.patient_id}):
         mine = {case.case_id: case for case in cases if case.collection == name}
-        conventional = name in DECATHLON and all(case.patient_id == case.case_id for case in mine.values())
-        asked = all(case.origin == "user" for case in mine.values()) and concerns(list(mine), pattern, table)
-        if all(case.patient_id for case in mine.values()) and not (conventional and asked):
-            continue
-        stated = {} if conventional else {case_id: case.patient_id for case_id, case in mine.items()}
         told[name] = tell_apart(
-            list(mine), collection=name, stated=stated,
+            list(mine), collection=name, stated={case_id: case.patient_id for case_id, case in mine.items()},
             pattern=pattern, table=table,
             grid=partial(_grid, mine),
         )  # fmt: skip

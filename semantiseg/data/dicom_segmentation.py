@@ -20,7 +20,6 @@ from semantiseg import __version__
 from semantiseg.data.header import Affine
 from semantiseg.errors import DataError
 from semantiseg.extras import extras_named
-from semantiseg.files import SIGNATURE
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -82,7 +81,6 @@ def write_segmentation(
     made.SpecificCharacterSet = "ISO_IR 192"  # sentences hold any letter
     for segment, text in zip(made.SegmentSequence, texts, strict=True):
         segment.SegmentDescription = _printable(text)[:_DESCRIPTION]
-    made.preamble = SIGNATURE.encode().ljust(128, b"\0")
     made.save_as(path)
 
 

@@ -19,11 +19,10 @@ from numpy.typing import NDArray
 
 from semantiseg import limits
 from semantiseg.conventions import LabelArray
-from semantiseg.data import image_file, intensity, nifti
+from semantiseg.data import image_file, intensity, nifti, sides, window
 from semantiseg.data.case import Channel, SourceCase
 from semantiseg.data.header import Affine, Geometry
 from semantiseg.data.intensity import Intensity, Stated
-from semantiseg.data.labels import SideCount, count_sides
 from semantiseg.data.nifti import present
 from semantiseg.errors import DataError
 
@@ -71,16 +70,10 @@ def _contiguous(values: NDArray) -> NDArray:
     return copy
 
 
-def sampling(size: int, *, edge_mm: float, spacing_mm: float, file: object = "prepared grid") -> NDArray[np.float64]:
+def sampling(size: int, *, edge_mm: float, spacing_mm: float) -> NDArray[np.float64]:
     """Positions (in source voxels) at which one axis is sampled: `spacing_mm` apart, centred on the field of view.
 
     An axis of one voxel is left alone: a single slice says nothing about the space beside it.
-
-    Args:
-        size: voxels of the source.
-        edge_mm: of such a voxel.
-        spacing_mm: of the samples.
-        file: where the axis comes from, for the message.
 
     Raises:
         DataError: more samples than `limits.VOXELS`; so do the resampling functions for the whole grid. Voxels of
@@ -90,7 +83,7 @@ def sampling(size: int, *, edge_mm: float, spacing_mm: float, file: object = "pr
         return np.zeros(1)
     step = spacing_mm / edge_mm
     count = max(1, int(np.floor(size / step + 0.5)))
-    limits.VOXELS.require(f"{file}, resampled along one axis", (count,))
+    limits.VOXELS.require("the prepared grid, along one axis", (count,))
     # 1e-5: headers store float32, and 0.99999994 mm is 1 mm.
     if count == size and abs(step - 1) < 1e-5:
         return np.arange(size, dtype=np.float64)
@@ -224,7 +217,7 @@ class Volume:
         midline: column of the mid-sagittal plane.
         spacing_known: False where a file has no lengths; nothing was resampled then, and no mm is true.
         sides_known: whether the headers of image and label map tell left from right.
-        organ_sides: where one-sided organs lie by that, see `SideCount`.
+        organ_sides: where one-sided organs lie by that, see `sides.py`.
     """
 
     images: Mapping[str, NDArray[np.float32]]
@@ -238,7 +231,7 @@ class Volume:
     midline: float
     spacing_known: bool
     sides_known: bool
-    organ_sides: SideCount
+    organ_sides: sides.Count
 
 
 def load_volume(case: SourceCase, *, spacing_mm: float, stated: Stated = "") -> Volume:
@@ -266,7 +259,7 @@ def load_volume(case: SourceCase, *, spacing_mm: float, stated: Stated = "") -> 
         )
     right, anterior, superior = source_spacing(affine)
     positions = tuple(
-        sampling(size, edge_mm=edge, spacing_mm=spacing_mm, file=case.label)
+        sampling(size, edge_mm=edge, spacing_mm=spacing_mm)
         for size, edge in zip(labels.shape, (superior, anterior, right), strict=True)
     )
     limits.VOXELS.require(str(case.label), map(len, positions))
@@ -275,11 +268,11 @@ def load_volume(case: SourceCase, *, spacing_mm: float, stated: Stated = "") -> 
     for channel, image, of_image in _channel_images(case, label_shape=file_shape, label_geometry=geometry):
         geometries.append(of_image)
         found = _intensity(image, channel, case, stated=stated)
-        inside = intensity.body_threshold(image, found)
+        inside = window.body_threshold(image, found)
         resampled = resample_image(to_canonical(image, affine)[0], positions)
         body |= resampled > inside
-        images[channel.name], intensities[channel.name] = intensity.windowed(resampled, found.window), found
-    resampled_labels, midline = resample_labels(labels, positions), intensity.body_midline(body)
+        images[channel.name], intensities[channel.name] = window.shown(resampled, found.window), found
+    resampled_labels, midline = resample_labels(labels, positions), window.midline(body)
     return Volume(
         images=images,
         intensities=intensities,
@@ -292,7 +285,7 @@ def load_volume(case: SourceCase, *, spacing_mm: float, stated: Stated = "") -> 
         midline=midline,
         spacing_known=all(found.spacing_known for found in geometries),
         sides_known=all(found.sides_known for found in geometries),
-        organ_sides=count_sides(resampled_labels, structures, midline),
+        organ_sides=sides.count(resampled_labels, structures, midline),
     )
 
 

@@ -100,11 +100,6 @@ def judged(block: bytes, *, path: Path) -> Header:
 def _fields(block: bytes, *, path: Path) -> Any:
     if path.suffix.lower() in (".img", ".hdr"):
         raise _pair(path)
-    if block[128:132] == b"DICM":
-        raise FileRefused(
-            path, "expected an image in one file, got one DICOM file, which is a slice of a series",
-            "Give the folder that holds the files of its series, and nothing else.",
-        )  # fmt: skip
     kinds = {348: (nib.Nifti1Header, b"n+1\0", 344), 540: (nib.Nifti2Header, b"n+2\0", 4)}
     sizes = [int.from_bytes(block[:4], order, signed=True) for order in ("little", "big")]
     for size, (kind, magic, at) in kinds.items():

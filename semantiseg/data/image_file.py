@@ -8,7 +8,6 @@ through Pillow. All give values in file order `[I, J]`, `[I, J, K]` or `[I, J, K
 
 from __future__ import annotations
 
-import locale
 import os
 import struct
 import warnings
@@ -90,7 +89,7 @@ def read(path: Path) -> tuple[NDArray, Geometry]:
     if ending in DETACHED:
         raise FileRefused(path, "expected header and voxels in one file, got a header alone", "Write .mha or .nrrd.")
     if ending in (*PICTURES, *ITK) and not os.path.isfile(path):
-        raise FileRefused(path, "expected an image file, got none", nifti.ABSENT)
+        raise FileRefused(path, "expected an image file, got none", "Fetch the collection again.")
     if ending in ITK:
         return _read_itk(path, _one_file)
     return _read_picture(path) if ending in PICTURES else nifti.read(path)
@@ -146,8 +145,7 @@ def _read_itk(path: Path, load: Any) -> tuple[NDArray, Geometry]:
         ) from None
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
-        with _kept_locale():
-            image = load(sitk, path)
+        image = load(sitk, path)
         values = sitk.GetArrayFromImage(image)
     except (RuntimeError, MemoryError, OverflowError) as error:
         reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
@@ -160,16 +158,6 @@ def _read_itk(path: Path, load: Any) -> tuple[NDArray, Geometry]:
     affine = _affine(image)
     require_usable_grid(affine, values.shape[:3], path=path)
     return values, Geometry(affine)
-
-
-@contextmanager
-def _kept_locale() -> Iterator[None]:
-    """GDCM reads and writes DICOM in the locale C and leaves the process in it: names of files are then ASCII only."""
-    before = locale.setlocale(locale.LC_ALL)
-    try:
-        yield
-    finally:
-        locale.setlocale(locale.LC_ALL, before)
 
 
 def _one_file(sitk: Any, path: Path) -> Any:

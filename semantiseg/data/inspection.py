@@ -17,12 +17,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from semantiseg import markup
 from semantiseg.conventions import SPLITS, Side, radiological, record_of, rows_of
-from semantiseg.data import grid, image_file, nifti
+from semantiseg.data import grid, image_file, nifti, sides
 from semantiseg.data.case import Channel
-from semantiseg.data.collections import NAMING, SEGMENTATIONS
-from semantiseg.data.labels import SIDED_LEAVES, leaf_sides
+from semantiseg.data.collections import NAMING
 from semantiseg.data.layouts.reader import LAYOUTS, read_folder
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
@@ -39,17 +37,14 @@ COLOURS = ("#4cd964", "#ff5a5f", "#33c7ff", "#ffd60a", "#bf7bff", "#ff9f0a", "#a
 SOFT_TISSUE = (-160.0, 240.0)
 LUNG = (-1000.0, 400.0)
 
-_THREE = {1: "NETC", 2: "SNFH", 3: "ET"}
 BRATS_NAMES = {
-    "brats2024-gli": _THREE | {4: "RC"},
-    "brats2024-ssa": _THREE,
-    "brats2024-met": _THREE,
-    "brats2024-ped": {1: "ET", 2: "NET", 3: "CC", 4: "ED"},
-    "brats2024-men-rt": {1: "GTV"},
-    "brats2023-gli": {1: "NCR", 2: "ED", 3: "ET"},
-    "brats2021": {1: "NCR", 2: "ED", 4: "ET"},
+    "GLI": {1: "NETC", 2: "SNFH", 3: "ET", 4: "RC"},
+    "SSA": {1: "NETC", 2: "SNFH", 3: "ET"},
+    "MET": {1: "NETC", 2: "SNFH", 3: "ET"},
+    "PED": {1: "ET", 2: "NET", 3: "CC", 4: "ED"},
+    "MEN-RT": {1: "GTV"},
 }
-"""Layout of a BraTS release -> label names, in its own abbreviations."""
+"""Label names of the BraTS 2024 sub-challenges, in their own abbreviations."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +61,7 @@ class ShownCase:
 
 def entries(root: Path) -> list[ShownCase]:
     """All cases below `root` in the order of `sources.json`, by file name alone: no ontology is needed to look."""
-    readers: dict[str, Callable[[Path, str], list[ShownCase]]] = {
-        layout: partial(kits_entries, layout=layout) for layout in SEGMENTATIONS
-    }
+    readers: dict[str, Callable[[Path, str], list[ShownCase]]] = {"kits23": kits23_entries}
     readers |= {layout: described_entries for layout in LAYOUTS}
     readers |= {layout: partial(brats_entries, layout=layout) for layout in NAMING}
     sources = json.loads((root / "sources.json").read_text(encoding="utf-8"))
@@ -94,16 +87,16 @@ def described_entries(folder: Path, origin: str) -> list[ShownCase]:
     ]
 
 
-def kits_entries(folder: Path, origin: str, *, layout: str) -> list[ShownCase]:
-    """Case folders of KiTS."""
-    names = {1: "kidney", 2: "tumor"} | ({} if layout == "kits19" else {3: "cyst"})
+def kits23_entries(folder: Path, origin: str) -> list[ShownCase]:
+    """Case folders of KiTS23."""
+    names = {1: "kidney", 2: "tumor", 3: "cyst"}
     return [
         ShownCase(
             folder.name,
             origin,
             case.name,
             (Channel("CT", "CT", case / "imaging.nii.gz"),),
-            case / f"{SEGMENTATIONS[layout]}.nii.gz",
+            case / "segmentation.nii.gz",
             names,
         )
         for case in sorted(folder.glob("case_*"))
@@ -111,8 +104,8 @@ def kits_entries(folder: Path, origin: str, *, layout: str) -> list[ShownCase]:
 
 
 def brats_entries(folder: Path, origin: str, *, layout: str) -> list[ShownCase]:
-    """Scan folders of BraTS."""
-    naming = NAMING[layout]
+    """Scan folders of BraTS 2024."""
+    naming, challenge = NAMING[layout], layout.removeprefix("brats2024-").upper()
     return [
         ShownCase(
             folder.name,
@@ -120,9 +113,9 @@ def brats_entries(folder: Path, origin: str, *, layout: str) -> list[ShownCase]:
             case.name,
             tuple(Channel(c, "MR", case / f"{case.name}{naming.separator}{c}.nii.gz") for c in naming.suffixes),
             case / f"{case.name}{naming.separator}{naming.label}.nii.gz",
-            BRATS_NAMES[layout],
+            BRATS_NAMES[challenge],
         )
-        for case in sorted(folder.glob(f"{naming.prefix}*"))
+        for case in sorted(folder.glob(f"BraTS-{challenge}-*"))
     ]
 
 
@@ -177,11 +170,10 @@ def draw_slice(axes: Axes, entry: ShownCase, channel: int, *, caption: str) -> N
     axes.imshow(picture, cmap="gray", vmin=low, vmax=high, aspect=tall / wide)
     for number in (int(value) for value in np.unique(contours) if value):
         axes.contour(contours == number, [0.5], colors=COLOURS[(number - 1) % len(COLOURS)], linewidths=1.0)
-    axes.set_title("\n".join(map(markup.drawn, (caption, f"{entry.case_id} {shown.name}"))), fontsize=7)
+    axes.set_title(f"{caption}\n{entry.case_id} {shown.name}", fontsize=7)
     axes.set_axis_off()
 
 
-@markup.no_mathematics()
 def page_of_cases(root: Path, *, columns: int = 6, case: int = 0) -> Figure:
     """One picture per collection and channel: the telling slice of the collection's case number `case`.
 
@@ -269,10 +261,10 @@ def volume_sides(store: VolumeStore) -> Iterator[tuple[str, Side, Side]]:
     """Volume, side a leaf belongs to, and side its centroid lies on, once a case, where sides may be asked at all."""
     for row in rows_of(store.manifest[store.manifest.lateral].drop_duplicates("case_id")):
         volume_id = row.Index
-        if set(row.leaves) & set(SIDED_LEAVES):
-            found = leaf_sides(store.labels(volume_id), store.structures(volume_id), store.midline(volume_id))
+        if set(row.leaves) & set(sides.ORGANS):
+            found = sides.leaf_sides(store.labels(volume_id), store.structures(volume_id), store.midline(volume_id))
             for leaf, side in found.items():
-                yield volume_id, SIDED_LEAVES[leaf], side
+                yield volume_id, sides.ORGANS[leaf], side
 
 
 def _outside_unit_interval(store: VolumeStore, volume_id: str) -> bool:
@@ -304,7 +296,6 @@ def representatives(store: VolumeStore, *, panels: int) -> list[tuple[str, int]]
     return chosen
 
 
-@markup.no_mathematics()
 def volume_gallery(store: VolumeStore, *, columns: int = 5) -> Figure:
     """Draw `representatives` in radiological convention (anterior up, the patient's right on the left).
 
@@ -340,7 +331,7 @@ def _draw(panel: Axes, store: VolumeStore, volume_id: str, index: int) -> None:
         panel.contour(labels == number, levels=[0.5], colors=colour, linestyles=style, linewidths=0.8)
         panel.plot([], [], color=colour, linestyle=style, label=leaf.replace("_", " "))
     panel.axis("off")
-    title = markup.drawn(f"{row['case_id']}, {row['channel']}") + (", phantom" if row["origin"] == "phantom" else "")
+    title = f"{row['case_id']}, {row['channel']}" + (", phantom" if row["origin"] == "phantom" else "")
     panel.set_title(f"{row['collection']}\n{title}, slice {index} of {row['depth']}", fontsize=7)
     if names:
         panel.legend(loc="upper center", bbox_to_anchor=(0.5, 0), fontsize=5.5, ncols=2, frameon=False)

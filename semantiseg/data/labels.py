@@ -3,25 +3,17 @@
 Sources: `dataset.json` of the Decathlon tasks; KiTS23 `kits23/configuration/labels.py`; BraTS 2024 GLI
 (arXiv:2405.18368). Task01 and BraTS2024-GLI number the same tissues differently (1 is oedema in the one, necrosis in
 the other).
-
-And whether left and right of a case can be believed: what the headers say, and where one-sided organs lie.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from semantiseg import document
-from semantiseg.conventions import LabelArray, Side
 from semantiseg.errors import DataError, OntologyError
-from semantiseg.language.ontology import STRUCTURES
 
 IGNORE = "ignore"
 """Value in a mapping file that turns a label into background."""
@@ -45,12 +37,6 @@ DECATHLON: dict[str, dict[int, tuple[str, tuple[str, ...]]]] = {
 """Task -> label number -> (leaf, names that its `dataset.json` may give it)."""
 
 KITS23: dict[int, str] = {1: "kidney_parenchyma", 2: "kidney_tumour", 3: "kidney_cyst"}
-KITS: dict[str, dict[int, str]] = {
-    "kits19": {number: KITS23[number] for number in (1, 2)},  # cysts are kidney there
-    "kits21": KITS23,
-    "kits23": KITS23,
-}
-"""Layout of a KiTS release -> label number -> leaf."""
 
 BRATS2024_GLI: dict[int, str] = {1: "necrotic_core", 2: "brain_oedema", 3: "enhancing_tumour", 4: "resection_cavity"}
 
@@ -64,14 +50,6 @@ BRATS2024: dict[str, dict[int, str]] = {
     "MEN-RT": {1: "meningioma"},
 }
 """Sub-challenge -> label number -> leaf (nnU-Net's Dataset226 and the challenges' own pages agree)."""
-
-BRATS: dict[str, dict[int, str]] = {
-    **{f"brats2024-{name.lower()}": numbers for name, numbers in BRATS2024.items()},
-    "brats2023-gli": _NETC_SNFH_ET,
-    "brats2021": {1: "necrotic_core", 2: "brain_oedema", 4: "enhancing_tumour"},
-}
-"""Layout of a BraTS release -> label number -> leaf: enhancing tumour was 4 until 2021 and is 3 since; the cavity of an
-operation is labelled in 2024 only."""
 
 # Leaf -> further names met in users' collections (BTCV, AMOS, FLARE, TotalSegmentator); the leaf key itself is always a
 # name.
@@ -240,62 +218,3 @@ def read_mapping(path: str) -> dict[str, str]:
                 f"{path}: expected a leaf key or `{IGNORE}` for {name!r}, got {leaf!r}. Perhaps {', '.join(nearest)}?"
             )
     return values
-
-
-SIDED_LEAVES: dict[str, Side] = {leaf: side for item in STRUCTURES.values() for leaf, side in item.sided_leaves.items()}
-"""On which side of the midline a leaf's centroid lies."""
-
-
-@dataclass(frozen=True)
-class SideCount:
-    """One-sided organs of a case by where they lie, judged by the affine.
-
-    Attributes:
-        own: on their own side.
-        other: on the other.
-    """
-
-    own: int = 0
-    other: int = 0
-
-    @property
-    def mirrored(self) -> bool:
-        """At least two organs, most of them on the wrong side: one alone may be cut by the field of view."""
-        return self.own + self.other >= 2 and self.other > self.own
-
-
-def leaf_sides(labels: LabelArray, structures: Mapping[int, str], midline: float) -> dict[str, Side]:
-    """One-sided leaf -> side on which its centroid lies, of those that occur in `[D, H, W]`."""
-    found: dict[str, Side] = {}
-    for number, leaf in structures.items():
-        if leaf in SIDED_LEAVES and (columns := np.nonzero(labels == number)[2]).size:
-            found[leaf] = "right" if columns.mean() > midline else "left"
-    return found
-
-
-def count_sides(labels: LabelArray, structures: Mapping[int, str], midline: float) -> SideCount:
-    """How many one-sided organs lie on their own side of the midline and how many on the other."""
-    own = [SIDED_LEAVES[leaf] == side for leaf, side in leaf_sides(labels, structures, midline).items()]
-    return SideCount(sum(own), len(own) - sum(own))
-
-
-def mirrored_cases(counts: Mapping[str, tuple[str, SideCount]]) -> frozenset[str]:
-    """Cases whose affine is mirrored by the evidence of their organs, told in a warning.
-
-    Where most organs of a collection (at least two) lie on the wrong side, so are all of its cases.
-
-    Args:
-        counts: case id -> collection and count.
-    """
-    mirrored = {case for case, (_, found) in counts.items() if found.mirrored}
-    for collection in sorted({collection for collection, _ in counts.values()}):
-        mine = [(case, found) for case, (home, found) in counts.items() if home == collection]
-        whole = SideCount(sum(found.own for _, found in mine), sum(found.other for _, found in mine))
-        if whole.mirrored:
-            mirrored |= {case for case, _ in mine}
-            warnings.warn(
-                f"{collection}: {whole.other} of {whole.own + whole.other} one-sided organs lie on the wrong side: the "
-                "affine is mirrored, so no side is asked of this collection",
-                stacklevel=2,
-            )
-    return frozenset(mirrored)

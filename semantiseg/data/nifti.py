@@ -25,9 +25,6 @@ LABEL_TOLERANCE = 1e-3
 _FEW_NUMBERS = 16
 """Highest label number up to which looking for each by itself is faster than counting all."""
 
-ABSENT = "Correct the path; a collection that was fetched with gaps is completed by fetching it again."
-"""Remedy where a file is missing: it may be a user's own, or one of a collection."""
-
 _LONGEST_HEADER = 540
 _DEFLATE = 1032
 """Most that deflate can shrink: a file that promises more voxels is cut off, and no memory is taken for it."""
@@ -83,7 +80,7 @@ class _Opened:
             compressed = self.raw.read(2) == b"\x1f\x8b"
             self.raw.seek(0)
         except FileNotFoundError:
-            raise FileRefused(self.path, "expected a NIfTI file, got none", ABSENT) from None
+            raise FileRefused(self.path, "expected a NIfTI file, got none", "Fetch the collection again.") from None
         except (OSError, ValueError) as error:
             raise self._refused(error) from None
         return gzip.GzipFile(fileobj=self.raw) if compressed else self.raw  # type: ignore[return-value]

@@ -149,18 +149,6 @@ def tell_apart(
     return guess(names, collection=collection, grid=grid)
 
 
-def concerns(cases: Sequence[str], pattern: str, table: str) -> bool:
-    """Whether a pattern or table that is given speaks of any of these cases: of several collections that are read
-    together it may be meant for another. One that cannot be read concerns all, and is refused by `tell_apart`."""
-    try:
-        if table:
-            with Path(table).open(encoding="utf-8-sig", newline="") as file:
-                return bool({(row.get("case") or "").strip() for row in csv.DictReader(file)} & set(cases))
-        return bool(pattern) and any(re.match(pattern, case) for case in cases)
-    except (OSError, UnicodeDecodeError, csv.Error, re.error):
-        return True
-
-
 def by_pattern(cases: Iterable[str], pattern: str) -> dict[str, str]:
     """Case -> what `pattern` matches at the start of its name (its first group, if it has one).
 

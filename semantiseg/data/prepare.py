@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from semantiseg.data import labels, nifti
+from semantiseg.data import nifti, sides
 from semantiseg.data.case import Channel, SourceCase
 from semantiseg.data.collections import read_cases, with_patients
 from semantiseg.data.grid import Volume, load_volume
@@ -138,7 +138,7 @@ def _settle(rows: list[dict[str, Any]], splits: Mapping[str, str]) -> None:
 def _settle_sides(rows: list[dict[str, Any]]) -> None:
     """No side is asked of a case whose one-sided organs say that its affine is mirrored."""
     counts = {row["case_id"]: (row["collection"], row["organ_sides"]) for row in rows if row["lateral"]}
-    mirrored = labels.mirrored_cases(counts)
+    mirrored = sides.mirrored_cases(counts)
     for row in rows:
         row["lateral"] = row["lateral"] and row["case_id"] not in mirrored
         del row["organ_sides"]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from semantiseg.conventions import LabelArray
-from semantiseg.data import grid, intensity, nifti
+from semantiseg.data import grid, nifti, window
 from semantiseg.data.intensity import recognise
 from semantiseg.data.labels import KITS23
 from semantiseg.data.phantom.anatomy import CORTICOMEDULLARY, Signal, Tissue
@@ -68,7 +68,7 @@ def _write(path: Path, volumes: Path, *, spacing_mm: float, seed: int) -> dict[s
     image = scan.transpose(2, 1, 0).astype(np.float32)
     limits = recognise(image, modality="CT", origin="official", leaves=tuple(KITS23.values())).window
     write_case(
-        volumes / f"{case_id}.h5", images={"CT": intensity.windowed(image, limits)}, labels=labels, affine=np.eye(4),
+        volumes / f"{case_id}.h5", images={"CT": window.shown(image, limits)}, labels=labels, affine=np.eye(4),
         spacing_mm=spacing_mm, midline=midline, structures=KITS23,
     )  # fmt: skip
     depth, height, width = labels.shape

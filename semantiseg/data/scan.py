@@ -14,20 +14,17 @@ import numpy as np
 from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
 from numpy.typing import NDArray
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
-from semantiseg import limits
 from semantiseg.conventions import Modality
-from semantiseg.data import dicom_segmentation, grid, image_file, nifti
+from semantiseg.data import dicom_segmentation, grid, image_file, nifti, window
 from semantiseg.data.case import Channel
 from semantiseg.data.header import Affine, Geometry
-from semantiseg.data.intensity import Intensity, Stated, body_midline, body_threshold, modality_of, recognise, windowed
+from semantiseg.data.intensity import Intensity, Stated, modality_of, recognise
 from semantiseg.errors import DataError
 from semantiseg.extras import lacking
-from semantiseg.files import SIGNATURE
 
 Site = Literal["abdomen", "lung"]
-"""Window of a CT; see `data/intensity.py`."""
+"""Window of a CT; see `data/window.py`."""
 
 _RAS = np.array([[0, 1], [1, 1], [2, 1]])
 
@@ -75,31 +72,6 @@ class Scan:
         """CT or MR."""
         return self.intensity.modality
 
-    def marked_slices(self, mask: NDArray[np.bool_]) -> tuple[int, int]:
-        """Axial slices of the file with any marked voxel, and all of them.
-
-        Args:
-            mask: of the file's shape.
-        """
-        if len(self.shape) == 2:
-            return int(mask.any()), 1
-        axis, _ = self._axial()
-        others = tuple(place for place in range(3) if place != axis)
-        return int(mask.any(axis=others).sum()), self.shape[axis]
-
-    def file_slice(self, index: int) -> int:
-        """Number in the file, counted from 0 as it is stored, of the slice nearest to slice `index` of `image`."""
-        if len(self.shape) == 2:
-            return 0
-        axis, flipped = self._axial()
-        count = self.shape[axis]
-        nearest = int(np.clip(round(self.positions[0][index]), 0, count - 1))
-        return count - 1 - nearest if flipped else nearest
-
-    def _axial(self) -> tuple[int, bool]:
-        """The file's axis that runs along the patient, and whether it runs downwards."""
-        return next((axis, way < 0) for axis, (to, way) in enumerate(io_orientation(self.affine)) if to == 2)
-
     @property
     def voxel_ml(self) -> float | None:
         """Volume of one voxel of the file in millilitres; None where the file says no lengths (pictures)."""
@@ -134,17 +106,12 @@ def read_scan(
         stated: scale of a CT, see `intensity.recognise`; "" recognises it.
 
     Raises:
-        DataError: no usable image, several channels and none chosen, a picture of no stated modality, or slices that
-            are not axial pictures.
+        DataError: no usable image, several channels and none chosen, or slices that are not axial pictures.
     """
     values, geometry = image_file.read(path)
     affine = geometry.affine
     values = _one_channel(values, channel, path=path)
-    if modality is None and not geometry.spacing_known:
-        raise DataError(
-            f"{path}: expected the modality of a picture to be stated, whose grey levels do not tell it, got none. Say "
-            "what it shows: --modality CT or --modality MR (from Python modality='CT')."
-        )
+    shape = values.shape
     source = Channel(name="image", modality=modality or "CT", path=path)
     image = nifti.image_values(values[..., None] if values.ndim == 2 else values, source)
     kind, why = (modality, "") if modality else modality_of(image)
@@ -164,15 +131,14 @@ def read_scan(
     # Where no length is known, pixels stay as they are stored.
     right, anterior, superior = grid.source_spacing(affine) if geometry.spacing_known else (spacing_mm,) * 3
     positions = tuple(
-        grid.sampling(size, edge_mm=edge, spacing_mm=spacing_mm, file=path)
+        grid.sampling(size, edge_mm=edge, spacing_mm=spacing_mm)
         for size, edge in zip(turned.shape, (superior, anterior, right), strict=True)
     )
-    limits.VOXELS.require(str(path), map(len, positions))
     resampled = grid.resample_image(turned, positions)
-    body = resampled > body_threshold(image, found)
+    body = resampled > window.body_threshold(image, found)
     return Scan(
-        image=windowed(resampled, found.window), intensity=found, spacing_mm=spacing_mm,
-        midline=body_midline(body), path=Path(path), shape=values.shape, geometry=geometry, positions=positions,
+        image=window.shown(resampled, found.window), intensity=found, spacing_mm=spacing_mm,
+        midline=window.midline(body), path=Path(path), shape=shape, geometry=geometry, positions=positions,
     )  # fmt: skip
 
 
@@ -231,9 +197,7 @@ def write_masks(path: Path, masks: NDArray[np.bool_], scan: Scan, *, texts: Sequ
         dicom_segmentation.write_segmentation(path, masks, names, series=scan.path, affine=scan.affine)
         return
     if path.suffix == ".png":
-        signed = PngInfo()
-        signed.add_text("Software", SIGNATURE)
-        Image.fromarray(masks[0].T.astype(np.uint8) * 255).save(path, pnginfo=signed)
+        Image.fromarray(masks[0].T.astype(np.uint8) * 255).save(path)
         return
     several = np.moveaxis(masks if masks.ndim == 4 else masks[..., None], 0, -1)
     array = (masks[0] if len(masks) == 1 else several).astype(np.uint8)
@@ -247,7 +211,6 @@ def write_masks(path: Path, masks: NDArray[np.bool_], scan: Scan, *, texts: Sequ
         image.header.set_zooms((*edges, *(1.0,) * (array.ndim - len(edges))))
     if scan.geometry.spacing_known:
         image.header.set_xyzt_units("mm")
-    image.header["descrip"] = SIGNATURE
     nib.save(image, path)
 
 

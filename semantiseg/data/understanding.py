@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from semantiseg import files, markup
 from semantiseg.conventions import SPLITS
 from semantiseg.data import grid, image_file
 from semantiseg.data.case import FileRefused, Problem, SourceCase
 from semantiseg.data.collections import says_sides, source_cases, structures_of
 from semantiseg.data.inspection import ShownCase, draw_slice
 from semantiseg.data.intensity import Intensity, Stated
-from semantiseg.data.labels import DECATHLON, SideCount, mirrored_cases, read_mapping
+from semantiseg.data.labels import DECATHLON, read_mapping
 from semantiseg.data.layouts.collection_folder import Collection
 from semantiseg.data.layouts.reader import CaseFacts, case_facts, collection_folders, hands, read_folder, with_facts
-from semantiseg.data.patients import Patients, concerns, tell_apart
+from semantiseg.data.patients import Patients, tell_apart
+from semantiseg.data.sides import Count, mirrored_cases
 from semantiseg.data.split import few_patients, split_patients
 from semantiseg.errors import DataError, SemantiSegError
 from semantiseg.parallel import for_each
@@ -36,14 +36,13 @@ if TYPE_CHECKING:
 _CASES, _COLUMNS = 4, 4
 
 
-@markup.no_mathematics()
 def draw_slices(collections: Sequence[Collection], path: Path) -> None:
     """Write the telling slices of up to four cases a collection, every channel; faulty files are said in their place.
 
     Raises:
         DataError: the picture cannot be written.
     """
-    from matplotlib.figure import Figure  # late: `check` needs no picture
+    import matplotlib.pyplot as plt  # late: `check` needs no picture
 
     shown = [
         (ShownCase(one.name, "user", case.case_id, case.channels, case.label, dict(one.labels)), channel)
@@ -52,20 +51,20 @@ def draw_slices(collections: Sequence[Collection], path: Path) -> None:
         for channel in range(len(case.channels))
     ]
     rows = max(1, -(-len(shown) // _COLUMNS))
-    figure = Figure(figsize=(3 * _COLUMNS, 3.2 * rows))
-    axes = figure.subplots(rows, _COLUMNS, squeeze=False)
+    figure, axes = plt.subplots(rows, _COLUMNS, figsize=(3 * _COLUMNS, 3.2 * rows), squeeze=False)
     for place in axes.flat:
         place.axis("off")
     for place, (entry, channel) in zip(axes.flat, shown, strict=False):
         try:
             draw_slice(place, entry, channel, caption=f"{entry.case_id}: {entry.channels[channel].name}")
         except DataError as error:
-            place.text(0.5, 0.5, markup.drawn(error), wrap=True, ha="center", va="center", fontsize=6)
+            place.text(0.5, 0.5, str(error), wrap=True, ha="center", va="center", fontsize=6)
     try:
-        with files.complete(path) as (made,):
-            figure.savefig(made, dpi=100, bbox_inches="tight", metadata=files.signed(path))
+        figure.savefig(path, dpi=100, bbox_inches="tight")
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: expected a picture to be written, got {error}. Name a .png or .pdf.") from None
+    finally:
+        plt.close(figure)
 
 
 LOOKED_AT = 8
@@ -81,6 +80,7 @@ _LEAST_STEPS, _MOST_STEPS = 400, 4000
 
 _STEP_S = 0.25
 """Processor seconds of a training step of 12 images at 64 x 64 pixels: 2200 steps on Task04 took some ten minutes."""
+
 
 _Labels = tuple[Mapping[int, str], frozenset[int]]
 """Label number -> leaf, and the numbers that the user's mapping drops."""
@@ -114,7 +114,7 @@ class Look:
 
     case_id: str
     intensities: tuple[Intensity, ...] = ()
-    sides: SideCount = SideCount()
+    sides: Count = Count()
     problem: Problem | None = None
 
 
@@ -247,8 +247,7 @@ def _patients(found: Collection, choices: Choices) -> tuple[Patients | None, lis
     if not cases:
         return None, []
     stated = {case.case_id: case.patient for case in found.cases if case.patient}
-    told = concerns(list(cases), choices.patient_pattern, choices.patient_table)
-    if found.name in DECATHLON and not stated and not told:
+    if found.name in DECATHLON and not stated:
         counts = f"{len(cases)} patients in {len(cases)} cases"
         sentence = f"{found.name}: {counts}, one case a patient in the original tasks"
         return Patients({case_id: case_id for case_id in cases}, "convention", sentence), []
@@ -296,7 +295,7 @@ def look_at(case: SourceCase, *, spacing_mm: float, stated: Stated) -> Look:
         volume = grid.load_volume(case, spacing_mm=spacing_mm, stated=stated)
     except DataError as error:
         return Look(case.case_id, problem=_problem(error, case.channels[0].path))
-    asked = volume.organ_sides if volume.sides_known and case.lateral else SideCount()
+    asked = volume.organ_sides if volume.sides_known and case.lateral else Count()
     return Look(case.case_id, tuple(volume.intensities.values()), asked)
 
 

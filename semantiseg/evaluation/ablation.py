@@ -34,7 +34,7 @@ from semantiseg.models.registry import load
 from semantiseg.parallel import for_each
 from semantiseg.params import Evaluate, Parameters
 from semantiseg.training.loop import train
-from semantiseg.training.pretrain import from_scratch, pretrain
+from semantiseg.training.pretrain import pretrain
 
 INPUTS = ("volumes", "bench/prompts.parquet", "bench/training.parquet", "text/features.h5", "pretrained")
 """Below `data/`: what a run reads."""
@@ -160,15 +160,14 @@ def _training(table: Path, folder: Path, item: Variant) -> Path:
 
 
 def _warm_up(root: Path, out: Path, width: str, parameters: Parameters) -> None:
-    """Streams of another preset: the same seed, and as many steps as the pipeline's own with their start, but all on
-    these patients."""
+    """Streams of another preset, warmed up as the pipeline's own were: same seed, same steps."""
     folder = out / "streams" / width
     if not (folder / "config.json").is_file():
         pretrain(
             volumes=root / "data/volumes",
             training=root / "data/bench/training.parquet",
             out=folder,
-            parameters=from_scratch(parameters.pretrain).model_copy(update={"width": width}),
+            parameters=parameters.pretrain.model_copy(update={"width": width}),
             seed=parameters.seed,
         )
 

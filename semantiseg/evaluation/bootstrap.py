@@ -19,8 +19,6 @@ from numpy.typing import ArrayLike, NDArray
 from semantiseg.errors import DataError, ParameterError
 
 _PERCENTILES = (2.5, 97.5)
-_AT_ONCE = 1_000
-"""Resamples in memory at a time, one number a sentence each."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +62,6 @@ class PatientBootstrap:
             else np.zeros((resamples, 0))
         )
 
-    def mean_of(self, rows: pd.DataFrame, column: str) -> Mean:
-        """`mean` of a column of answers, with their column `patient_id`."""
-        return self.mean(rows[column], rows["patient_id"])
-
     def index(self, patients: ArrayLike) -> NDArray[np.intp]:
         """Places of `patients` `[N]` in `self.patients`.
 
@@ -97,38 +91,6 @@ class PatientBootstrap:
         np.divide(self._times @ sums, drawn, out=resampled, where=drawn > 0)
         value = float(numbers.mean()) if numbers.size else float("nan")
         return Mean(value, resampled, int(numbers.size), int(np.count_nonzero(counts)))
-
-
-class TwoWayBootstrap(PatientBootstrap):
-    """Draws of patients and of sentences together: an answer counts as often as both its patient and its sentence came.
-
-    For numbers that shall hold for other sentences as well as for other patients. The intervals are somewhat wide
-    rather than too narrow (Owen 2007, "The pigeonhole bootstrap", Annals of Applied Statistics 1(2)).
-    """
-
-    def __init__(self, patients: Sequence[str], sentences: Sequence[str], *, resamples: int, seed: int) -> None:
-        super().__init__(patients, resamples=resamples, seed=seed)
-        self.sentences = pd.Index(sorted(set(sentences)))
-        count = len(self.sentences)
-        rng = np.random.default_rng([seed, 1])
-        chances = np.full(count, 1 / max(count, 1))
-        self._said = rng.multinomial(count, chances, size=resamples).astype(np.float32) if count else None
-
-    def mean_of(self, rows: pd.DataFrame, column: str) -> Mean:
-        """Mean of a column of answers, with their columns `patient_id` and `text`."""
-        whole = self.mean(rows[column], rows["patient_id"])
-        if not len(rows) or self._said is None:
-            return whole
-        places = self.index(rows["patient_id"]), self.sentences.get_indexer(pd.Index(rows["text"]))
-        values, counts = (np.zeros((len(self.patients), len(self.sentences))) for _ in range(2))
-        np.add.at(values, places, rows[column].to_numpy(dtype=np.float64))
-        np.add.at(counts, places, 1.0)
-        resampled = np.full(len(self._times), np.nan)
-        for start in range(0, len(resampled), _AT_ONCE):
-            some = slice(start, start + _AT_ONCE)
-            sums, drawn = (((self._times[some] @ table) * self._said[some]).sum(axis=1) for table in (values, counts))
-            np.divide(sums, drawn, out=resampled[some], where=drawn > 0)
-        return Mean(whole.value, resampled, whole.prompts, whole.patients)
 
 
 def estimate(statistic: Callable[..., NDArray[np.float64]], *means: Mean) -> Estimate:

@@ -76,9 +76,8 @@ def compare(
 
     Returns:
         One row a pair and measure: `first`, `second`, `measure`, `first_value`, `second_value`, `difference` (first -
-        second) with `low` and `high` (95%, bootstrap over patients), `holds` (share of resamples in
-        which the order of the two holds), `p`, `p_holm`, `effect` (NaN where it is undefined), `patients`, `prompts`.
-        Measures for which no prompt asks are left out.
+        second) with `low` and `high` (95%, bootstrap over patients), `p`, `p_holm`, `effect` (NaN where it is
+        undefined), `patients`, `prompts`. Measures for which no prompt asks are left out.
 
     Raises:
         DataError: fewer than two models, an answer is missing, or no measure has prompts.
@@ -129,19 +128,11 @@ def _compare(
         "difference": np.nan if difference.value is None else difference.value,
         "low": difference.low,
         "high": difference.high,
-        "holds": _holds(measure, means, difference.value),
         "p": _p_value(measure, sums, sizes, exchanged),
         "effect": effect_size((sums[0][0] - sums[1][0])[sizes[0] > 0] / sizes[0][sizes[0] > 0]) if single else np.nan,
         "patients": difference.patients,
         "prompts": sum(len(rows) for rows in first),
     }
-
-
-def _holds(measure: Measure, means: list[list[Mean]], difference: float | None) -> float:
-    """Share of resamples in which the two models stand in the order that was found; ties count half."""
-    first, second = (measure.statistic(*(mean.resampled for mean in model)) for model in means)
-    apart = (first - second)[np.isfinite(first - second)] * np.sign(difference or 0.0)
-    return float(np.mean(np.where(apart == 0, 0.5, apart > 0))) if apart.size and difference is not None else np.nan
 
 
 def _value(measure: Measure, means: list[Mean]) -> float:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from semantiseg.bench.ask.clinical import SUITE, clinical_questions, sentences
+from semantiseg.bench.ask.clinical import SUITE, clinical_questions
 from semantiseg.bench.measure.labelled_slice import read_slice
-from semantiseg.composition.composed import READERS, Composed, Read, open_semantiseg
+from semantiseg.composition.composed import READERS, Composed, Read
 from semantiseg.composition.readers import LEARNED, LearnedReader, ProgramClassifier
 from semantiseg.conventions import groups_of, rows_of
 from semantiseg.data.store import VolumeStore
@@ -31,7 +31,7 @@ from semantiseg.models.protocol import PromptedSegmenter
 from semantiseg.models.registry import Accelerator, load
 from semantiseg.models.text import encode_texts, open_encoder
 from semantiseg.parallel import Call, for_each
-from semantiseg.recipes import NETWORK, SEMANTISEG, recipe_of, shown
+from semantiseg.recipes import RECIPES
 from semantiseg.training.reader import train_reader, training_phrases
 
 
@@ -77,23 +77,21 @@ VARIANTS: Mapping[str, tuple[str, ...]] = {"core": (PLAIN, "strict"), SUITE: (PL
 
 
 def text_models(models: Sequence[str]) -> list[str]:
-    """Those of the named models that read text, SemantiSeg first."""
-    return [name for name in shown(models) if not recipe_of(name).needs_box]
+    """Those of the named models that read text and can be composed."""
+    return [name for name in models if not RECIPES[name].needs_box]
 
 
-def questions(volumes: Path, prompts: Path, *, seed: int, version: str = "1") -> pd.DataFrame:
+def questions(volumes: Path, prompts: Path, *, seed: int) -> pd.DataFrame:
     """Core test prompts in held-out words, and the clinical sentences; columns of `prompts.parquet`.
 
     Args:
         volumes: folder of prepared volumes.
         prompts: `prompts.parquet`.
         seed: of stage `verify`.
-        version: of the clinical sentences, one of `VERSIONS` (`bench/ask/clinical.py`); each costs the same time, since
-            a volume is asked so many sentences and no more.
     """
     table = read_table(prompts, what="prompts", remedy="Run the stage 'verify' again.")
     core = suite_of(table[table["split"] == "test"], "core", phrasing=HEADLINE)
-    return pd.concat([core, clinical_questions(volumes, seed=seed, given=sentences(version))], ignore_index=True)
+    return pd.concat([core, clinical_questions(volumes, seed=seed)], ignore_index=True)
 
 
 def learn_to_read(data: Path, *, seed: int, threads: int) -> ProgramClassifier:
@@ -133,11 +131,11 @@ def answers(
         threads: PyTorch threads of each process.
 
     Returns:
-        Columns of `results.parquet` and `variant`, `suite`, `level`, `kind`, `structure`, `text`; none without a model.
+        Columns of `results.parquet` and `variant`, `suite`, `level`, `kind`, `structure`; none without a model.
     """
     calls: list[Call] = [((name, asked, heard, data, nsd_tolerance_mm, accelerator, threads), {}) for name in models]
     parts = list(for_each(_model_answers, calls, workers=max(1, usable_cores() // threads)))
-    about = asked[["prompt_id", "suite", "level", "kind", "structure", "text"]]
+    about = asked[["prompt_id", "suite", "level", "kind", "structure"]]
     if not parts:
         return pd.DataFrame(columns=["prompt_id", "patient_id", "model", "variant", "dice", *about.columns[1:]])
     return pd.concat(parts, ignore_index=True).merge(about, on="prompt_id", validate="many_to_one")
@@ -161,17 +159,13 @@ def _model_answers(
     prompts = read_table(data / "bench/prompts.parquet", what="prompts", remedy="Run the stage 'verify' again.")
     join(prompts, results, origin=f"results of {model}")  # complete?
     parts = [results[results["prompt_id"].isin(core["prompt_id"])].assign(variant=PLAIN)]
-    whole, folder = model == SEMANTISEG, data / "models"
-    network: PromptedSegmenter = (
-        open_semantiseg(folder / NETWORK, accelerator=accelerator) if whole
-        else load(folder / model, accelerator=accelerator)
-    )  # fmt: skip
+    network = load(data / "models" / model, accelerator=accelerator)
     # One set of features a suite: which texts are encoded together decides the last digits.
     given = TextFeatures.load(data / "text/features.h5")
     features = {"core": given, SUITE: encode_texts(clinical["text"].tolist(), encoder=open_encoder(given.encoder))}
     with VolumeStore(data / "volumes") as store:
         for suite, rows in (("core", core), (SUITE, clinical)):
-            for variant in (PLAIN,) if whole else VARIANTS[suite]:
+            for variant in VARIANTS[suite]:
                 if not len(rows) or (suite, variant) == ("core", PLAIN):
                     continue  # core prompts were asked plainly by stage evaluate
                 found, _ = predict.predict(

@@ -31,10 +31,6 @@ from semantiseg.evaluation.surface import Spacing
 
 _SHARE = 0.95
 
-MARKED = 0.5
-"""Least Dice with a structure that an answer marks. An answer collapsed only if it marks the parent; one that is merely
-closer to the parent than to the target is wrong, and no sign that words were ignored."""
-
 KITS23_TOLERANCES_MM = {
     "kidney_and_mass": 1.0330772532390826,
     "mass": 1.1328796488598762,

@@ -15,15 +15,14 @@ from tqdm import tqdm
 
 from semantiseg.baselines.boxes import PARENT, BoxProtocol, LabelledPrompts
 from semantiseg.bench.measure.labelled_slice import LabelledSlice, read_slice
-from semantiseg.composition.composed import open_semantiseg
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
-from semantiseg.evaluation.answers import encode_runs, no_scores, score_slice
+from semantiseg.evaluation import runs
+from semantiseg.evaluation.answers import no_scores, score_slice
 from semantiseg.files import read_table
 from semantiseg.models.features import TextFeatures
 from semantiseg.models.protocol import Answer, PromptedSegmenter
 from semantiseg.models.registry import Accelerator, load
-from semantiseg.recipes import NETWORK, SEMANTISEG
 
 THRESHOLD = 0.5
 """A pixel belongs to the answer where its probability exceeds this."""
@@ -97,7 +96,7 @@ def predict(
         records += score_slice(answers, shown, asked, nsd_tolerance_mm=nsd_tolerance_mm)
         height, width = shown.labels.shape
         masks += [
-            {"prompt_id": prompt_id, "height": height, "width": width, "runs": encode_runs(answer)}
+            {"prompt_id": prompt_id, "height": height, "width": width, "runs": runs.encode(answer)}
             for prompt_id, answer in zip(asked["prompt_id"], answers, strict=True)
         ]
     results = pd.DataFrame.from_records(records).sort_values("prompt_id", ignore_index=True)
@@ -119,8 +118,7 @@ def evaluate_model(
     """Evaluate one trained model from file to file: writes `results.parquet` and `masks.parquet` into `output`.
 
     Args:
-        model_folder: `data/models/MODEL`; its name is the model's. SemantiSeg has no folder there: it asks a network
-            that has.
+        model_folder: `data/models/MODEL`; its name is the model's.
         volumes: folder of prepared volumes.
         prompts: `prompts.parquet`.
         features: `features.h5`.
@@ -130,19 +128,16 @@ def evaluate_model(
         threads: PyTorch threads; sums depend on their number.
 
     Returns:
-        The results; no row where no prompt is asked about a test patient, or SemantiSeg's network was not trained.
+        The results; no row where no prompt is asked about a test patient.
     """
     torch.set_num_threads(threads)
     asked = read_table(prompts, what="prompts", remedy="Run the stage 'verify' again.")
-    folder = model_folder.with_name(NETWORK) if model_folder.name == SEMANTISEG else model_folder
-    if not (asked["split"] == "test").any() or (folder != model_folder and not folder.is_dir()):
+    if not (asked["split"] == "test").any():
         results, masks = no_scores(), pd.DataFrame(columns=["prompt_id", "height", "width", "runs"])
     else:
         with VolumeStore(volumes) as store:
             results, masks = predict(
-                load(folder, accelerator=accelerator) if folder == model_folder else open_semantiseg(
-                    folder, accelerator=accelerator
-                ),
+                load(model_folder, accelerator=accelerator),
                 model=model_folder.name,
                 store=store,
                 prompts=asked,

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from semantiseg.conventions import LEVELS
 from semantiseg.errors import DataError
 from semantiseg.evaluation.bootstrap import Estimate, Mean, PatientBootstrap, estimate, identity
-from semantiseg.evaluation.metrics import MARKED
 
 HEADLINE = "unseen"
 """Phrasing of the headline numbers: templates and synonyms both held out."""
@@ -65,7 +64,7 @@ def plain_difference(first: NDArray[np.float64], third: NDArray[np.float64]) -> 
 def level_means(answers: pd.DataFrame, draws: PatientBootstrap) -> dict[int, Mean]:
     """Mean Dice at each level."""
     by_level = {level: answers[answers["level"] == level] for level in LEVELS}
-    return {level: draws.mean_of(rows, "dice") for level, rows in by_level.items()}
+    return {level: draws.mean(rows["dice"], rows["patient_id"]) for level, rows in by_level.items()}
 
 
 def by_level(answers: pd.DataFrame, draws: PatientBootstrap) -> dict[str, Estimate]:
@@ -93,32 +92,11 @@ def matched(answers: pd.DataFrame, draws: PatientBootstrap) -> dict[str, Estimat
     return by_level(answers, draws)
 
 
-def outcomes(answers: pd.DataFrame, draws: PatientBootstrap) -> dict[str, Estimate]:
-    """What became of level-3 answers whose parent differs from the target, as shares of them.
-
-    `collapse_rate`: the parent is marked (Dice with it at least `metrics.MARKED`) and closer than the target.
-    `empty_rate`: nothing is marked. `wrong_rate`: something is, neither the parent nor half of the target's Dice. What
-    is left marks the target.
-    """
-    asked = _third(answers)
-    # Where no voxel size is known there is no area; what meets neither target nor parent then counts as wrong.
-    empty = asked["predicted_mm2"] == 0
-    wrong = ~empty & ~asked["collapsed"] & (asked["dice"] < MARKED)
-    means = {
-        name: draws.mean_of(asked.assign(share=share), "share")
-        for name, share in (("wrong_rate", wrong), ("empty_rate", empty))
-    }
-    rates = {name: estimate(identity, mean) for name, mean in means.items()}
-    return {"collapse_rate": collapse_rate(answers, draws)} | rates
-
-
 def collapse_rate(answers: pd.DataFrame, draws: PatientBootstrap) -> Estimate:
-    """Share of level-3 answers that mark the parent structure and are closer to it than to the target (`outcomes`)."""
-    return estimate(identity, draws.mean_of(_third(answers), "collapsed"))
-
-
-def _third(answers: pd.DataFrame) -> pd.DataFrame:
-    return answers[(answers["level"] == 3) & answers["parent_differs"]]
+    """Share of level-3 answers that lie closer (by Dice) to the parent structure than to the target, among those whose
+    parent differs."""
+    asked = answers[(answers["level"] == 3) & answers["parent_differs"]]
+    return estimate(identity, draws.mean(asked["collapsed"], asked["patient_id"]))
 
 
 def paraphrase(answers: pd.DataFrame, draws: PatientBootstrap) -> dict[str, Estimate]:

@@ -133,10 +133,9 @@ def model_summary(answers: pd.DataFrame, draws: PatientBootstrap) -> dict[str, A
         {
             "prompts": len(answers),
             "patients": int(answers["patient_id"].nunique()),
-            "sentences": int(answers["text"].nunique()),
             "core": sensitivity.by_level(core, draws) | other,
             "median": {f"l{level}": _median(core.loc[core["level"] == level, "dice"]) for level in LEVELS},
-            **sensitivity.outcomes(core, draws),
+            "collapse_rate": sensitivity.collapse_rate(core, draws),
             "matched": sensitivity.matched(sensitivity.suite_of(answers, "triple"), draws),
             "phrasing": {
                 name: sensitivity.by_level(phrased[phrased["phrasing"] == name], draws)

@@ -26,9 +26,11 @@ from PIL import Image
 from semantiseg.bench.measure.labelled_slice import LabelledSlice, read_volume
 from semantiseg.conventions import LabelArray, Mask, radiological, records_of
 from semantiseg.data.store import VolumeStore
-from semantiseg.evaluation.answers import decode_runs, encode_runs
+from semantiseg.evaluation import runs
 from semantiseg.evaluation.metrics import METRICS
-from semantiseg.language.program import Clause, Program, atoms, clauses_from_json, parse
+from semantiseg.language import clause
+from semantiseg.language.clause import Clause
+from semantiseg.language.program import Program, atoms, parse
 from semantiseg.language.reader.lexicon import HYPHENATED, LEXICON, SPELLINGS, Kind, Lexeme
 
 
@@ -57,7 +59,7 @@ def write_sheet(image: NDArray[np.floating], path: Path) -> None:
 
 def mask_runs(mask: Mask) -> list[int]:
     """Run lengths of a mask `[H, W]` as displayed, starting with background."""
-    return encode_runs(np.ascontiguousarray(radiological(mask))).tolist()
+    return runs.encode(np.ascontiguousarray(radiological(mask))).tolist()
 
 
 def label_runs(labels: LabelArray) -> list[int]:
@@ -131,7 +133,7 @@ def _prompt(
     masks: _Masks,
 ) -> dict[str, Any]:
     program, parent = parse(row["program"]), parse(row["parent"])
-    said = clauses_from_json(row["clauses"])
+    said = clause.from_json(row["clauses"])
     copied = ("prompt_id", "slice", "suite", "level", "kind", "structure", "phrasing", "text", "target_pixels")
     return {
         **{name: row[name] for name in copied},
@@ -150,7 +152,7 @@ def _prompt(
 
 
 def _answer(row: pd.Series, masks: _Masks, gate: Any) -> dict[str, Any]:
-    mask = decode_runs(row["runs"], height=row["height"], width=row["width"])
+    mask = runs.decode(row["runs"], height=row["height"], width=row["width"])
     scores = {name: _number(row[name]) for name in SCORES}
     judged = {"collapsed": bool(row["collapsed"]), "differs": bool(row["parent_differs"])}
     return {**scores, **judged, "mask": masks.add(mask)} | ({"gate": gate} if gate is not None else {})

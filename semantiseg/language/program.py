@@ -3,21 +3,16 @@
     minus(within(lesion(kidney_tumour), side(organ(kidney), right)), lesion(kidney_cyst))
 
 The syntax is that of nested calls; `language/evaluate.py` gives each operation its value.
-
-With clauses, the descriptive part of a prompt ("hypodense", "about 14 mm across"), as data: a clause says that a visual
-attribute of the target has a value. `bench/measure/attributes.py` measures it, `language/grammar/surface.py` words it,
-`bench/verify/verifier.py` reads it back and checks it.
 """
 
 from __future__ import annotations
 
 import ast
-import json
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 
-from semantiseg.errors import ProgramError, PromptError
+from semantiseg.errors import ProgramError
 from semantiseg.language.ontology import STRUCTURES, Structure, structure
 
 DIRECTIONS = ("anterior", "posterior", "left", "right")
@@ -156,25 +151,6 @@ def subject(program: Program) -> Program:
     return next(atoms(program))
 
 
-def spoken(program: Program) -> str:
-    """A program in words for people: "right kidney minus the kidney tumour"; brackets show what belongs together."""
-    if program.is_atom:
-        return program.structure.names[0]
-    parts = [spoken(part) for part in program.children]
-    first, last = (part if node.is_atom else f"({part})" for part, node in (
-        (parts[0], program.children[0]), (parts[-1], program.children[-1]),
-    ))  # fmt: skip
-    return _SPOKEN[program.operation].format(first=first, last=last, word=" ".join(program.words))
-
-
-_SPOKEN = {
-    "side": "{word} {first}", "half": "{word} half of the {first}", "within": "{first} in the {last}",
-    "containing": "{first} containing the {last}", "without": "{first} free of any {last}",
-    "minus": "{first} minus the {last}", "union": "{first} and {last}", "largest": "largest {first}",
-    "smallest": "smallest {first}", "facing": "{first} {word} of the {last}",
-}  # fmt: skip
-
-
 def parent(program: Program) -> Program:
     """What a reader who ignores every qualifier would mark.
 
@@ -191,43 +167,3 @@ def parent(program: Program) -> Program:
         return program
     first = program.children[0]
     return first if first.is_atom else parent(first)
-
-
-CLAUSE_VALUES: dict[str, tuple[str, ...]] = {
-    "density": ("hypodense", "isodense", "hyperdense"),
-    "signal": ("hypointense", "isointense", "hyperintense"),
-    "texture": ("homogeneous", "heterogeneous"),
-    "shape": ("round", "elongated", "irregular"),
-    "margin": ("well_defined", "ill_defined"),
-    "diameter": (),
-}
-"""Attribute -> its values. `density` is asked on CT, `signal` on MR; `diameter` is a whole number of millimetres."""
-
-
-@dataclass(frozen=True, order=True)
-class Clause:
-    """One attribute and its value.
-
-    Raises:
-        PromptError: unknown attribute or value.
-    """
-
-    attribute: str
-    value: str
-
-    def __post_init__(self) -> None:
-        if self.attribute not in CLAUSE_VALUES:
-            raise PromptError(f"expected an attribute among {sorted(CLAUSE_VALUES)}, got {self.attribute!r}.")
-        known = CLAUSE_VALUES[self.attribute]
-        if known and self.value not in known or not known and not self.value.isdigit():
-            raise PromptError(f"{self.attribute}: expected {known or 'whole millimetres'}, got {self.value!r}.")
-
-
-def clauses_to_json(clauses: Iterable[Clause]) -> str:
-    """The clauses as the JSON list that the Parquet files hold."""
-    return json.dumps([asdict(clause) for clause in clauses])
-
-
-def clauses_from_json(text: str) -> tuple[Clause, ...]:
-    """Inverse of `clauses_to_json`."""
-    return tuple(Clause(**item) for item in json.loads(text))

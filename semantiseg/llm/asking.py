@@ -75,7 +75,7 @@ class AnswerCache:
 def _read(path: Path) -> Reply:
     try:
         return Reply(**json.loads(path.read_text(encoding="utf-8"))["reply"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise BackendError(f"{path}: expected a kept answer, got a damaged file ({error}). Delete it.") from None
 
 

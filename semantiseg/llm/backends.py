@@ -27,8 +27,9 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, Field, ValidationError
 
 from semantiseg.errors import ParameterError, PromptError, SemantiSegError
+from semantiseg.language.clause import from_json
 from semantiseg.language.grammar.surface import texts
-from semantiseg.language.program import clauses_from_json, parse
+from semantiseg.language.program import parse
 from semantiseg.llm.exchange import LARGEST_ANSWER, HttpAnswer, TooLarge, post
 from semantiseg.llm.request import ByExample, ModelQuestion, Request, write_answer
 from semantiseg.randomness import stream
@@ -118,11 +119,7 @@ class GrammarBackend:
         rng = stream(json.dumps(self.identity), json.dumps(request.facts(), sort_keys=True))
         try:
             drawn = texts(
-                parse(request.program),
-                clauses_from_json(request.clauses),
-                part=request.part,
-                count=request.count,
-                rng=rng,
+                parse(request.program), from_json(request.clauses), part=request.part, count=request.count, rng=rng
             )
         except PromptError as error:
             raise BackendError(f"grammar: {error}") from None

@@ -9,9 +9,10 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from semantiseg.errors import PromptError
+from semantiseg.language.clause import from_json
 from semantiseg.language.grammar.tables import Part
 from semantiseg.language.ontology import structure
-from semantiseg.language.program import Program, clauses_from_json, parse
+from semantiseg.language.program import Program, parse
 
 LONGEST_TEXT = 300
 """Characters of a prompt; longer answers are no request to a segmentation model."""
@@ -111,7 +112,7 @@ class Request:
 
     def shown(self) -> list[dict[str, str]]:
         """The request by example, which so small a model follows better than rules."""
-        said = [f"{clause.attribute} {clause.value.replace('_', '-')}" for clause in clauses_from_json(self.clauses)]
+        said = [f"{clause.attribute} {clause.value.replace('_', '-')}" for clause in from_json(self.clauses)]
         target = ", ".join([explain(parse(self.program)), *said])
         chat = [{"role": "system", "content": "You turn a target into one short request of a radiologist."}]
         for one, answer in _EXAMPLES:
@@ -128,10 +129,7 @@ class Request:
         return [
             f"Image: {self.modality}, one axial slice.",
             f"Target: {explain(parse(self.program))}.",
-            *(
-                f"Attribute of the target: {_said(item.attribute, item.value)}."
-                for item in clauses_from_json(self.clauses)
-            ),
+            *(f"Attribute of the target: {_said(item.attribute, item.value)}." for item in from_json(self.clauses)),
         ]
 
     def description(self) -> str:

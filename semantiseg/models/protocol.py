@@ -5,8 +5,8 @@ Models of other packages: entry points of the group `semantiseg.models` that mak
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
@@ -40,83 +40,6 @@ class ModelCard:
     training_data: tuple[str, ...] = ()
     """Collections known to have been trained on; empty if none is known."""
     remark: str = ""
-
-
-WIDER = 1.5
-"""How many times a length or an area may exceed all that was seen before it is said."""
-DARKER = 0.1
-"""How far the mean grey of a window may lie outside all that was seen before it is said."""
-
-
-@dataclass(frozen=True)
-class TrainedOn:
-    """What a model has seen, as its `config.json` says: an image that is unlike it gets answers that mean little.
-
-    Ranges are lowest and highest over the training volumes. Lengths and areas are of prepared grids with known edges.
-    """
-
-    origins: tuple[str, ...]
-    """Of the images: phantom, official, user."""
-    collections: tuple[str, ...]
-    patients: int
-    modalities: tuple[str, ...]
-    scales: tuple[str, ...]
-    """Of the intensities, `data.intensity.Scale`."""
-    spacing_mm: float
-    """Edge of the voxels that the model was shown."""
-    edge_mm: tuple[float, float]
-    """Longest edge of the voxels as the files had them."""
-    field_mm: tuple[tuple[float, float], ...]
-    """Extent along (S, A, R)."""
-    brightness: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """Modality -> mean of a volume's middle slice in [0, 1]."""
-    largest_mm2: Mapping[str, float] = field(default_factory=dict)
-    """Structure -> its largest area on a slice."""
-    images: tuple[str, ...] = ()
-    """First 16 digits of the SHA-256 of every image file."""
-
-    def __str__(self) -> str:
-        if self.origins == ("phantom",):
-            return f"has seen phantoms only ({self.patients}, synthetic): of a patient its answers mean nothing"
-        named = f"{self.patients} patients of {', '.join(self.collections)}"
-        return f"has seen {named}" + (" only" if len(self.collections) == 1 else "")
-
-    def unlike(
-        self, *, modality: str, scale: str, brightness: float, edge_mm: float | None, field_mm: Sequence[float]
-    ) -> list[str]:
-        """How an image differs from all that was seen, a clause each; the arguments are as the attributes.
-
-        Args:
-            edge_mm: longest voxel edge of the file, None where no length is known; then nothing is said of lengths.
-            field_mm: extent along (S, A, R).
-        """
-        if modality not in self.modalities:
-            return [f"is {modality}, and the model has seen {' and '.join(self.modalities)} only"]
-        said = []
-        if modality == "CT" and scale not in self.scales:
-            said.append(f"has the intensity scale {scale}; the model has seen {' and '.join(self.scales)}")
-        low, high = self.brightness.get(modality, (0.0, 1.0))
-        if not low - DARKER <= brightness <= high + DARKER:
-            said.append(f"has a mean grey of {brightness:.2f}; the model has seen {low:.2f} to {high:.2f}")
-        if edge_mm is not None and self.edge_mm[1]:
-            if edge_mm > WIDER * self.edge_mm[1]:
-                said.append(f"has voxels of {edge_mm:.1f} mm; the model has seen at most {self.edge_mm[1]:.1f} mm")
-            axes = zip(("S", "A", "R"), field_mm, self.field_mm, strict=True)
-            wrong = [axis for axis, size, (least, most) in axes if not least / WIDER <= size <= most * WIDER]
-            if wrong:
-                shown, seen = (" x ".join(f"{size:.0f}" for size in sizes) for sizes in (field_mm, self._middle()))
-                said.append(f"shows {shown} mm (S, A, R), unlike the usual {seen} mm along {', '.join(wrong)}")
-        return said
-
-    def implausible(self, structure: str, area_mm2: float) -> str:
-        """What is wrong with an answer that marks so much of a structure on one slice; "" where nothing is."""
-        most = self.largest_mm2.get(structure, 0.0)
-        if not most or area_mm2 <= WIDER * most:
-            return ""
-        return f"marks {area_mm2 / 100:.0f} cm2 on one slice; the largest seen had {most / 100:.0f} cm2: not plausible"
-
-    def _middle(self) -> list[float]:
-        return [(least + most) / 2 for least, most in self.field_mm]
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,8 @@ from semantiseg.models.gate import GATES
 from semantiseg.models.prompts import PromptProjection, ScratchProjection
 from semantiseg.models.segmenter import Segmenter
 from semantiseg.models.streams import ImageStreams, SemanticEncoder
-from semantiseg.models.unet import PlainUNet
 from semantiseg.models.weights import load_checked, read_trained
-from semantiseg.recipes import GATED
+from semantiseg.recipes import RECIPES
 
 Accelerator = Literal["cpu", "cuda"]
 
@@ -174,7 +173,7 @@ def build(
     """Build a model with fresh random weights (from torch's global generator).
 
     Args:
-        model: a key of `GATED`.
+        model: a key of `RECIPES`.
         width, image_size: see `build_streams`.
         text_width: E, width of the text encoder's token features.
         sentence_width: width of its sentence embedding; None means E.
@@ -183,17 +182,17 @@ def build(
     Raises:
         ModelError: unknown model; see also `build_streams`.
     """
-    if model not in GATED:
-        raise ModelError(f"model: expected one of {list(GATED)}, got {model!r}. Choose one of these.")
+    if model not in RECIPES:
+        raise ModelError(f"model: expected one of {list(RECIPES)}, got {model!r}. Choose one of these.")
     streams = build_streams(width=width, image_size=image_size)
-    recipe, sizes = GATED[model], FULL.get(width) or WIDTHS[width]
+    recipe, sizes = RECIPES[model], FULL.get(width) or WIDTHS[width]
     if recipe.reading == "bag_of_words":  # its sentence embedding is a mean over word pieces
         sentence_width = text_width
     # Gates draw from a generator of their own: all models of one seed then share the initial weights of everything
     # else.
     with torch.random.fork_rng(devices=[]):
         gates = [
-            GATES[str(recipe.gate)](channels=channels, heads=heads, width=sizes.semantic_channels)
+            GATES[recipe.gate](channels=channels, heads=heads, width=sizes.semantic_channels)
             for channels, heads in zip(sizes.channels[1:], sizes.gate_heads, strict=True)
         ]
     projection = PromptProjection(
@@ -221,7 +220,7 @@ def start_from(folder: Path, *, model: str, **text: Any) -> Segmenter:
 
     Args:
         folder: what stage `pretrain` or `models/registry.py` wrote: `model.safetensors`, `config.json`.
-        model: a key of `GATED`.
+        model: a key of `RECIPES`.
         text: `text_width`, `sentence_width` and `text_encoder`, see `build`.
 
     Raises:
@@ -233,11 +232,11 @@ def start_from(folder: Path, *, model: str, **text: Any) -> Segmenter:
     return network
 
 
-def load(folder: Path, *, accelerator: Accelerator = "cpu") -> Segmenter | PlainUNet:
+def load(folder: Path, *, accelerator: Accelerator = "cpu") -> Segmenter:
     """Read a trained model from `model.safetensors` and `config.json`, ready to answer.
 
     Args:
-        folder: what `training.loop.train` wrote; with `structures` in its config.json it is a plain U-Net.
+        folder: what `training.loop.train` wrote.
         accelerator: where it shall answer.
 
     Raises:
@@ -247,16 +246,9 @@ def load(folder: Path, *, accelerator: Accelerator = "cpu") -> Segmenter | Plain
     if accelerator == "cuda" and not torch.cuda.is_available():
         raise ModelError("accelerator: expected a GPU that PyTorch can use, got none. Set it to cpu.")
     config, state = read_trained(
-        folder,
-        keys=("model", "width", "image_size", "text_width"),
-        optional=("sentence_width", "text_encoder", "structures"),
+        folder, keys=("model", "width", "image_size", "text_width"), optional=("sentence_width", "text_encoder")
     )
-    structures = config.pop("structures", None)
-    network: Segmenter | PlainUNet
-    if structures is None:
-        network = build(config.pop("model"), **config)
-    else:
-        network = PlainUNet(image_size=config["image_size"], structures=structures)
+    network = build(config.pop("model"), **config)
     load_checked(network, state, origin=str(folder / "model.safetensors"))
     return network.eval().to(accelerator)
 

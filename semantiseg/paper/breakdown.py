@@ -171,7 +171,7 @@ def _line(axes: Axes, estimates: Mapping[str, Any], model: str, *, offset: float
 
 
 _DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
-_PERCENT = ("collapse_rate", "wrong_rate", "empty_rate", "counterfactual.response", "absent.rate")
+_PERCENT = ("collapse_rate", "counterfactual.response", "absent.rate")
 _BOUNDS = {"value": "", "low": "Low", "high": "High"}
 
 

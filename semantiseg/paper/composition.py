@@ -16,7 +16,7 @@ from semantiseg import markup
 from semantiseg.bench.ask.clinical import sentences
 from semantiseg.conventions import LEVELS, groups_of, records_of
 from semantiseg.data.split import few_patients
-from semantiseg.evaluation.bootstrap import Estimate, TwoWayBootstrap
+from semantiseg.evaluation.bootstrap import Estimate, PatientBootstrap
 from semantiseg.evaluation.sensitivity import by_level, collapse_rate
 from semantiseg.paper import style
 from semantiseg.paper.table_text import NONE, interval, number, percent
@@ -43,15 +43,15 @@ def table(answers: pd.DataFrame, reading: pd.DataFrame, *, resamples: int, seed:
     Args:
         answers: `evaluation.composition.answers`.
         reading: `evaluation.composition.reading`.
-        resamples: bootstrap resamples, over patients and sentences together.
+        resamples: bootstrap resamples over patients.
         seed: of the bootstrap.
     """
     shares = reading_shares(reading).set_index(["suite", "reader", "level"])
-    draws = TwoWayBootstrap(answers["patient_id"].tolist(), answers["text"].tolist(), resamples=resamples, seed=seed)
+    draws = PatientBootstrap(answers["patient_id"].tolist(), resamples=resamples, seed=seed)
     rows = []
     for (suite, model, variant), asked in groups_of(answers, ["suite", "model", "variant"], sort=False):
         row: dict[str, Any] = {"suite": suite, "model": model, "variant": variant, "prompts": len(asked)}
-        row |= {name: asked[column].nunique() for name, column in (("sentences", "text"), ("patients", "patient_id"))}
+        row["patients"] = asked["patient_id"].nunique()
         for name, found in {**by_level(asked, draws), "collapse_rate": collapse_rate(asked, draws)}.items():
             row |= _columns(name, found)
         known = (suite, variant, "3") in shares.index
@@ -86,7 +86,7 @@ def markdown(frame: pd.DataFrame, caption: str) -> str:
     """The table as Markdown below its caption."""
     head = (
         "Sentences", "Model", "Asked with", "L1 Dice", "L2 Dice", "L3 Dice", "PSS", "Collapse rate", "L3 read",
-        "L3 read rightly", "Prompts / sentences / patients",
+        "L3 read rightly", "Prompts / patients",
     )  # fmt: skip
     rows = map(_cells, records_of(frame))
     return "\n".join([f"**Composition.** {caption}", "", *markup.markdown_table(head, rows)]) + "\n"
@@ -102,7 +102,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
         interval(row, "collapse_rate", percent),
         percent(row["read_l3"]),
         percent(row["rightly_l3"]),
-        f"{row['prompts']} / {row['sentences']} / {row['patients']}",
+        f"{row['prompts']} / {row['patients']}",
     ]
 
 
@@ -117,14 +117,12 @@ def composition_caption(asked: pd.DataFrame, *, patients: int, resamples: int) -
     clinical = asked[asked["suite"] == "clinical"]
     return (
         f"Test patients, {style.origin_name(sorted(asked['origin'].unique()))}; mean Dice by level with 95% intervals "
-        f"from {resamples} bootstrap resamples over patients and sentences together. "
-        f"Clinical sentences: {clinical['text'].nunique()} of "
+        f"from {resamples} bootstrap resamples over patients. Clinical sentences: {clinical['text'].nunique()} of "
         f"{len(sentences())} hand-written sentences in report style, outside the grammar and never trained on, occur "
         f"here, in {len(clinical)} questions. Composed: the sentence is read to a program, the model is asked its "
         "nouns, their masks are combined; a sentence that is not read goes to the model as it stands. Told the "
         "program: what perfect reading would give. Read rightly: what was heard denotes the target. Collapse rate: "
-        f"share of L3 answers that mark the parent structure and are closer to it than to the target. A PSS below 0: "
-        f"sentences of level 3 were answered better than those of level 1. {NONE}: not applicable."
+        f"share of L3 answers closer to the parent structure than to the target. {NONE}: not applicable."
         f" {few_patients(patients)}".rstrip()
     )
 

@@ -23,8 +23,7 @@ from numpy.typing import NDArray
 
 from semantiseg.conventions import LEVELS, Mask, Slice, radiological, rows_of
 from semantiseg.errors import DataError
-from semantiseg.evaluation import metrics
-from semantiseg.evaluation.answers import decode_runs
+from semantiseg.evaluation import metrics, runs
 from semantiseg.evaluation.sensitivity import HEADLINE, join, suite_of
 from semantiseg.files import read_table
 from semantiseg.paper import style
@@ -207,7 +206,7 @@ def read_tiles(data: Path, asked: pd.DataFrame, *, model: str) -> dict[str, Tile
                 image=shown.picture,
                 truth=shown.mask(row.program),
                 parent=shown.mask(row.parent),
-                answer=decode_runs(answer["runs"], height=answer["height"], width=answer["width"]),
+                answer=runs.decode(answer["runs"], height=answer["height"], width=answer["width"]),
                 dice=float(scores[row.prompt_id]),
                 gate=None,
             )

@@ -1,14 +1,17 @@
 """Results on patients: a run on a real collection is recorded once, and every later run shows the records.
 
 Real images cannot be shipped, and training on them takes longer than a demo, so the stage `patients` repeats nothing:
-`semantiseg record WORKSPACE...` keeps what workspaces of profile `own` found (`paper/patients_record.py`), and the
-stage turns all records into one table and one figure. Whoever has the collection repeats a row by the command in it.
+`semantiseg record WORKSPACE` keeps what a workspace of profile `own` found (fingerprint of every input file,
+parameters, code, hardware, seed), and the stage turns all records into one table and one figure. Whoever has the
+collection repeats a row by the command in it.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +19,20 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from semantiseg import files, markup
-from semantiseg.conventions import LEVELS, records_of
+from semantiseg import document, files, markup
+from semantiseg.conventions import LEVELS, SPLITS, groups_of, records_of
 from semantiseg.data.split import few_patients
-from semantiseg.language.ontology import STRUCTURES
-from semantiseg.language.program import atom
+from semantiseg.errors import DataError
+from semantiseg.files import read_table
 from semantiseg.paper import style
-from semantiseg.paper.patients_record import COMPOSED, LEVELS_SHOWN, PICTURES, PLAIN, RECORDS, Record
-from semantiseg.paper.published import NAMES, read_published
 from semantiseg.paper.table_text import interval, number, percent
 from semantiseg.recipes import recipe_of
 
+RUN_RECORD = Path("logs/demo_run.json")
+"""What a run writes of itself, in a workspace too (`pipeline.runner`)."""
+
+RECORDS = Path(__file__).with_name("patients_records")
+PLAIN, COMPOSED = "plain", "strict"
 ASKED = {PLAIN: "sentence as it stands", COMPOSED: "composed"}
 """Variant of the stage `composition` -> how a row of the table says it."""
 
@@ -34,26 +40,113 @@ READS_CLINICAL = {PLAIN: PLAIN, COMPOSED: "lenient"}
 """Variant on the core prompts -> the variant on clinical sentences that stands in the same row: the reader of
 `semantiseg read`, which refuses what it is not sure of."""
 
-MEASURES_TOLD = {"l1": "L1 Dice", "l3": "L3 Dice", "collapse_rate": "collapse rate"}
-"""Measures of `evaluation.comparison` that the paired test is told of."""
+_LEVELS_SHOWN = (1, 3)
+PICTURES = ("png", "pdf", "svg")
 
-PUBLISHED = ("biomedparse", "medsam_oracle_box", "sam_oracle_box")
-PROTOCOL = (
-    "Beside what the baselines' authors published on the same nouns (mean 2D Dice, `published_dice.csv`). The "
-    "protocols differ: theirs is over all slices of their own test images that show the noun, at 1024 x 1024 pixels, "
-    "by models trained on many collections, two of them given a box cut from the true mask; here it is over the asked "
-    "slices of patients held out from a training on this collection alone, on a grid of cubes, targets below "
-    "`prompts.minimum_pixels` left out."
-)
+
+@dataclass(frozen=True)
+class Record:
+    """What one run on one real collection found, and what it was made with."""
+
+    name: str
+    """Name of the collection's folder."""
+    source: str
+    """Who published the images, as they ask to be named."""
+    licence: str
+    command: str
+    """Repeats the run for whoever has the images."""
+    patients: dict[str, int]
+    """Split -> patients."""
+    sentences: dict[str, dict[str, int]]
+    """Suite -> level -> distinct sentences asked about test patients."""
+    reads: int
+    """How often results on these test patients were recorded, this one included."""
+    seed: int
+    code: str
+    """Commit of the sources."""
+    machine: str
+    minutes: float
+    parameters: dict[str, Any]
+    inputs: dict[str, str]
+    """File below the collection's folder -> SHA-256."""
+    rows: list[dict[str, Any]]
+    """Rows of `composition.csv`."""
+
+
+def record(
+    workspace: Path, *, source: str, licence: str, command: str, code: str, pictures: bool, folder: Path = RECORDS
+) -> Record:
+    """Keep what a workspace of profile `own` found.
+
+    Args:
+        workspace: where `semantiseg reproduce --profile own --data FOLDER` ran to its end.
+        source: who published the images, as they ask to be named.
+        licence: of the images.
+        command: what repeats the run.
+        code: commit of the sources that ran.
+        pictures: may a picture of these patients be published? Figure 1 is then kept, too.
+        folder: of the records.
+
+    Raises:
+        DataError: the run is not complete, or its images are phantoms.
+    """
+    data, run = workspace / "data", _read_json(workspace / RUN_RECORD)
+    parameters = document.values(workspace / "params.yaml", error=DataError)
+    questions = _read_table(data / "composition/questions.parquet")
+    if set(questions["origin"]) == {"phantom"}:
+        raise DataError(f"{workspace}: expected a run on real images, got phantoms. Run it with --data FOLDER.")
+    manifest, prompts = (_read_table(data / name) for name in ("volumes/manifest.parquet", "bench/prompts.parquet"))
+    name = "+".join(sorted(prompts["collection"].unique()))
+    earlier = _path(name, folder)
+    found = Record(
+        name=name,
+        source=source,
+        licence=licence,
+        command=command,
+        patients={split: int(manifest[manifest["split"] == split]["patient_id"].nunique()) for split in SPLITS},
+        sentences=_sentences(questions),
+        reads=(read_record(earlier).reads if earlier.is_file() else 0) + 1,
+        seed=parameters["seed"],
+        code=code,
+        machine=f"{run['cpu']}, {run['cores']} cores, no GPU",
+        minutes=round(run["seconds"] / 60, 1),
+        parameters=parameters,
+        inputs=_fingerprints(data / "raw"),
+        rows=records_of(
+            pd.read_csv(data / "report/composition.csv").astype(object).where(lambda frame: frame.notna(), None)
+        ),
+    )  # fmt: skip
+    files.write(earlier, json.dumps(asdict(found), indent=1) + "\n")
+    _points(_read_table(data / "composition/answers.parquet")).to_csv(
+        earlier.with_suffix(".csv"), index=False, float_format="%.4f", lineterminator="\n"
+    )
+    if pictures:
+        for suffix in PICTURES:
+            shutil.copyfile(data / f"report/fig1.{suffix}", earlier.with_name(f"{name}_fig1.{suffix}"))
+    return found
+
+
+def read(folder: Path = RECORDS) -> list[Record]:
+    """All records, by name."""
+    return [read_record(path) for path in sorted(folder.glob("*.json"))]
+
+
+def read_record(path: Path) -> Record:
+    """One record.
+
+    Raises:
+        DataError: the file is no record.
+    """
+    try:
+        return Record(**_read_json(path))
+    except TypeError as error:
+        raise DataError(f"{path}: expected a record of patients, got {error}. Restore it from Git.") from None
 
 
 def table(records: Sequence[Record]) -> pd.DataFrame:
     """One row a collection, model and way of asking, as `side_by_side` has it."""
     parts = [
-        side_by_side(item.rows).assign(
-            collection=item.name, licence=item.licence, folds=item.folds, seeds=len(item.seeds), reads=item.reads
-        )
-        for item in records
+        side_by_side(item.rows).assign(collection=item.name, licence=item.licence, seed=item.seed) for item in records
     ]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
@@ -109,7 +202,7 @@ def draw(records: Sequence[Record], *, folder: Path = RECORDS) -> Figure:
         figure = Figure(figsize=(7.0, 0.8 + 2.4 * len(records)), layout="constrained")
         panels = figure.subplots(max(1, len(records)), 1, squeeze=False)[:, 0]
         for axes, item in zip(panels, records, strict=False):
-            points = pd.read_csv(folder / f"{item.name}.csv")
+            points = pd.read_csv(_path(item.name, folder).with_suffix(".csv"))
             points["asked"] = [_label(row) for row in records_of(points)]
             points["level"] = "L" + points["level"].astype(str)
             order, colours = list(dict.fromkeys(points["asked"])), {"L1": style.GREY, "L3": style.BLUE}
@@ -120,7 +213,7 @@ def draw(records: Sequence[Record], *, folder: Path = RECORDS) -> Figure:
             _means(axes, table([item]), order, colours)
             title = f"{item.name}: {item.patients['test']} test patients"
             axes.set(xlabel="Dice of a test patient", ylabel="", xlim=(0, 1), title=title)
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=len(LEVELS_SHOWN))
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=len(_LEVELS_SHOWN))
     return figure
 
 
@@ -157,72 +250,25 @@ def _block(item: Record) -> str:
         ]
         for row in records_of(table([item]))
     ]  # fmt: skip
-    seeds = f"Seed{'s' if len(item.seeds) > 1 else ''} {', '.join(map(str, item.seeds))}"
-    times = f"{item.reads} time{'s' if item.reads > 1 else ''}"
     text = [
-        f"**{item.name}** ({item.source}; {item.licence}). {_amounts(item)} {seeds}; {item.minutes:.0f} minutes of a "
-        f"processor on {item.machine}; code {item.code}. Results on test patients of this collection were recorded "
-        f"{times}. Repeat it with `{item.command}`.",
+        f"**{item.name}** ({item.source}; {item.licence}). {_amounts(item)} Seed {item.seed}; "
+        f"{item.minutes:.0f} minutes on {item.machine}; code {item.code}. Results on these test patients were "
+        f"recorded {item.reads} time{'s' if item.reads > 1 else ''}. Repeat it with `{item.command}`.",
         "",
         *markup.markdown_table(head, rows),
         "",
-        *_versus(item),
-        *_published(item),
     ]
     return "\n".join(text)
 
 
 def _amounts(item: Record) -> str:
     core, clinical = (item.sentences.get(suite, {}) for suite in ("core", "clinical"))
-    split = "One split."
-    if item.folds:
-        run = len(item.tested_folds)
-        split = f"Cross-validation in {item.folds} folds" + (f", {run} of them run." if run < item.folds else ".")
+    few = few_patients(item.patients["test"])
     return (
-        f"{split} {item.patients['train']} patients trained with, {item.patients['validation']} to watch, "
+        f"{item.patients['train']} patients trained with, {item.patients['validation']} to watch, "
         f"{item.patients['test']} tested; {core.get('3', 0)} distinct sentences at level 3, "
-        f"{clinical.get('3', 0)} clinical ones. {few_patients(item.patients['test'])}"
+        f"{clinical.get('3', 0)} clinical ones. {few}"
     ).rstrip()
-
-
-def _versus(item: Record) -> list[str]:
-    """SemantiSeg against models without gate, both composed, in a sentence each."""
-    told: dict[tuple[str, str], list[str]] = {}
-    for row in item.versus:
-        if row["measure"] in MEASURES_TOLD:
-            words = (
-                f"{MEASURES_TOLD[row['measure']]} {row['first_value']:.3f} and {row['second_value']:.3f} (difference "
-                f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}], p = {row['p_holm']:.4f})"
-            )
-            told.setdefault((row["first"], row["second"]), []).append(words)
-    lines = [
-        f"Patient by patient, {recipe_of(ours).label} and {recipe_of(theirs).label}, both composed: "
-        f"{'; '.join(words)}. p from exchanging the two names patient by patient, corrected for all measures (Holm)."
-        for (ours, theirs), words in told.items()
-    ]
-    return [*lines, ""] if lines else []
-
-
-def _published(item: Record) -> list[str]:
-    """What the baselines' authors published about the same nouns, and what differs."""
-    published = read_published()
-    published = published[published["collection"] == item.name]
-    nouns = {name: str(atom(key)) for key, entry in STRUCTURES.items() for name in entry.names}
-    dice = {(row["model"], row["program"]): row["dice"] for row in item.nouns}
-    models = list(dict.fromkeys(row["model"] for row in item.nouns))
-    rows = [
-        [row["target"], *(number(dice.get((model, nouns.get(row["target"])))) for model in models),
-         *(number(row[f"{name}_mean"]) for name in PUBLISHED)]
-        for row in records_of(published)
-    ]  # fmt: skip
-    if not rows or not models:
-        return []
-    head = (
-        "Noun",
-        *(f"{recipe_of(model).label}, here" for model in models),
-        *(f"{NAMES[name]}, published" for name in PUBLISHED),
-    )
-    return [PROTOCOL, "", *markup.markdown_table(head, rows), ""]
 
 
 def _label(row: Mapping[str, Any]) -> str:
@@ -233,9 +279,44 @@ def _label(row: Mapping[str, Any]) -> str:
 def _means(axes: Axes, rows: pd.DataFrame, order: Sequence[str], colours: Mapping[str, str]) -> None:
     for row in records_of(rows):
         place = order.index(_label(row))
-        for level, shift in zip(LEVELS_SHOWN, (-0.2, 0.2), strict=True):
+        for level, shift in zip(_LEVELS_SHOWN, (-0.2, 0.2), strict=True):
             value, low, high = (row[f"l{level}{end}"] for end in ("", "_low", "_high"))
             axes.errorbar(
                 value, place + shift, xerr=[[value - low], [high - value]], fmt="o", color=colours[f"L{level}"],
                 markersize=4, elinewidth=1.2, label=f"L{level}" if place == 0 else None,
             )  # fmt: skip
+
+
+def _sentences(questions: pd.DataFrame) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for (suite, level), asked in groups_of(questions, ["suite", "level"]):
+        found.setdefault(str(suite), {})[str(level)] = asked["text"].nunique()
+    return found
+
+
+def _points(answers: pd.DataFrame) -> pd.DataFrame:
+    """Mean Dice of every test patient by model, way of asking and level, on the core prompts."""
+    shown = answers[
+        (answers["suite"] == "core") & answers["variant"].isin(ASKED) & answers["level"].isin(_LEVELS_SHOWN)
+    ]
+    return shown.groupby(["model", "variant", "patient_id", "level"], sort=False)["dice"].mean().reset_index()
+
+
+def _fingerprints(raw: Path) -> dict[str, str]:
+    found = {path.relative_to(raw).as_posix(): files.fingerprint(path) for path in sorted(raw.rglob("*"))}
+    return {name: value for name, value in found.items() if value and (raw / name).is_file()}
+
+
+def _path(name: str, folder: Path) -> Path:
+    return folder / f"{name}.json"
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: expected JSON that a finished run wrote, got {error}. Run it to its end.") from None
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    return read_table(path, what="a table of a finished run", remedy="Run it to its end.")

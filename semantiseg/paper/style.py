@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from semantiseg.data.split import few_patients
-from semantiseg.recipes import RECIPES, recipe_of, shown
+from semantiseg.recipes import RECIPES, recipe_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,8 +137,8 @@ def patients(
 
 
 def ordered(models: Mapping[str, _Value]) -> dict[str, _Value]:
-    """SemantiSeg, models in the order of `RECIPES`, then any others by name."""
-    known = shown(list(RECIPES))
+    """Models in the order of `RECIPES`, then any others by name."""
+    known = list(RECIPES)
     return dict(
         sorted(models.items(), key=lambda item: (known.index(item[0]) if item[0] in known else len(known), item[0]))
     )

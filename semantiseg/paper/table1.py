@@ -20,7 +20,7 @@ from semantiseg.evaluation.summary import bench_summary, model_summary
 from semantiseg.files import read_table
 from semantiseg.paper import style
 from semantiseg.paper.table_text import latex, markdown
-from semantiseg.recipes import SEMANTISEG, recipe_of
+from semantiseg.recipes import recipe_of
 
 ORACLE_BOX = "oracle box of the parent structure"
 _DIGITS = 6
@@ -44,8 +44,7 @@ PRINTED = (
         "SAM-Med2D", 0.82, 0.55, 0.33, "not stated; the model reads no text", "not run here: official weights absent"
     ),
     PrintedRow(
-        "SemantiSeg (Ours)", 0.86, 0.81, 0.05, "text",
-        "no weights published; trained here as SemantiSeg; its network and the printed gate have rows of their own",
+        "SemantiSeg (Ours)", 0.86, 0.81, 0.05, "text", "no weights published; trained here as token and scalar gate"
     ),
 )
 
@@ -56,8 +55,6 @@ _ESTIMATES: Mapping[str, tuple[str, ...]] = {
     "pss": ("core", "pss"),
     "difference": ("core", "difference"),
     "collapse_rate": ("collapse_rate",),
-    "wrong_rate": ("wrong_rate",),
-    "empty_rate": ("empty_rate",),
     "matched_l1": ("matched", "l1"),
     "matched_l3": ("matched", "l3"),
     "matched_pss": ("matched", "pss"),
@@ -159,9 +156,6 @@ def _estimate(summary: Mapping[str, Any], path: tuple[str, ...]) -> Mapping[str,
     return summary
 
 
-_MADE = {SEMANTISEG: "token gate, reader and composition, trained here"}
-
-
 def table(
     metrics: Mapping[str, Any],
     *,
@@ -183,11 +177,10 @@ def table(
         row: dict[str, Any] = {
             "model": model,
             "label": recipe_of(model).label,
-            "origin": f"{_MADE.get(model, 'trained here')} on {origin}",
+            "origin": f"trained here on {origin}",
             "prompting": ORACLE_BOX if recipe_of(model).needs_box else "text",
             "prompts": summary["prompts"],
             "patients": summary["patients"],
-            "sentences": summary["sentences"],
         }
         row |= (described or {}).get(model, {})
         for name, path in _ESTIMATES.items():
@@ -212,7 +205,7 @@ def table(
             }
         )
     frame = pd.DataFrame.from_records(rows)
-    return frame.astype(dict.fromkeys(("prompts", "patients", "sentences"), "Int64"))
+    return frame.astype({"prompts": "Int64", "patients": "Int64"})
 
 
 def tested(metrics: Mapping[str, Any]) -> int:
@@ -230,11 +223,6 @@ def caption(metrics: Mapping[str, Any]) -> str:
         if "phantom" in metrics["bench"]["origins"]
         else ""
     )
-    if metrics["profile"] == "quick":
-        phantom += (
-            " **Quick numbers** (profile quick: few phantoms, short training): they show how the pipeline works; no "
-            "result stands on them."
-        )
     if not any(summary["patients"] for summary in metrics["models"].values()):
         phantom += (
             " **No test patient was asked about, so nothing was measured**: give more patients, or raise "
@@ -245,9 +233,8 @@ def caption(metrics: Mapping[str, Any]) -> str:
         "Dice by level with "
         f"95% intervals from {metrics['resamples']} bootstrap resamples over patients. PSS = (L1 - L3) / L1. Matched: "
         "the same masks asked "
-        "for at all three levels. Collapse rate: share of L3 answers that mark the parent structure (Dice with it at "
-        "least 0.5) and are closer to it than to the target; wrong: that mark something else; empty: that mark "
-        "nothing. A PSS below 0: sentences were answered better than nouns. Seen: the "
+        "for at all three levels. Collapse rate: share of L3 answers closer to the parent structure than to the "
+        "target. Seen: the "
         "core programs in phrasings met in training. Worst paraphrase: mean over groups of the lowest Dice among "
         "sentences of one "
         "meaning. Counterfactual: share of pairs, one word apart, whose answers both follow their own sentence. "

@@ -37,13 +37,8 @@ def _together(row: Mapping[str, Any], *names: str) -> str:
     return NONE if set(cells) == {NONE} else " / ".join(cells)
 
 
-def _shares(row: Mapping[str, Any], *names: str) -> str:
-    cells = [percent(row.get(name)) for name in names]
-    return NONE if set(cells) == {NONE} else " / ".join(cells)
-
-
 def _size(row: Mapping[str, Any]) -> str:
-    return NONE if pd.isna(row["prompts"]) else f"{row['prompts']} / {row['sentences']} / {row['patients']}"
+    return NONE if pd.isna(row["prompts"]) else f"{row['prompts']} / {row['patients']}"
 
 
 _COLUMNS: dict[str, Callable[[Mapping[str, Any]], str]] = {
@@ -57,12 +52,11 @@ _COLUMNS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "PSS": lambda row: interval(row, "pss", lambda value: number(value, digits=3)),
     "Matched L1 / L3 / PSS": lambda row: _together(row, "matched_l1", "matched_l3", "matched_pss"),
     "Collapse rate": lambda row: interval(row, "collapse_rate", percent),
-    "Wrong / empty": lambda row: _shares(row, "wrong_rate", "empty_rate"),
     "Seen L1 / L3 / PSS": lambda row: _together(row, "seen_l1", "seen_l3", "seen_pss"),
     "Worst paraphrase": lambda row: interval(row, "paraphrase_worst"),
     "Counterfactual": lambda row: percent(row.get("counterfactual_response")),
     "Absent": lambda row: interval(row, "absent_rate", percent),
-    "Prompts / sentences / patients": _size,
+    "Prompts / patients": _size,
     "Printed L1": lambda row: number(row.get("printed_l1")),
     "Printed L3": lambda row: number(row.get("printed_l3")),
     "Printed PSS": lambda row: number(row.get("printed_pss")),

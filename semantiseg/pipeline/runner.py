@@ -41,12 +41,9 @@ DVC_CONFIG = """[core]
 """
 
 
-def default_folder(profile: str, *, data: str | Path | None, settings: Sequence[str] = ()) -> Path:
-    """`workspaces/smoke`, or with images of the user's `workspaces/own-Task04`; `own-A+B` with several folders. A fold
-    and a seed have a place of their own, so that one record can be made of several: `own-Task04-fold1-seed2`."""
+def default_folder(profile: str, *, data: str | Path | None) -> Path:
+    """`workspaces/smoke`, or with images of the user's `workspaces/own-Task04`; `own-A+B` with several folders."""
     names = [] if data is None else ["+".join(Path(name).resolve().name for name in named_folders(os.fspath(data)))]
-    told = [setting.partition("=")[::2] for setting in settings]
-    names += [f"{key.rpartition('.')[2]}{value.strip()}" for key, value in told if key in ("prepare.fold", "seed")]
     return WORKSPACES / "-".join([profile, *names])
 
 

@@ -200,8 +200,6 @@ def read(path: Path) -> Submission:
     """
     try:
         return Submission.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: expected a submission of schema {SCHEMA}, got {error}. Write it again.") from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the whole"

@@ -27,13 +27,10 @@ from semantiseg.conventions import Mask
 from semantiseg.data import image_file
 from semantiseg.data.nifti import GRID_TOLERANCE
 from semantiseg.errors import DataError
-from semantiseg.evaluation import answers
+from semantiseg.evaluation import runs
 from semantiseg.scoring.benchmark import Benchmark
 
 SUFFIXES = (".png", ".nii.gz", ".nii")
-
-COCO, LONGEST_COUNT = "segmentation", 40
-"""Column of COCO's dictionaries, and bits of one of their counts: more than any picture has pixels."""
 
 Order = Literal["row", "column"]
 """How run lengths go over a mask."""
@@ -103,7 +100,8 @@ def _png(path: Path) -> NDArray:
 def _nifti(path: Path, prompt_id: str, benchmark: Benchmark) -> NDArray:
     """The asked slice of a volume, or a single slice, brought to the prepared grid by its affine."""
     values, geometry = image_file.read(path)
-    values = values[..., None] if values.ndim == 2 else values
+    if values.ndim == 2:
+        values = values[..., None]
     if values.ndim == 3:
         image = nib.as_closest_canonical(nib.Nifti1Image(values.astype(np.float32), geometry.affine))
         values = np.asanyarray(image.dataobj)
@@ -217,7 +215,7 @@ def mask(item: Item, benchmark: Benchmark) -> Mask:
             f"{'none' if lengths is None else f'{height} x {width}'}. Resample it to the slice with nearest neighbour."
         )
     try:
-        return answers.decode_runs(lengths, height=height, width=width)
+        return runs.decode(lengths, height=height, width=width)
     except DataError as error:
         raise DataError(f"prompt {prompt_id}: {error}") from None
 
@@ -247,8 +245,10 @@ class Folder:
 
     def stamps(self) -> dict[str, str]:
         """Size and time of change of each file."""
-        stats = {prompt_id: file.stat() for prompt_id, file in self._files.items()}
-        return {prompt_id: f"{stat.st_size}-{stat.st_mtime_ns}" for prompt_id, stat in stats.items()}
+        return {
+            prompt_id: f"{stat.st_size}-{stat.st_mtime_ns}"
+            for prompt_id, stat in ((prompt_id, file.stat()) for prompt_id, file in self._files.items())
+        }
 
     def batches(self, wanted: Collection[str]) -> Iterator[list[Item]]:
         """Slice by slice, so that each is read once."""
@@ -257,9 +257,8 @@ class Folder:
 
 
 class MaskTable:
-    """A Parquet file with the columns `prompt_id`, `height`, `width`, `runs` (see `evaluation/answers.py`), as the
-    pipeline writes them; with the order "column" runs go down the columns, as COCO's and MATLAB's do. Or with the
-    columns `prompt_id` and `segmentation`, COCO's dictionaries `size` and `counts` (numbers, or COCO's letters)."""
+    """A Parquet file with the columns `prompt_id`, `height`, `width`, `runs` (see `evaluation/runs.py`), as the
+    pipeline writes them; with the order "column" runs go down the columns, as COCO's and MATLAB's do."""
 
     def __init__(self, path: Path, benchmark: Benchmark, *, order: Order = "row") -> None:
         self.path, self.by_column = path, order == "column"
@@ -267,22 +266,16 @@ class MaskTable:
         with _readable(path):
             self._file = pq.ParquetFile(path, pre_buffer=False)
             schema = self._file.schema_arrow
-        self._coco = "runs" not in schema.names and COCO in schema.names
-        self.by_column |= self._coco
         wanted = {"prompt_id": _is_text, "height": pa.types.is_integer, "width": pa.types.is_integer, "runs": _is_runs}
-        if self._coco:
-            wanted = {"prompt_id": _is_text, COCO: _is_coco}
         wrong = {
             name: str(schema.field(name).type) if name in schema.names else "absent"
             for name, fits in wanted.items()
             if name not in schema.names or not fits(schema.field(name).type)
         }
-        self._columns = list(wanted)
         if wrong:
             raise DataError(
                 f"{path}: expected the columns prompt_id (text), height, width (integers), runs (list of integers), "
-                f"or prompt_id and {COCO} (size and counts), got {wrong}. Encode masks with "
-                "semantiseg.evaluation.answers.encode."
+                f"got {wrong}. Encode masks with semantiseg.evaluation.runs.encode."
             )
         with _readable(path):
             self.ids = self._file.read(["prompt_id"])["prompt_id"].to_pylist()
@@ -296,23 +289,18 @@ class MaskTable:
     def batches(self, wanted: Collection[str]) -> Iterator[list[Item]]:
         """In the file's order, some thousands at a time slice by slice."""
         for rows in self._rows():
-            items = zip(rows["prompt_id"].to_pylist(), self._given(rows), strict=True)
+            ids, heights, widths = (rows[name].to_pylist() for name in ("prompt_id", "height", "width"))
+            lengths = [_lengths(scalar) for scalar in rows["runs"]]
+            if self.by_column:
+                lengths = [_by_rows(*given) for given in zip(lengths, heights, widths, strict=True)]
+            items = zip(ids, zip(heights, widths, lengths, strict=True), strict=True)
             chosen = sorted((item for item in items if item[0] in wanted), key=lambda item: self._order[item[0]])
             yield from _split(chosen)
 
-    def _given(self, rows: pa.RecordBatch) -> Iterator[tuple[Any, Any, Any]]:
-        """Height, width and runs along the rows."""
-        if self._coco:
-            found: Iterator[tuple[Any, Any, Any]] = map(_of_coco, rows[COCO].to_pylist())
-        else:
-            heights, widths = (rows[name].to_pylist() for name in ("height", "width"))
-            found = zip(heights, widths, map(_lengths, rows["runs"]), strict=True)
-        for height, width, lengths in found:
-            yield height, width, _by_rows(lengths, height, width) if self.by_column else lengths
 
     def _rows(self) -> Iterator[pa.RecordBatch]:
         with _readable(self.path):
-            yield from self._file.iter_batches(_ROWS_AT_ONCE, columns=self._columns)
+            yield from self._file.iter_batches(_ROWS_AT_ONCE, columns=["prompt_id", "height", "width", "runs"])
 
 
 @contextmanager
@@ -333,50 +321,12 @@ def _lengths(scalar: pa.ListScalar) -> np.ndarray | None:
     return scalar.values.to_numpy(zero_copy_only=False) if scalar.is_valid and not scalar.values.null_count else None
 
 
-def _by_rows(runs: NDArray | None, height: int, width: int) -> NDArray | None:
+def _by_rows(lengths: NDArray | None, height: int, width: int) -> NDArray | None:
     """Runs down the columns as runs along the rows; what no mask can be made of stays, and is refused by name."""
     try:
-        return None if runs is None else answers.encode_runs(answers.decode_runs(runs, height=width, width=height).T)
+        return None if lengths is None else runs.encode(runs.decode(lengths, height=width, width=height).T)
     except DataError:
-        return runs
-
-
-def _is_coco(kind: pa.DataType) -> bool:
-    if not pa.types.is_struct(kind) or {field.name for field in kind} < {"size", "counts"}:
-        return False
-    counts = kind.field("counts").type
-    return _is_runs(kind.field("size").type) and (_is_runs(counts) or _is_text(counts) or pa.types.is_binary(counts))
-
-
-def _of_coco(given: dict[str, Any] | None) -> tuple[Any, Any, Any]:
-    """Height, width and column-major runs; None for what no mask can be made of, which is refused by name."""
-    size, counts = (given or {}).get("size"), (given or {}).get("counts")
-    if not size or len(size) != 2 or None in size or counts is None:
-        return None, None, None
-    if isinstance(counts, (str, bytes)):
-        counts = _from_letters(counts if isinstance(counts, bytes) else counts.encode("ascii", "replace"))
-    usable = counts is not None and None not in counts
-    return (*size, np.array(counts, dtype=np.int64) if usable else None)
-
-
-def _from_letters(text: bytes) -> list[int] | None:
-    """COCO's compressed counts (pycocotools' `rleFrString`): five bits a letter, from the fourth number on differences
-    to the last but one; None where they end within a number."""
-    found: list[int] = []
-    number = shift = 0
-    for letter in text:
-        bits = letter - 48
-        number |= (bits & 31) << shift
-        shift += 5
-        if bits & 32:
-            if shift > LONGEST_COUNT:
-                return None
-            continue
-        if bits & 16:
-            number |= -1 << shift
-        found.append(number + (found[-2] if len(found) > 2 else 0))
-        number = shift = 0
-    return None if shift else found
+        return lengths
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +26,11 @@ from semantiseg.models.registry import start_from
 from semantiseg.models.segmenter import Segmenter
 from semantiseg.models.weights import write_trained
 from semantiseg.params import Train
-from semantiseg.recipes import GATED
 from semantiseg.training.batch import Drawn, assemble, validation_draws
 from semantiseg.training.hardware import Hardware
-from semantiseg.training.optimisation import Checkpoint, deterministic
-from semantiseg.training.progress import Progress
-from semantiseg.training.questions import Questions, read_questions, trained_on
-from semantiseg.training.unet import train_unet
+from semantiseg.training.optimisation import deterministic
+from semantiseg.training.progress import Checkpoint, Progress
+from semantiseg.training.questions import Questions, read_questions
 
 VALIDATIONS = 8
 """Times that the validation Dice is measured in a training."""
@@ -56,7 +53,8 @@ def train(
 ) -> pd.DataFrame:
     """Train one model of the registry and write `model.safetensors`, `config.json` and `curve.csv`.
 
-    The order of images, texts and deformations depends on `seed` alone. Every process calls this; the first writes.
+    The order of images, texts and deformations depends on `seed` alone, not on the model. With several processes each
+    calls this; the first one writes.
 
     Args:
         model: name in `models/registry.py`.
@@ -79,13 +77,9 @@ def train(
     Raises:
         NonFiniteLossError, OutOfMemoryError: see `training/step.py`.
         ParameterError: a step cannot be spread over this hardware.
-        DataError, ModelError: inputs that do not fit.
+        DataError, ModelError: inputs that do not fit; see the modules called.
     """
     hardware.check(images_per_step=parameters.images_per_step)
-    if model not in GATED:
-        _require_stage(model, hardware, checkpoint)
-        inputs: dict[str, Any] = {"volumes": volumes, "training": training, "features": features, "streams": streams}
-        return train_unet(**inputs, out=out, parameters=parameters, seed=seed, threads=threads)
     with deterministic(threads, strict=hardware.accelerator == "cpu"):
         fabric = hardware.fabric(unused_parameters=model == "box")
         texts = TextFeatures.load(features)
@@ -95,25 +89,11 @@ def train(
             progress = Progress(fabric, network, questions, parameters=parameters, seed=seed, hardware=hardware)
             curve = _fit(progress, texts, validation, title=model, checkpoint=checkpoint)
     if fabric.is_global_zero:
-        config = _described(network, volumes, training) | texts.described | parameters.model_dump()
-        write_trained(out, network, config | {"model": model, "seed": seed, "threads": threads})
+        config = {"model": model, "width": network.width, "image_size": network.image_size, **texts.described}
+        write_trained(out, network, config | {"seed": seed, "threads": threads} | parameters.model_dump())
         curve.to_csv(out / "curve.csv", index=False, float_format="%.6f", lineterminator="\n")
     fabric.barrier()
     return curve
-
-
-def _described(network: Segmenter, volumes: Path, training: Path) -> dict[str, Any]:
-    with VolumeStore(volumes) as store:
-        seen = asdict(trained_on(store, training))
-    return {"width": network.width, "image_size": network.image_size, "trained_on": seen}
-
-
-def _require_stage(model: str, hardware: Hardware, checkpoint: Checkpoint | None) -> None:
-    if hardware != Hardware() or checkpoint is not None:
-        raise ParameterError(
-            f"model {model}: expected the stage train@{model}, which counts its steps on one CPU, got `semantiseg "
-            "train`. Run the stage."
-        )
 
 
 @contextmanager

@@ -1,25 +1,20 @@
 """The training objective of the paper: L_total = lambda_1 L_Dice + lambda_2 L_DHN, from logits.
 
-What pretraining and training share: determinism, AdamW, the schedule, one careful step, and the file from which a
-training that was cut off goes on: replaced as a whole, read without running code.
+What pretraining and training share: determinism, AdamW, the schedule, one careful step.
 """
 
 from __future__ import annotations
 
-import json
 import math
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from semantiseg.errors import ModelError, SemantiSegError
+from semantiseg.errors import SemantiSegError
 
 SMOOTH = 1.0
 """Added to numerator and denominator of the Dice loss, in pixels: an empty answer to an empty target is perfect."""
@@ -167,60 +162,3 @@ class Optimiser:
         nn.utils.clip_grad_norm_(self._parameters, CLIP)
         self.adamw.step()
         self.schedule.step()
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """Where to keep the state of a training, and how often."""
-
-    path: Path
-    every: int
-    """Steps between two writings."""
-
-    def due(self, step: int) -> bool:
-        """Is it written after this step?"""
-        return step % self.every == 0
-
-    def write(self, state: Mapping[str, Any], *, fingerprint: Mapping[str, Any]) -> None:
-        """Write the state; a process killed meanwhile leaves the earlier file whole."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = self.path.with_name(self.path.name + ".new")
-        with scratch.open("wb") as file:
-            torch.save({"fingerprint": json.dumps(fingerprint, sort_keys=True), **state}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(self.path)
-
-    def read(self, *, fingerprint: Mapping[str, Any] | None) -> dict[str, Any] | None:
-        """The state, or None where none was written yet.
-
-        Args:
-            fingerprint: of the training that shall go on; None takes the state of any.
-
-        Raises:
-            ModelError: the file is broken, would need unpickling code, or belongs to another training.
-        """
-        if not self.path.exists():
-            return None
-        try:
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
-            theirs = json.loads(state.pop("fingerprint"))
-        except Exception as error:  # a flipped byte makes PyTorch's unpickler raise almost anything
-            raise self._unreadable(error) from None
-        if fingerprint is None:
-            return state
-        ours = json.loads(json.dumps(fingerprint))
-        differ = sorted(key for key in {*ours, *theirs} if ours.get(key) != theirs.get(key))
-        if differ:
-            got = ", ".join(f"{key} {theirs.get(key)!r} instead of {ours.get(key)!r}" for key in differ)
-            raise ModelError(
-                f"{self.path}: expected a checkpoint of this training, got {got}. Remove it, or name another file."
-            )
-        return state
-
-    def _unreadable(self, error: Exception) -> ModelError:
-        problem = str(error).split("\n")[0] or type(error).__name__
-        return ModelError(
-            f"{self.path}: expected a checkpoint that needs no code to be read, got {problem!r}. "
-            "Remove it to start afresh."
-        )

@@ -14,14 +14,10 @@ from semantiseg.bench.measure.labelled_slice import read_slice
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
 from semantiseg.files import read_table
-from semantiseg.models.protocol import TrainedOn
 from semantiseg.models.segmenter import enter_image, enter_masks, frame_of
 
 CACHE_MIB = 2048
 """Slices and masks kept in each reading process; the demo's all fit, the paper's never could."""
-
-LOOKED_AT = 64
-"""Volumes at even distances whose brightness stands for all: reading every slice would take seconds."""
 
 COLUMNS = ("volume_id", "split", "slice", "level", "structure", "program", "parent", "target_pixels", "texts")
 
@@ -58,41 +54,6 @@ def read_questions(training: Path, *, split: str) -> pd.DataFrame:
             "Give more patients or change the shares of the splits."
         )
     return table.sort_values(["volume_id", "slice", "level", "program"], kind="stable", ignore_index=True)
-
-
-def trained_on(store: VolumeStore, training: Path) -> TrainedOn:
-    """What a model has seen that is trained with these questions; at most `LOOKED_AT` volumes are read."""
-    asked = read_questions(training, split="train")
-    seen = store.manifest.loc[sorted(set(asked["volume_id"]))]
-    measured = seen[seen["spacing_known"]]
-    shape = measured[["depth", "height", "width"]].mul(measured["spacing_mm"], axis=0)
-    edges = [max(edge) for edge in measured["source_spacing_mm"]]
-    area = asked["target_pixels"] * asked["volume_id"].map(measured["spacing_mm"]) ** 2
-    largest = area.groupby(asked["structure"]).max().dropna().astype(float).round(1)
-    return TrainedOn(
-        origins=_names(seen["origin"]), collections=_names(seen["collection"]), modalities=_names(seen["modality"]),
-        scales=_names(seen["intensity"]),
-        patients=len(seen[["collection", "patient_id"]].drop_duplicates()),
-        spacing_mm=float(seen["spacing_mm"].median()), edge_mm=_range(edges),
-        field_mm=tuple(_range(shape[axis].tolist()) for axis in shape),
-        brightness=_brightness(store, seen),
-        largest_mm2=dict(zip(map(str, largest.index), largest.tolist(), strict=True)),
-        images=tuple(sorted(str(digits)[:16] for digits in set(seen["sha256_image"]))),
-    )  # fmt: skip
-
-
-def _names(column: pd.Series) -> tuple[str, ...]:
-    return tuple(sorted(map(str, set(column))))
-
-
-def _range(values: list[float]) -> tuple[float, float]:
-    return (round(float(min(values)), 3), round(float(max(values)), 3)) if values else (0.0, 0.0)
-
-
-def _brightness(store: VolumeStore, seen: pd.DataFrame) -> dict[str, tuple[float, float]]:
-    drawn = seen.iloc[:: -(-len(seen) // LOOKED_AT)]
-    means = pd.Series([store.image_slice(str(name), depth // 2).mean() for name, depth in drawn["depth"].items()])
-    return {str(modality): _range(group.tolist()) for modality, group in means.groupby(drawn["modality"].to_numpy())}
 
 
 class Questions:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from semantiseg.artifact import numbers
 from semantiseg.artifact.numbers import fill_blocks
 from semantiseg.errors import DataError
 
@@ -54,12 +53,3 @@ def test_the_start_page_is_short_and_narrow():
 def test_the_committed_readme_holds_the_committed_numbers():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert fill_blocks(text, ROOT) == text, "run `semantiseg readme` and commit README.md"
-
-
-def test_a_rival_that_cannot_be_told_apart_is_said_to_be_as_good():
-    row = {"measure": "l3", "first": "semantiseg", "second": "unet", "first_value": 0.85, "second_value": 0.84,
-           "p_holm": 0.4, "patients": 98}  # fmt: skip
-    told = [numbers.rivals("Task04", [row | {"p_holm": p}, row | {"measure": "l1"}]) for p in (0.4, 0.01)]
-    assert [len(sentences) for sentences in told] == [1, 1]
-    assert "cannot be told from SemantiSeg:" in told[0][0] and "does not need the gate" in told[0][0]
-    assert "differs from" in told[1][0] and "need" not in told[1][0] and "98 patients" in told[1][0]

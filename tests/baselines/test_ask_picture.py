@@ -81,8 +81,8 @@ def test_what_cannot_be_asked_is_refused_and_nothing_is_written(picture, tmp_pat
 def test_formula_weights_are_never_taken_unasked(picture, tmp_path):
     with pytest.raises(ModelError, match="expected a weight file"):
         ask_picture("sam_med2d", picture, tmp_path / "out", boxes=[(0, 0, 9, 9)], weights=tmp_path)
-    absent, out = tmp_path / "none.png", tmp_path / "out"
     with pytest.raises(DataError, match="none.png"):
+        absent, out = tmp_path / "none.png", tmp_path / "out"
         ask_picture("sam_med2d", absent, out, boxes=[(0, 0, 9, 9)], weights=tmp_path, formula=True)
 
 

@@ -8,9 +8,9 @@ import pytest
 
 matplotlib.use("Agg")
 
-from semantiseg.bench.build import make_candidates
-from semantiseg.bench.inspection import examples, masks_of, prompt_gallery
-from semantiseg.data.store import VolumeStore
+from semantiseg.bench.build import make_candidates  # noqa: E402
+from semantiseg.bench.inspection import examples, masks_of, prompt_gallery  # noqa: E402
+from semantiseg.data.store import VolumeStore  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,10 @@ from semantiseg.bench.build import make_candidates, verify_candidates
 from semantiseg.bench.inspection import check_bench, check_candidates, coverage
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import DataError
+from semantiseg.language.clause import from_json
 from semantiseg.language.evaluate import evaluate
 from semantiseg.language.grammar.surface import count_forms
-from semantiseg.language.program import clauses_from_json, parse
+from semantiseg.language.program import parse
 
 PARAMETERS = {"minimum_pixels": 16, "slices_per_volume": 3, "texts_per_question": 5}
 
@@ -40,7 +41,7 @@ def mask(store: VolumeStore, row, program: str) -> np.ndarray:
 
 
 def test_every_volume_with_labels_has_three_core_prompts_of_each_level(built):
-    *_, bench = built
+    _, candidates, bench = built
     core = bench.prompts[bench.prompts.suite == "core"]
     counts = core.groupby(["volume_id", "level"]).size().unstack()
     assert (counts == 3).all(axis=None) and len(counts) == 7
@@ -127,7 +128,7 @@ def test_rows_of_one_program_meet_different_texts(built):
 def test_clauses_in_the_evidence_are_those_of_the_prompt(built):
     _, _, bench = built
     for row in bench.prompts.itertuples():
-        said = [(item.attribute, item.value) for item in clauses_from_json(row.clauses)]
+        said = [(item.attribute, item.value) for item in from_json(row.clauses)]
         assert said == [(item["attribute"], item["value"]) for item in json.loads(row.evidence)["clauses"]]
         assert (row.level == 2) <= bool(said)
 

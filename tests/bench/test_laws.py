@@ -12,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from semantiseg.bench.ask.feasible import compositions
+from semantiseg.bench.ask.space import compositions
+from semantiseg.language.clause import Clause
 from semantiseg.language.evaluate import evaluate
 from semantiseg.language.grammar.surface import PARTS, render, texts
 from semantiseg.language.ontology import STRUCTURES
-from semantiseg.language.program import DIRECTIONS, Clause, Program, atom, call, parse
+from semantiseg.language.program import DIRECTIONS, Program, atom, call, parse
 from semantiseg.language.reader.parser import read
 
 KIDNEYS = {1: "kidney_parenchyma", 2: "kidney_tumour", 3: "kidney_cyst"}

@@ -52,7 +52,7 @@ def check_diameter(raw, canonical, edge):
     areas = (raw == 2).sum(axis=(1, 2))
     index = int(areas.argmax())
     drawn = raw[index] == 2
-    _, count = ndimage.label(drawn, structure=np.ones((3, 3)))
+    components, count = ndimage.label(drawn, structure=np.ones((3, 3)))
     if count != 1:
         return  # of several pieces no diameter is said
     rim = np.argwhere(drawn & ~ndimage.binary_erosion(drawn))

@@ -10,14 +10,14 @@ import pytest
 import torch
 from perfect_segmenter import LEAVES, Perfect, kidneys
 
-from semantiseg.composition.composed import Composed, SemantiSeg, compose, estimate_midline, read_program
+from semantiseg.composition.composed import Composed, compose, estimate_midline, read_program
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import ModelError, PromptError
 from semantiseg.language.evaluate import evaluate
 from semantiseg.language.program import parse
 from semantiseg.models import registry
 from semantiseg.models.text import encode_texts
-from semantiseg.recipes import GATED
+from semantiseg.recipes import RECIPES
 
 UNREADABLE = "the wibbly thing"
 
@@ -93,7 +93,7 @@ def test_a_box_model_no_prompt_and_an_empty_prompt_are_refused():
         compose(Perfect(labels, LEAVES)).segment(labels / 3.0, ["kidney"], boxes=np.zeros((1, 4)))
 
 
-@pytest.mark.parametrize("model", [name for name in GATED if not GATED[name].needs_box])
+@pytest.mark.parametrize("model", [name for name in RECIPES if not RECIPES[name].needs_box])
 def test_every_model_of_the_registry_that_reads_text_can_be_composed(model):
     torch.manual_seed(0)
     network = registry.build(model, width="tiny", image_size=64, text_width=384).eval()
@@ -152,42 +152,3 @@ class _Defined(Perfect):
 
 def test_the_reader_is_the_verifiers():
     assert read_program("left kidney") == parse("side(organ(kidney), left)")
-
-
-def test_semantiseg_says_what_it_understood_and_composes_it():
-    labels = kidneys()[1]
-    whole = SemantiSeg(Perfect(labels, LEAVES))
-    assert str(whole.understand("right kidney without the tumour")) == (
-        "(right kidney) minus the kidney tumour, read with 0.99"
-    )
-    mask = whole.segment(labels / 3.0, ["right kidney without the tumour"], midline=14.5).probabilities[0]
-    program = parse("minus(side(organ(kidney), right), lesion(kidney_tumour))")
-    assert (mask == evaluate(program, labels, structures=LEAVES, midline=14.5)).all() and mask.any()
-
-
-def test_a_structure_that_the_network_was_not_trained_on_is_refused_and_never_drawn():
-    labels = kidneys()[1]
-    model = Perfect(labels, LEAVES)
-    whole = SemantiSeg(model, knows={"kidney", "kidney_tumour"})
-    texts = ["stomach", "right kidney", "kidney without the cyst", "stomach wall, wibbly", "wibbly"]
-    assert [whole.understand(text).answered for text in texts] == [
-        "refused", "composed", "refused", "refused", "refused"
-    ]  # fmt: skip
-    assert "not trained on: stomach" in str(whole.understand("stomach"))
-    soft = whole.segment(labels / 3.0, texts, midline=14.5).probabilities
-    assert soft.shape == (5, *labels.shape) and soft[1].any() and not soft[[0, 2, 3, 4]].any()
-    assert model.asked == [["kidney"]]
-    assert not whole.segment(labels / 3.0, ["stomach"]).probabilities.any() and len(model.asked) == 1
-
-
-def test_a_sentence_read_without_confidence_goes_to_the_gate_and_says_so():
-    labels = kidneys()[1]
-    model = Perfect(labels, LEAVES)
-    sure, unsure = SemantiSeg(model), SemantiSeg(model, confident=0.995)
-    sentence, strange = "left kidney", "wibbly part next to the kidney"
-    assert sure.understand(sentence).answered == "composed"
-    assert str(unsure.understand(sentence)).startswith("not sure, answered by the gate")
-    assert sure.understand(strange).answered == "gate"
-    unsure.segment(labels / 3.0, [sentence])
-    sure.segment(labels / 3.0, [strange])
-    assert model.asked == [[sentence], [strange]]

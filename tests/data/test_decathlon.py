@@ -6,7 +6,7 @@ import pytest
 
 from semantiseg.data import labels
 from semantiseg.data.collections import read_cases, with_patients
-from semantiseg.errors import DataError, OntologyError, ParameterError
+from semantiseg.errors import DataError, OntologyError
 from semantiseg.language import ontology
 
 
@@ -138,22 +138,6 @@ def test_two_collections_cannot_share_a_case_or_a_patient(collection):
         folder.add("same")
     with pytest.raises(DataError, match="unique over all collections.*'same'.*Rename"):
         read_cases(folder.raw)
-
-
-def test_a_pattern_or_table_holds_for_cases_of_an_official_task_too_where_it_speaks_of_them(collection, tmp_path):
-    described = {"labels": {"1": "Anterior", "2": "Posterior"}, "modality": {"0": "MRI"}, "origin": "user"}
-    folder = collection("Task04_Hippocampus", **described)
-    for name in ("hippocampus_001_a", "hippocampus_001_b", "hippocampus_002_a"):
-        folder.add(name)
-    cases = read_cases(folder.raw)
-    table = tmp_path / "patients.csv"
-    table.write_text("case,patient\nhippocampus_001_a,1\nhippocampus_001_b,1\nhippocampus_002_a,2\n")
-    for given in ({"pattern": r"(hippocampus_\d+)_"}, {"table": str(table)}):
-        assert len({case.patient_id for case in with_patients(cases, **given)[0]}) == 2, given
-    for given in ({}, {"pattern": "OTHER_"}):  # of several collections that are read together another may be meant
-        assert len({case.patient_id for case in with_patients(cases, **given)[0]}) == 3, given
-    with pytest.raises(ParameterError, match="match the start of every name"):
-        with_patients(cases, pattern="hippocampus_001")
 
 
 def test_the_real_slices_have_thirteen_organs_and_thirteen_patients(shared, tmp_path):

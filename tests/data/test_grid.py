@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from semantiseg.data import grid
-from semantiseg.errors import DataError
 
 AXES = ["".join(codes) for order in permutations(("RL", "AP", "SI")) for codes in product(*order)]
 
@@ -199,8 +198,3 @@ def test_a_grid_that_fits_already_is_left_as_it_is():
     same = tuple(np.arange(n, dtype=float) for n in labels.shape)
     np.testing.assert_array_equal(grid.resample_labels(labels, same), labels)
     np.testing.assert_array_equal(grid.resample_image(image, same), image)
-
-
-def test_a_grid_that_is_refused_names_the_file():
-    with pytest.raises(DataError, match=r"case_7\.nii\.gz, resampled along one axis: expected at most"):
-        grid.sampling(10**7, edge_mm=1000.0, spacing_mm=1.0, file="case_7.nii.gz")

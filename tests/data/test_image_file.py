@@ -53,16 +53,3 @@ def test_a_picture_has_rows_to_posterior_and_no_lengths_or_sides(tmp_path, name)
     values, geometry = image_file.read(tmp_path / name)
     np.testing.assert_array_equal(values, pixels.T)
     assert not geometry.spacing_known and not geometry.sides_known
-
-
-@pytest.mark.parametrize("name", ["slice.dcm", "IM0001", "a.nii.gz"])
-def test_one_dicom_file_is_named_and_its_series_asked_for(tmp_path, name):
-    (tmp_path / name).write_bytes(b"\0" * 128 + b"DICM" + b"\0" * 900)
-    with pytest.raises(FileRefused, match="one DICOM file.*Give the folder that holds the files of its series"):
-        image_file.read(tmp_path / name)
-
-
-@pytest.mark.parametrize("name", ["a.nii.gz", "a.png", "a.mha"])
-def test_a_missing_file_may_be_the_users_own(tmp_path, name):
-    with pytest.raises(FileRefused, match="got none.*Correct the path"):
-        image_file.read(tmp_path / name)

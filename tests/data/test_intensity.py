@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semantiseg.data import intensity
+from semantiseg.data import window
 from semantiseg.data.case import Channel
 from semantiseg.data.intensity import ABDOMEN_HU, LUNG_HU, in_hounsfield, modality_of, recognise
 from semantiseg.data.nifti import image_values, read
@@ -66,9 +66,9 @@ def test_a_z_scored_ct_is_recognised_and_shown_by_percentiles():
 
 def test_hounsfield_units_with_an_offset_show_the_same_picture_and_the_same_body():
     hu = body().astype(np.float32)
-    pictures = [intensity.windowed(image, ct(image).window) for image in (hu, hu + 1024)]
+    pictures = [window.shown(image, ct(image).window) for image in (hu, hu + 1024)]
     np.testing.assert_allclose(*pictures, atol=1e-6)
-    bodies = [image > intensity.body_threshold(image, ct(image)) for image in (hu, hu + 1024)]
+    bodies = [image > window.body_threshold(image, ct(image)) for image in (hu, hu + 1024)]
     np.testing.assert_array_equal(*bodies)
 
 
@@ -108,7 +108,7 @@ def test_mr_percentiles_do_not_count_the_empty_background():
 
 def test_mr_windows_follow_a_change_of_scale_so_that_the_picture_stays():
     image = np.random.default_rng(0).gamma(3, 50, (4, 20, 20)).astype(np.float32)
-    np.testing.assert_allclose(*(intensity.windowed(one, mr(one).window) for one in (image, image * 1024)), atol=1e-5)
+    np.testing.assert_allclose(*(window.shown(one, mr(one).window) for one in (image, image * 1024)), atol=1e-5)
 
 
 @given(st.lists(st.floats(-40000, 40000, width=32), min_size=2, max_size=30, unique=True))
@@ -147,10 +147,10 @@ def test_the_body_of_an_unknown_scale_is_parted_where_scikit_image_parts_it(seed
     image = np.concatenate([np.zeros(50), rng.normal(40, 9, 300), rng.normal(120, 30, 500)])
     image = image.clip(0, 255).astype(np.float32)
     unknown = ct(image, stated="rescaled")
-    assert intensity.body_threshold(image, unknown) == pytest.approx(float(threshold_otsu(image[image > image.min()])))
+    assert window.body_threshold(image, unknown) == pytest.approx(float(threshold_otsu(image[image > image.min()])))
 
 
 @pytest.mark.parametrize("image", [np.full(9, 3.0, np.float32), np.array([0, 5, 5], np.float32)])
 def test_an_image_of_one_or_two_values_has_no_middle_and_no_error(image):
     unknown = ct(np.arange(256, dtype=np.float32), stated="rescaled")
-    assert intensity.body_threshold(image, unknown) == image.max()
+    assert window.body_threshold(image, unknown) == image.max()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -49,18 +47,6 @@ def test_a_cluster_of_two_workers_makes_the_same_bytes(collection, tmp_path, two
     name_it()
     assert make(tmp_path / "raw", tmp_path / "there") == here
     assert started.scheduler.transition_counter > 15, "the scheduler has seen the work"
-
-
-def here(name):
-    return Path(name).resolve()
-
-
-def test_work_is_done_in_the_folder_of_the_call_not_of_an_earlier_one(tmp_path, monkeypatch):
-    for folder in ("one", "two"):
-        (tmp_path / folder).mkdir()
-        monkeypatch.chdir(tmp_path / folder)
-        found = list(parallel.for_each(here, [(("a",), {}), (("b",), {})], workers=2))
-        assert found == [tmp_path.resolve() / folder / "a", tmp_path.resolve() / folder / "b"]
 
 
 def test_an_address_without_scheduler_is_told(monkeypatch):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -125,7 +123,7 @@ def test_a_rough_lesion_has_the_volume_of_its_radius(radius, roughness, seed):
 def test_each_lesion_is_clearly_smaller_than_the_one_before(count, seed):
     radii = descending_radii(np.random.default_rng(seed), largest=(20, 30), count=count, ratio=1.5)
     assert len(radii) == count
-    assert all(big / small >= 1.5 for big, small in pairwise(radii))
+    assert all(big / small >= 1.5 for big, small in zip(radii, radii[1:], strict=False))
 
 
 def test_a_centre_is_allowed_clear_of_other_lesions_or_none():

@@ -5,7 +5,6 @@ import io
 import struct
 import tracemalloc
 import zlib
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -52,9 +51,7 @@ def test_another_format_named_png_is_refused_and_no_other_decoder_sees_it(tmp_pa
         read(tmp_path / "a.png")
 
 
-@pytest.mark.parametrize(
-    ("width", "height"), [(60_000, 60_000), (5_000, 5_000), (2**31 - 1, 2**31 - 1), (2**31 - 1, 1)]
-)
+@pytest.mark.parametrize("width, height", [(60_000, 60_000), (5_000, 5_000), (2**31 - 1, 2**31 - 1), (2**31 - 1, 1)])
 def test_a_picture_too_large_is_refused_by_its_header_before_anything_is_decoded(tmp_path, width, height):
     (tmp_path / "a.png").write_bytes(png(width, height))
     tracemalloc.start()
@@ -73,8 +70,10 @@ def test_the_bound_is_raised_by_a_variable(tmp_path, monkeypatch):
 def test_a_stream_that_unpacks_to_more_than_its_picture_is_read_no_further(tmp_path):
     (tmp_path / "a.png").write_bytes(png(4, 3, pixels=bytes(300 << 20)))
     tracemalloc.start()
-    with suppress(DataError):
+    try:
         read(tmp_path / "a.png")
+    except DataError:
+        pass
     assert tracemalloc.get_traced_memory()[1] < 2**24
     tracemalloc.stop()
 

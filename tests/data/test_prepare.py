@@ -158,7 +158,7 @@ def test_a_scan_published_twice_belongs_to_one_patient_and_one_split(collection,
 def test_chains_of_equal_scans_are_one_patient():
     rows = [{"patient_id": patient, "sha256_image": image} for patient, image in
             [("d", "1"), ("b", "1"), ("b", "2"), ("c", "2"), ("a", "3"), ("c", "3"), ("e", "4")]]  # fmt: skip
-    with pytest.warns(UserWarning, match="several patient ids"):
+    with pytest.warns(UserWarning):
         assert duplicated_patients(rows) == {"b": "a", "c": "a", "d": "a"}
 
 

@@ -77,7 +77,7 @@ def test_a_slice_is_one_chunk_so_that_it_is_read_alone(store, tmp_path):
             raw.seek(place.byte_offset)
             raw.write(b"\xff" * place.size)
     np.testing.assert_array_equal(store.image_slice("one:T2", 3), whole)
-    with pytest.raises(OSError, match="read data"):
+    with pytest.raises(OSError):
         store.image_slice("one:T2", 2)
 
 

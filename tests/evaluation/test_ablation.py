@@ -225,7 +225,7 @@ def test_a_record_says_whether_its_data_are_those_here(place, tmp_path, asked, m
 
 
 @pytest.mark.parametrize(
-    ("theirs", "holds", "apart"), [([0.5, 0.6], True, True), ([0.75, 0.95], None, False), ([0.95, 0.99], False, True)]
+    "theirs, holds, apart", [([0.5, 0.6], True, True), ([0.75, 0.95], None, False), ([0.95, 0.99], False, True)]
 )
 def test_a_claim_holds_only_where_every_seed_says_so(monkeypatch, theirs, holds, apart):
     monkeypatch.setattr(ablation_record, "read", lambda: (scores(default=[0.8, 0.9], no_gate=theirs), None))

@@ -4,12 +4,11 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from semantiseg import params
 from semantiseg.errors import ParameterError
-from semantiseg.evaluation.bootstrap import Estimate, PatientBootstrap, TwoWayBootstrap, estimate, identity
+from semantiseg.evaluation.bootstrap import Estimate, PatientBootstrap, estimate, identity
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -91,32 +90,3 @@ def test_intervals_hold_to_the_third_decimal_at_the_default_number_of_resamples(
     for ends in ([item.low for item in found], [item.high for item in found]):
         assert np.std(ends) < 0.0008
     assert len({item.value for item in found}) == 1
-
-
-def test_a_two_way_resample_weighs_an_answer_by_its_patient_and_its_sentence() -> None:
-    rows = pd.DataFrame({"patient_id": ["a", "a", "b"], "text": ["x", "y", "y"], "dice": [0.1, 0.5, 0.9]})
-    both = TwoWayBootstrap(["a", "b"], ["x", "y"], resamples=60, seed=1)
-    mean = both.mean_of(rows, "dice")
-    assert mean.value == pytest.approx(0.5) and (mean.prompts, mean.patients) == (3, 2)
-    for times, said, found in zip(both._times, both._said, mean.resampled, strict=True):
-        weights = np.array([times[0] * said[0], times[0] * said[1], times[1] * said[1]])
-        if weights.sum():
-            assert found == pytest.approx(float(weights @ rows["dice"]) / weights.sum(), abs=1e-6)
-        else:
-            assert np.isnan(found)
-
-
-def test_where_sentences_differ_only_two_way_intervals_cover_the_truth_as_often_as_they_say() -> None:
-    rng = np.random.default_rng(0)
-    patients, sentences = ([f"{letter}{number:02d}" for number in range(20)] for letter in "ps")
-    rows = pd.DataFrame({"patient_id": np.repeat(patients, 20), "text": sentences * 20})
-    covered = {PatientBootstrap: 0, TwoWayBootstrap: 0}
-    for seed in range(120):
-        effects = np.repeat(rng.normal(0.7, 0.03, 20), 20) + np.tile(rng.normal(0, 0.1, 20), 20)
-        asked = rows.assign(dice=effects + rng.normal(0, 0.05, 400))
-        for kind in covered:
-            names = (patients, sentences) if kind is TwoWayBootstrap else (patients,)
-            found = estimate(identity, kind(*names, resamples=200, seed=seed).mean_of(asked, "dice"))
-            covered[kind] += found.low <= 0.7 <= found.high
-    # Sentences alone move the mean by a standard deviation of 0.022, patients by 0.007.
-    assert covered[PatientBootstrap] / 120 < 0.7 and 0.88 <= covered[TwoWayBootstrap] / 120 <= 1.0

@@ -11,7 +11,7 @@ import pytest
 from semantiseg.bench.measure.labelled_slice import LabelledSlice
 from semantiseg.data import store as volumes
 from semantiseg.errors import DataError
-from semantiseg.evaluation import answers, predict
+from semantiseg.evaluation import predict, runs
 from semantiseg.evaluation.answers import no_scores
 from semantiseg.models.protocol import Answer
 
@@ -98,8 +98,7 @@ def test_prompts_of_one_slice_are_asked_together_and_masks_survive_storage(store
     _, masks = run(store, prompts, oracle)
     assert [texts for texts, _ in oracle.asked] == [["kidney", "mass"]]
     for row, program in zip(masks.itertuples(), (KIDNEY, TUMOUR), strict=True):
-        answer = answers.decode_runs(row.runs, height=row.height, width=row.width)
-        assert (answer == question_of(draw()).mask(program)).all()
+        assert (runs.decode(row.runs, height=row.height, width=row.width) == question_of(draw()).mask(program)).all()
 
 
 def test_only_the_test_split_is_asked(store) -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import warnings
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -44,24 +43,9 @@ def test_collapse_counts_only_level_three_answers_whose_parent_differs() -> None
         dice=[0.1, 0.1, 0.8, 0.3],
         parent_differs=[True, True, True, False],
         collapsed=[True, True, False, False],
-        predicted_mm2=[5.0, 5.0, 5.0, 5.0],
     )
     found = sensitivity.collapse_rate(frame, draws(frame))
     assert (found.value, found.prompts) == (0.5, 2)
-
-
-def test_an_answer_collapsed_is_wrong_is_empty_or_marks_the_target() -> None:
-    frame = answers(
-        level=[3, 3, 3, 3, 3],
-        dice=[0.2, 0.2, 0.0, 0.6, 0.4],
-        parent_differs=[True] * 5,
-        collapsed=[True, False, False, False, False],
-        predicted_mm2=[9.0, 9.0, 0.0, 9.0, np.nan],
-    )
-    found = sensitivity.outcomes(frame, draws(frame))
-    assert {name: item.value for name, item in found.items()} == pytest.approx(
-        {"collapse_rate": 0.2, "wrong_rate": 0.4, "empty_rate": 0.2}
-    )
 
 
 def test_matched_triples_weigh_each_level_alike_and_incomplete_ones_are_refused() -> None:

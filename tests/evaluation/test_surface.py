@@ -107,7 +107,7 @@ def test_looking_around_and_searching_find_the_same_places(shape, tolerance, mon
     looked = first.near(second, spacing_mm=spacing, tolerance_mm=tolerance)
     monkeypatch.setattr(surface, "_BALL", 0)
     assert (looked == first.near(second, spacing_mm=spacing, tolerance_mm=tolerance)).all()
-    assert looked.sum() > 0
+    assert 0 < looked.sum()
 
 
 def test_distances_are_those_of_a_distance_transform() -> None:

@@ -12,7 +12,7 @@ import pytest
 from loopback_server import KEY, completion
 from perfect_segmenter import LEAVES, Perfect, kidneys
 
-from semantiseg.bench.ask.feasible import compositions
+from semantiseg.bench.ask.space import compositions
 from semantiseg.composition.composed import compose
 from semantiseg.errors import PromptError
 from semantiseg.language.evaluate import evaluate

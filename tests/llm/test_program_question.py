@@ -7,7 +7,7 @@ import json
 import pytest
 
 from semantiseg.bench.ask.clinical import sentences
-from semantiseg.bench.ask.feasible import compositions
+from semantiseg.bench.ask.space import compositions
 from semantiseg.errors import PromptError
 from semantiseg.language.grammar.surface import PARTS, says
 from semantiseg.language.ontology import STRUCTURES

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semantiseg.bench.ask.feasible import compositions
+from semantiseg.bench.ask.space import compositions
 from semantiseg.errors import PromptError
+from semantiseg.language.clause import Clause, to_json
 from semantiseg.language.ontology import STRUCTURES
-from semantiseg.language.program import Clause, clauses_to_json, parse
+from semantiseg.language.program import parse
 from semantiseg.llm.request import LONGEST_TEXT, Request, explain, read_answer, write_answer
 
 WORDS = st.text(st.characters(categories=("L", "N", "P")), min_size=1, max_size=30)
@@ -50,9 +51,7 @@ def test_every_composition_is_explained_in_words_of_its_own():
 
 
 def test_target_and_attributes_are_told():
-    clauses = clauses_to_json(
-        [Clause("density", "hypodense"), Clause("diameter", "14"), Clause("margin", "well_defined")]
-    )
+    clauses = to_json([Clause("density", "hypodense"), Clause("diameter", "14"), Clause("margin", "well_defined")])
     said = Request("minus(side(organ(kidney), left), lesion(kidney_cyst))", clauses, "CT", "seen", 1).description()
     for words in ("CT", "kidney", "left side", "kidney cyst", "left out", "hypodense", "14 mm", "well-defined"):
         assert words in said

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from semantiseg.models.segmenter import FARTHEST, LocatedFrame
+from semantiseg.models.decoder import FARTHEST, LocatedFrame
 
 
 def told(logits: torch.Tensor, *, grid: tuple[int, int]) -> torch.Tensor:

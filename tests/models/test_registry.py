@@ -12,7 +12,7 @@ from semantiseg.errors import ModelError
 from semantiseg.models.gate import GATES
 from semantiseg.models.registry import FULL, WIDTHS, build, load
 from semantiseg.params import Pretrain
-from semantiseg.recipes import GATED
+from semantiseg.recipes import RECIPES
 
 CONFIG = {"model": "scalar", "width": "tiny", "image_size": 32, "text_width": 12}
 
@@ -27,14 +27,14 @@ def folder(tmp_path):
 
 
 def test_the_parameters_name_exactly_the_widths_and_the_recipes_the_gates_of_the_registry():
-    assert {recipe.gate for recipe in GATED.values()} == set(GATES)
+    assert {recipe.gate for recipe in RECIPES.values()} == set(GATES)
     assert set(Pretrain.model_fields["width"].annotation.__args__) == {*WIDTHS, *FULL}
 
 
 @pytest.mark.parametrize("width", sorted(WIDTHS))
 def test_all_models_start_from_the_same_weights_wherever_they_share_layers(width):
     states = {}
-    for name, recipe in GATED.items():
+    for name, recipe in RECIPES.items():
         own = ("gates.", "projection.") if recipe.reading == "from_scratch" else ("gates.",)
         torch.manual_seed(0)
         state = build(name, width=width, image_size=96, text_width=16).state_dict()

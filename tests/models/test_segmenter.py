@@ -13,7 +13,7 @@ from semantiseg.models.features import TextFeatures
 from semantiseg.models.prompts import PromptBatch, collate
 from semantiseg.models.registry import build, build_streams
 from semantiseg.models.segmenter import Segmenter
-from semantiseg.recipes import GATED
+from semantiseg.recipes import RECIPES
 
 S, E = 32, 12
 TEXTS = ("bright lesion left of the kidney", "kidney", "kidney left of the bright lesion")
@@ -52,7 +52,7 @@ def image() -> np.ndarray:
     return np.random.default_rng(5).random((27, 40), dtype=np.float32)
 
 
-@pytest.mark.parametrize("name", sorted(GATED))
+@pytest.mark.parametrize("name", sorted(RECIPES))
 def test_answers_have_the_shape_of_the_slice_and_are_probabilities(name, image):
     answer = ask(small(name), image)
     assert answer.probabilities.shape == (3, *image.shape) and answer.probabilities.dtype == np.float32
@@ -69,7 +69,7 @@ def test_the_scalar_gates_picture_is_constant_inside_the_frame_and_the_token_gat
     assert np.ptp(ask(small("token"), image).gate, axis=(1, 2)).min() > 1e-3
 
 
-@pytest.mark.parametrize("name", sorted(GATED))
+@pytest.mark.parametrize("name", sorted(RECIPES))
 def test_one_encoding_for_all_prompts_equals_asking_one_by_one(name, image):
     model = small(name)
     together = ask(model, image).probabilities
@@ -77,7 +77,7 @@ def test_one_encoding_for_all_prompts_equals_asking_one_by_one(name, image):
         np.testing.assert_allclose(ask(model, image, [text]).probabilities[0], together[row], atol=1e-5)
 
 
-@pytest.mark.parametrize("name", sorted(GATED))
+@pytest.mark.parametrize("name", sorted(RECIPES))
 def test_each_prompt_reads_its_own_image(name):
     model = small(name)
     images = torch.rand(2, 1, S, S, generator=torch.Generator().manual_seed(0))

@@ -16,7 +16,7 @@ from semantiseg.errors import ModelError
 from semantiseg.models.encoders import BiomedCLIPText
 from semantiseg.models.registry import FULL, build, load, start_from
 from semantiseg.models.text import encode_texts
-from semantiseg.recipes import GATED
+from semantiseg.recipes import RECIPES
 
 TEXTS = ("kidney", "mass in the right kidney", "liver")
 
@@ -48,7 +48,7 @@ def test_a_random_convnext_is_said_to_be_random(clip, tmp_path):
     assert json.loads((tmp_path / "config.json").read_text())["frequency"] == "random"
 
 
-@pytest.mark.parametrize("model", GATED)
+@pytest.mark.parametrize("model", RECIPES)
 def test_a_full_size_model_answers_any_slice_with_biomedclip_s_own_text(clip, tmp_path, model):
     start(tmp_path, clip)
     features = encode_texts(TEXTS, encoder=BiomedCLIPText(clip[0]))

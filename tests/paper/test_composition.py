@@ -14,10 +14,8 @@ def answers() -> pd.DataFrame:
                 for patient in ("a", "b"):
                     for level in (1, 2, 3):
                         dice = 0.9 - 0.1 * level + 0.1 * place - (0.2 if model == "scalar" else 0)
-                        said = (suite, model, variant, patient, level, f"s{level}")
-                        rows.append((*said, dice, True, variant == "plain", 5.0))
-    columns = ["suite", "model", "variant", "patient_id", "level", "text"]
-    columns += ["dice", "parent_differs", "collapsed", "predicted_mm2"]
+                        rows.append((suite, model, variant, patient, level, dice, True, variant == "plain"))
+    columns = ["suite", "model", "variant", "patient_id", "level", "dice", "parent_differs", "collapsed"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -41,7 +39,6 @@ def test_the_table_has_a_row_for_every_suite_model_and_variant_with_hand_worked_
         list(zip(table["suite"], table["model"], strict=True))[:4] == [("core", "token")] * 2 + [("core", "scalar")] * 2
     )
     row = table.query("suite == 'clinical' and model == 'token' and variant == 'strict'").iloc[0]
-    assert row["sentences"] == 3
     assert (row["l1"], row["l3"], row["prompts"], row["patients"]) == (pytest.approx(0.9), pytest.approx(0.7), 6, 2)
     assert row["pss"] == pytest.approx(0.2 / 0.9, abs=1e-6) and row["collapse_rate"] == 0
     assert (row["read_l3"], row["rightly_l3"]) == (0.5, 0.25)
@@ -61,7 +58,7 @@ def test_the_text_says_what_was_measured_and_what_limits(table, tmp_path):
     found = composition.finding(table, ASKED)
     assert "sentence as it stands, L3 Dice 0.60 and collapse rate 100.0%; composed, L3 Dice 0.70" in found
     assert "(25.0% of the questions read rightly)" in found and "told the program, L3 Dice 0.90" in found
-    assert found.count("Token gate") == 2 and "scalar" not in found
+    assert found.count("SemantiSeg, token gate") == 2 and "scalar" not in found
 
 
 def test_without_a_text_model_the_table_says_so(tmp_path):

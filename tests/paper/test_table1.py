@@ -68,11 +68,6 @@ def test_every_row_names_its_origin_and_printed_numbers_stand_apart(metrics: dic
     ]
 
 
-def test_quick_numbers_are_marked_as_quick_and_no_others(metrics: dict) -> None:
-    assert "Quick numbers" in table1.caption(metrics | {"profile": "quick"})
-    assert "Quick numbers" not in table1.caption(metrics)
-
-
 def test_files_are_byte_stable_strict_and_say_phantom(metrics: dict, tmp_path: Path) -> None:
     for folder in ("one", "two"):
         table1.write(metrics, tmp_path / folder)

@@ -24,7 +24,6 @@ EXPECTED = [
     "pretrain",
     "train",
     "evaluate",
-    "semantiseg",
     "table1",
     "composition",
     "teaser",

@@ -167,5 +167,3 @@ def test_default_folders_are_named_for_profile_and_images(tmp_path):
     assert runner.default_folder("smoke", data=None).as_posix() == "workspaces/smoke"
     assert runner.default_folder("own", data=tmp_path / "MyTask").as_posix() == "workspaces/own-MyTask"
     assert runner.default_folder("own", data="data/A b/C").as_posix() == "workspaces/own-A+C"
-    settings = ("prepare.folds=3", "prepare.fold=1", "seed=2", "train.steps=9")
-    assert runner.default_folder("own", data="A", settings=settings).as_posix() == "workspaces/own-A-fold1-seed2"

@@ -19,11 +19,12 @@ import pytest
 
 from semantiseg.conventions import radiological
 from semantiseg.errors import DataError
-from semantiseg.evaluation.answers import decode_runs
+from semantiseg.evaluation import runs
 from semantiseg.explorer import build
 from semantiseg.explorer import case as phrases
 from semantiseg.explorer import case as picture
-from semantiseg.language.program import Clause, parse
+from semantiseg.language.clause import Clause
+from semantiseg.language.program import parse
 from semantiseg.models.text import write_features
 
 PAGE = "index.html"
@@ -53,8 +54,8 @@ def test_every_prompt_keeps_its_target_and_its_answers_as_displayed(explorer, co
     prompts = cohort.prompts.set_index("prompt_id")
     assert {item["prompt_id"] for item in case["prompts"]} == set(prompts[prompts["case_id"] == "case01"].index)
     for item in case["prompts"]:
-        target = decode_runs(case["masks"][item["target"]], height=40, width=48)
-        answer = decode_runs(case["masks"][item["answers"]["scalar"]["mask"]], height=40, width=48)
+        target = runs.decode(case["masks"][item["target"]], height=40, width=48)
+        answer = runs.decode(case["masks"][item["answers"]["scalar"]["mask"]], height=40, width=48)
         assert target.sum() == prompts.loc[item["prompt_id"], "target_pixels"]
         assert np.array_equal(answer, radiological(answers[item["prompt_id"]]))
 

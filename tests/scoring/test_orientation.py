@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from semantiseg.errors import DataError
-from semantiseg.evaluation.answers import encode_runs
+from semantiseg.evaluation import runs
 from semantiseg.scoring.scorecard import score
 
 UNDONE = {
@@ -34,7 +34,7 @@ def pngs(folder, answers):
     return folder
 
 
-def table(path, answers, *, encode=encode_runs, types=None):
+def table(path, answers, *, encode=runs.encode, types=None):
     rows = [
         {"prompt_id": prompt_id, "height": mask.shape[0], "width": mask.shape[1], "runs": encode(mask)}
         for prompt_id, mask in answers.items()
@@ -62,7 +62,7 @@ def test_answers_that_lie_right_are_scored_whatever_they_are_worth(cohort, bench
 
 
 def test_runs_down_the_columns_are_noticed_and_read_when_declared(cohort, bench, tmp_path):
-    path = table(tmp_path / "m.parquet", cohort.answers("truth"), encode=lambda mask: encode_runs(mask.T))
+    path = table(tmp_path / "m.parquet", cohort.answers("truth"), encode=lambda mask: runs.encode(mask.T))
     with pytest.raises(DataError, match=r"written column by column.*1\.00.*--order column"):
         score(path, bench=bench, resamples=2)
     assert (score(path, bench=bench, resamples=2, order="column").results["dice"] == 1).all()
@@ -72,45 +72,6 @@ def test_swapped_rows_and_columns_of_an_oblong_slice_are_told_by_the_shape(cohor
     folder = pngs(tmp_path / "m", {prompt_id: mask.T for prompt_id, mask in cohort.answers("truth").items()})
     with pytest.raises(DataError, match=r"expected a mask of 40 x 48.*got 48 x 40\. Swap rows and columns"):
         score(folder, bench=bench, resamples=2)
-
-
-def in_letters(counts):
-    """COCO's own compression, written anew from pycocotools' rleToString."""
-    text = ""
-    for place, count in enumerate(counts):
-        number = int(count) - (int(counts[place - 2]) if place > 2 else 0)
-        while True:
-            bits, number = number & 31, number >> 5
-            more = number != -1 if bits & 16 else number != 0
-            text += chr((bits | 32 if more else bits) + 48)
-            if not more:
-                break
-    return text
-
-
-@pytest.mark.parametrize("compressed", [False, True])
-def test_dictionaries_of_coco_are_read_down_the_columns(cohort, bench, tmp_path, compressed):
-    answers = cohort.answers("truth")
-    counts = {prompt_id: encode_runs(mask.T) for prompt_id, mask in answers.items()}
-    rows = [
-        {"prompt_id": prompt_id, "segmentation": {
-            "size": list(mask.shape),
-            "counts": in_letters(counts[prompt_id]) if compressed else counts[prompt_id].tolist()}}
-        for prompt_id, mask in answers.items()
-    ]  # fmt: skip
-    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "m.parquet")
-    assert (score(tmp_path / "m.parquet", bench=bench, resamples=2).results["dice"] == 1).all()
-
-
-@pytest.mark.parametrize(("counts", "size"), [("0o", [40, 48]), ("~" * 60, [40, 48]), ("01", [40]), (None, [40, 48])])
-def test_a_dictionary_of_which_no_mask_can_be_made_is_named(cohort, bench, tmp_path, counts, size):
-    ids = list(cohort.answers("truth"))
-    whole = in_letters([40 * 48])
-    rows = [{"prompt_id": name, "segmentation": {"size": [40, 48], "counts": whole}} for name in ids[1:]]
-    rows.append({"prompt_id": ids[0], "segmentation": {"size": size, "counts": counts}})
-    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "m.parquet")
-    with pytest.raises(DataError, match=f"prompt {ids[0]}: "):
-        score(tmp_path / "m.parquet", bench=bench, resamples=2)
 
 
 @pytest.mark.parametrize("kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())])
@@ -123,6 +84,6 @@ def test_a_column_that_is_no_mask_is_named_in_either_order(cohort, bench, tmp_pa
     answers = cohort.answers("truth")
     first = min(answers)
     path = table(tmp_path / "m.parquet", answers, encode=lambda mask: np.array([5, 5]) if mask is answers[first]
-                 else encode_runs(mask.T))  # fmt: skip
+                 else runs.encode(mask.T))  # fmt: skip
     with pytest.raises(DataError, match=f"prompt {first}: runs: expected non-negative lengths"):
         score(path, bench=bench, resamples=2, order="column")

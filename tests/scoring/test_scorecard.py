@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from semantiseg.errors import DataError, OutputError, ParameterError
-from semantiseg.evaluation.answers import encode_runs
+from semantiseg.evaluation import runs
 from semantiseg.scoring import leaderboard
 from semantiseg.scoring.benchmark import Benchmark, tiny_suite
 from semantiseg.scoring.scorecard import Entrant, score
@@ -42,7 +42,7 @@ def write_pngs(folder: Path, answers: dict[str, np.ndarray], *, high: int = 255)
 
 def write_runs(path: Path, answers: dict[str, np.ndarray], *, metadata: dict[str, str] | None = None) -> Path:
     rows = [
-        {"prompt_id": prompt_id, "height": mask.shape[0], "width": mask.shape[1], "runs": encode_runs(mask)}
+        {"prompt_id": prompt_id, "height": mask.shape[0], "width": mask.shape[1], "runs": runs.encode(mask)}
         for prompt_id, mask in answers.items()
     ]
     table = pa.Table.from_pandas(pd.DataFrame(rows), preserve_index=False)
@@ -368,7 +368,7 @@ class TestTinySuite:
             | {"level": level, "collection": collection, "kind": "side", "structure": "liver"}
             for collection, count in (("a", 90), ("b", 30)) for level in (1, 2, 3) for place in range(count)
         ]  # fmt: skip
-        prompts = pd.DataFrame([*rows, rows[0] | {"prompt_id": "other", "suite": "triple"}])
+        prompts = pd.DataFrame(rows + [rows[0] | {"prompt_id": "other", "suite": "triple"}])
         found = tiny_suite(prompts)
         assert len(set(found)) == 100 and found == tiny_suite(prompts.sample(frac=1.0, random_state=1))
         by = prompts.set_index("prompt_id").loc[found].groupby(["level", "collection"]).size().to_dict()

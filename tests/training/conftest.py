@@ -61,22 +61,12 @@ def project(tmp_path_factory) -> Path:
                 "volume_id": f"{case}:CT",
                 "channel": "CT",
                 "file": f"{case}.h5",
-                "source_spacing_mm": [1.0, 1.0, 2.5],
+                "source_spacing_mm": [1.0],
                 "leaves": ["x"],
                 "modality": "CT",
                 "window_low": -150.0,
                 "window_high": 250.0,
                 "lateral": True,
-                "collection": "Task03_Liver",
-                "origin": "phantom",
-                "patient_id": case,
-                "intensity": "HU",
-                "spacing_known": True,
-                "spacing_mm": 1.0,
-                "depth": 3,
-                "height": SIDE,
-                "width": SIDE,
-                "sha256_image": (case + "0") * 32,
             }
         )
         for index in (1, 2):

@@ -17,13 +17,13 @@ from semantiseg import params
 from semantiseg.models.prompts import PromptBatch
 from semantiseg.models.registry import build
 from semantiseg.models.segmenter import Segmenter
-from semantiseg.recipes import GATED
+from semantiseg.recipes import RECIPES
 from semantiseg.training.step import Learner, ProgramWords
 
 WIDTHS = {"tiny": (384, 384), "paper_tiny": (48, 32)}
 SIZE, PROMPTS, WORDS = 64, 3, 5
 PROGRAMS = ["organ(kidney)", "lesion(kidney_tumour)", "side(organ(kidney), left)"]
-each = pytest.mark.parametrize(("model", "width"), [(model, width) for width in WIDTHS for model in GATED])
+each = pytest.mark.parametrize(("model", "width"), [(model, width) for width in WIDTHS for model in RECIPES])
 
 
 def learner_of(model: str, width: str) -> Learner:

@@ -16,7 +16,8 @@ import torch
 from semantiseg.errors import ModelError
 from semantiseg.training import step
 from semantiseg.training.hardware import Hardware
-from semantiseg.training.optimisation import Checkpoint, NonFiniteLossError
+from semantiseg.training.optimisation import NonFiniteLossError
+from semantiseg.training.progress import Checkpoint
 
 PARAMETERS = small_training.PARAMETERS | {"steps": 9, "images_per_step": 2}
 run = partial(small_training.run, parameters=PARAMETERS)

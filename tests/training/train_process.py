@@ -11,8 +11,7 @@ from pathlib import Path
 import small_training
 
 from semantiseg.training.hardware import Hardware
-from semantiseg.training.optimisation import Checkpoint
-from semantiseg.training.progress import Progress
+from semantiseg.training.progress import Checkpoint, Progress
 
 
 def kill_after(step: int) -> None:

@@ -33,10 +33,10 @@ from semantiseg.baselines.baseline import Baseline, EncodedPicture, Picture
 from semantiseg.baselines.biomedparse.decoders import ReadyPicture
 from semantiseg.baselines.biomedparse.network import BiomedParseNetwork, BiomedParseSizes
 from semantiseg.baselines.biomedparse.text_encoder import Sentences, clip_tokens
+from semantiseg.baselines.checkpoint import load_official, read_checkpoint
 from semantiseg.conventions import Modality
 from semantiseg.errors import ModelError
 from semantiseg.models.protocol import ModelCard
-from semantiseg.models.weights import load_official, read_checkpoint
 
 FILE = "biomedparse_v1.pt"
 SIZE = 1024

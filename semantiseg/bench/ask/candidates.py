@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from semantiseg.bench.ask.draw import OF_LEVEL
-from semantiseg.bench.ask.feasible import PAIRED, Asked, ask_absent, asked_on, compositions, placements
+from semantiseg.bench.ask.feasible import Asked, ask_absent, asked_on
 from semantiseg.bench.ask.questions import (
     PER_LEVEL,
     Question,
@@ -32,6 +32,7 @@ from semantiseg.bench.ask.questions import (
     wordable,
 )
 from semantiseg.bench.ask.scene import Asking, Scene
+from semantiseg.bench.ask.space import PAIRED, compositions, placements
 from semantiseg.conventions import LEVELS
 from semantiseg.language.grammar.tables import Part
 from semantiseg.language.program import Program, atom, call

@@ -1,6 +1,6 @@
 """The clinical sentences: hand-written requests in report style, outside the grammar, never trained on.
 
-They are data (`clinical_sentences*.yaml`, versioned with the benchmark); this module reads and checks them.
+They are data (`clinical_sentences.yaml`, versioned with the benchmark); this module reads and checks them.
 
 Which clinical sentence is asked on which slice: only where its target exists, differs from its parent, and the
 verifier finds nothing against the question.
@@ -23,32 +23,27 @@ from typing import Any
 import pandas as pd
 
 from semantiseg import document
-from semantiseg.bench.ask.feasible import compositions, placements
 from semantiseg.bench.ask.questions import PromptRow, Question, best_slices, prompt_row
 from semantiseg.bench.ask.scene import Scene, scenes_of
+from semantiseg.bench.ask.space import compositions, placements
 from semantiseg.bench.verify.verification import Judge
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import PromptError, SemantiSegError
+from semantiseg.language.clause import Clause
 from semantiseg.language.grammar.phrases import WORDINGS
 from semantiseg.language.grammar.surface import PARTS, has_words, render, says
-from semantiseg.language.grammar.tables import COLLECTIVE_NOUNS, DESCRIPTIONS, DIRECTION_WORDS, FRAMES, OPERATIONS
+from semantiseg.language.grammar.tables import (
+    COLLECTIVE_NOUNS,
+    DESCRIPTIONS,
+    DIRECTION_WORDS,
+    FRAMES,
+    OPERATIONS,
+)
 from semantiseg.language.ontology import STRUCTURES, structure
-from semantiseg.language.program import Clause, Program, atoms, parse
+from semantiseg.language.program import Program, atoms, parse
 from semantiseg.randomness import stream
 
-DEVELOPMENT, TEST = "2-development", "2-test"
-VERSIONS: dict[str, tuple[str, ...]] = {
-    "1": ("clinical_sentences.yaml",),
-    DEVELOPMENT: ("clinical_sentences_2_development.yaml",),
-    TEST: ("clinical_sentences_2_test.yaml",),
-    "2": ("clinical_sentences_2_development.yaml", "clinical_sentences_2_test.yaml"),
-}
-"""Version -> its files. Readers may be made on the development third of version 2 and on nothing else of this."""
-_KIND_OF_OPERATION = {
-    "minus": "exclusion", "side": "side", "half": "spatial", "facing": "spatial", "within": "spatial",
-    "containing": "spatial", "without": "distractor", "largest": "instance", "smallest": "instance", "union": "union",
-}  # fmt: skip
-"""Kinds of the programs that version 2 asks beyond the benchmark's own."""
+FILE = "clinical_sentences.yaml"
 _WORD = re.compile(r"[a-z]+(?:-[a-z]+)*")
 
 
@@ -75,38 +70,27 @@ class Sentence:
 
 
 @cache
-def sentences(version: str = "1") -> tuple[Sentence, ...]:
-    """The sentences of a version, one of `VERSIONS`.
+def sentences() -> tuple[Sentence, ...]:
+    """The sentences of this version of the benchmark.
 
     Raises:
-        PromptError: an unknown version; else as `read_sentences`.
+        PromptError: as `read_sentences`.
     """
-    if version not in VERSIONS:
-        raise PromptError(
-            f"clinical sentences: expected a version among {list(VERSIONS)}, got {version!r}. Choose one of these."
-        )
-    folder = resources.files("semantiseg.bench.ask")
-    return tuple(
-        sentence
-        for file in VERSIONS[version]
-        for sentence in read_sentences(folder.joinpath(file).read_text(encoding="utf-8"), origin=file)
-    )
+    text = resources.files("semantiseg.bench.ask").joinpath(FILE).read_text(encoding="utf-8")
+    return read_sentences(text, origin=FILE)
 
 
 def read_sentences(text: str, *, origin: str | Path) -> tuple[Sentence, ...]:
     """Sentences of a YAML text: `version`, and under `programs` entries of `program`, `sentences` and, optionally,
     `clauses`.
 
-    Version 1 holds programs that the benchmark asks (`bench/ask/feasible.py`); later ones hold any program.
-
     Raises:
-        PromptError: names the entry: a program that does not parse or that version 1 may not hold, an unknown
+        PromptError: names the entry: a program that does not parse or that the benchmark never asks, an unknown
             attribute, a sentence that is empty, stands twice, or that the grammar has too.
     """
     found: dict[str, Sentence] = {}
-    version, entries = _entries(text, origin=origin)
-    for entry in entries:
-        for sentence in _sentences(entry, any_program=version > 1, origin=origin):
+    for entry in _entries(text, origin=origin):
+        for sentence in _sentences(entry, origin=origin):
             key = plain(sentence.text)
             if key in found:
                 raise PromptError(
@@ -122,7 +106,7 @@ def plain(text: str) -> str:
     return " ".join(text.lower().split()).rstrip(".!?")
 
 
-def _entries(text: str, *, origin: str | Path) -> tuple[int, Sequence[Mapping[str, Any]]]:
+def _entries(text: str, *, origin: str | Path) -> Sequence[Mapping[str, Any]]:
     values = document.values_of(text, origin=origin, error=PromptError)
     known = {"program", "clauses", "sentences"}
     entries = values.get("programs") if isinstance(values, dict) and isinstance(values.get("version"), int) else None
@@ -133,10 +117,10 @@ def _entries(text: str, *, origin: str | Path) -> tuple[int, Sequence[Mapping[st
             f"{origin}: expected a number 'version' and a list 'programs' of entries with {sorted(known)}, got another "
             f"layout. See the file that the package ships."
         )
-    return values["version"], entries
+    return entries
 
 
-def _sentences(entry: Mapping[str, Any], *, any_program: bool, origin: str | Path) -> Iterator[Sentence]:
+def _sentences(entry: Mapping[str, Any], *, origin: str | Path) -> Iterator[Sentence]:
     where = f"{origin}, {entry['program']}"
     try:
         program = parse(str(entry["program"]))
@@ -144,11 +128,9 @@ def _sentences(entry: Mapping[str, Any], *, any_program: bool, origin: str | Pat
     except SemantiSegError as error:
         raise PromptError(f"{where}: {error}") from None
     kind = "attribute" if program.is_atom and clauses else _kinds().get(program)
-    if kind is None and any_program:
-        kind = _KIND_OF_OPERATION[program.operation]
     if kind is None:
         raise PromptError(
-            f"{where}: expected a program that the benchmark asks (bench/ask/feasible.py), got another. Rephrase it."
+            f"{where}: expected a program that the benchmark asks (bench/ask/space.py), got another. Rephrase it."
         )
     for text in entry["sentences"]:
         if not isinstance(text, str) or not text.strip():

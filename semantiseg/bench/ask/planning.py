@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from semantiseg.bench.ask.candidates import PARAPHRASED_SHARE, WANTED
 from semantiseg.bench.ask.draw import allocate, reason
-from semantiseg.bench.ask.feasible import compositions
 from semantiseg.bench.ask.questions import PER_LEVEL
+from semantiseg.bench.ask.space import compositions
 from semantiseg.conventions import LEVELS
 from semantiseg.data.collections import says_sides
 from semantiseg.data.labels import BRATS2024, DECATHLON, KITS23

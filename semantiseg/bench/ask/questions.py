@@ -20,10 +20,11 @@ from semantiseg.bench.ask.feasible import Asked, asked_on
 from semantiseg.bench.ask.scene import Asking, Scene
 from semantiseg.bench.measure.attributes import clauses_of
 from semantiseg.conventions import LEVELS
+from semantiseg.language.clause import Clause, to_json
 from semantiseg.language.grammar.surface import has_words, render
 from semantiseg.language.grammar.tables import Part
 from semantiseg.language.ontology import structure
-from semantiseg.language.program import Clause, Program, atom, clauses_to_json, subject
+from semantiseg.language.program import Program, atom, subject
 
 CLAUSE_COUNTS = (0.5, 0.35, 0.15)
 """Chances of one, two and three clauses in a level 2 prompt."""
@@ -52,7 +53,7 @@ class Question:
     @property
     def signature(self) -> tuple[str, str]:
         """What the words depend on: the printed program and the clauses."""
-        return str(self.program), clauses_to_json(self.clauses)
+        return str(self.program), to_json(self.clauses)
 
     def evidence(self) -> dict[str, Any]:
         """What makes the prompt true: limits cleared by the program, and one measurement for each clause."""
@@ -290,7 +291,7 @@ def prompt_row(
         "structure": structure(subject(program).key).main,
         "program": str(program),
         "parent": str(scene.parent(program)),
-        "clauses": clauses_to_json(question.clauses),
+        "clauses": to_json(question.clauses),
         "text": text,
         "phrasing": phrasing,
         "evidence": json.dumps(question.evidence(), sort_keys=True),

@@ -10,12 +10,14 @@ from typing import Annotated, Any
 import numpy as np
 
 from semantiseg.bench.ask.candidates import absent_programs
-from semantiseg.bench.ask.feasible import ask_absent, compositions
+from semantiseg.bench.ask.feasible import ask_absent
 from semantiseg.bench.ask.questions import Question, all_at, best_slices, wordable
 from semantiseg.bench.ask.scene import Scene
+from semantiseg.bench.ask.space import compositions
+from semantiseg.language.clause import Clause, to_json
 from semantiseg.language.grammar.surface import texts
 from semantiseg.language.ontology import structure
-from semantiseg.language.program import Clause, Program, atom, clauses_to_json, subject
+from semantiseg.language.program import Program, atom, subject
 from semantiseg.randomness import stream
 
 ABSENT_SHARE = 0.14
@@ -89,7 +91,7 @@ def text_pool(question: Question, *, texts_per_question: int, seed: int) -> list
 
 @lru_cache(maxsize=10_000)
 def _pool(program: Program, clauses: tuple[Clause, ...], size: int, seed: int) -> list[str]:
-    rng = stream(seed, "pool", str(program), clauses_to_json(clauses))
+    rng = stream(seed, "pool", str(program), to_json(clauses))
     return texts(program, clauses, part="seen", count=size, rng=rng)
 
 
@@ -123,7 +125,7 @@ def _row(
         "structure": structure(subject(program).key).main,
         "program": str(program),
         "parent": str(scene.parent(program)),
-        "clauses": clauses_to_json(question.clauses),
+        "clauses": to_json(question.clauses),
         "texts": sorted(pool[position] for position in drawn),
         "target_pixels": question.asked.target_pixels,
     }

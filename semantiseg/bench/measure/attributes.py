@@ -18,8 +18,8 @@ from scipy import ndimage, spatial
 from semantiseg.conventions import Mask, Slice
 from semantiseg.data.intensity import in_hounsfield
 from semantiseg.errors import PromptError
+from semantiseg.language.clause import Clause
 from semantiseg.language.evaluate import components
-from semantiseg.language.program import Clause
 
 SHELL_MM = (2.0, 6.0)
 """Distance from the target at which the reference is read; nearer pixels are partial volume."""
@@ -52,7 +52,7 @@ class Measurement:
     """One attribute of one target.
 
     Attributes:
-        attribute: name, as in `CLAUSE_VALUES`.
+        attribute: name, as in `clause.VALUES`.
         number: what was measured.
         unit: of `number`.
         value: the word that the number earns, or None in a dead band.
@@ -173,7 +173,7 @@ def _contrast(difference: float, spread: float, modality: str, window: tuple[flo
     """CT: mean difference in HU, iso within 10 HU (design choice of SemantiBench, stable against 1 to 2 HU of bias).
 
     MR, whose unit is arbitrary: mean difference in robust standard deviations of the reference, iso within 0.5. So too
-    a CT that was rescaled to 8 bits; its window starts at 0, which no window in HU does (see `data/intensity.py`).
+    a CT that was rescaled to 8 bits; its window starts at 0, which no window in HU does (see `data/window.py`).
     """
     name = "density" if modality == "CT" else "signal"
     values = (

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from semantiseg.bench.ask.feasible import PAIRED
+from semantiseg.bench.ask.space import PAIRED
 from semantiseg.bench.measure import regions as measured
 from semantiseg.bench.measure.attributes import Measurement, without_lengths
 from semantiseg.bench.measure.regions import Region, Surroundings, nearest, place, surface

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from semantiseg.bench.ask.candidates import plan_core
-from semantiseg.bench.ask.feasible import compositions
+from semantiseg.bench.ask.space import compositions
 from semantiseg.bench.build import PROMPT_ORDER
 from semantiseg.bench.records.stored import COLUMNS, RecordedScene, measure_case
 from semantiseg.bench.tables import PROMPT_COLUMNS, REJECTED_COLUMNS, schema_of

@@ -19,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from semantiseg.bench.ask.feasible import Asked, compositions
+from semantiseg.bench.ask.feasible import Asked
 from semantiseg.bench.ask.questions import PER_LEVEL, best_slices
 from semantiseg.bench.ask.scene import Scene, scenes_of
+from semantiseg.bench.ask.space import compositions
 from semantiseg.bench.measure.attributes import Measurement
 from semantiseg.bench.measure.labelled_slice import LabelledSlice, read_volume
 from semantiseg.bench.verify.verifier import UnrecordedError

@@ -18,22 +18,12 @@ import numpy as np
 from semantiseg.conventions import Mask
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import PromptError
+from semantiseg.language.clause import VALUES, Clause, from_json, to_json
 from semantiseg.language.evaluate import evaluate, is_defined
 from semantiseg.language.grammar.phrases import pluralised
 from semantiseg.language.grammar.surface import render
 from semantiseg.language.ontology import STRUCTURES
-from semantiseg.language.program import (
-    CLAUSE_VALUES,
-    Clause,
-    Program,
-    atom,
-    call,
-    clauses_from_json,
-    clauses_to_json,
-    parent,
-    parse,
-    subject,
-)
+from semantiseg.language.program import Program, atom, call, parent, parse, subject
 from semantiseg.randomness import stream
 
 Row = dict[str, Any]
@@ -121,7 +111,7 @@ class Mutator:
         yield Mutant(CONTROL, row, row["text"])
         if row["target_pixels"] == 0:
             return
-        program, clauses = parse(row["program"]), clauses_from_json(row["clauses"])
+        program, clauses = parse(row["program"]), from_json(row["clauses"])
         for make in (self._sides, self._qualifiers, self._exclusions, self._densities, self._attributes, self._sizes,
                      self._parents, self._absences, self._vacuous, self._complements, self._exceptions,
                      self._instances, self._image_sides, self._quantities, self._function_words):  # fmt: skip
@@ -154,11 +144,11 @@ class Mutator:
         for place, clause in enumerate(clauses):
             if clause.attribute not in ("density", "signal"):
                 continue
-            values = CLAUSE_VALUES[clause.attribute]
+            values = VALUES[clause.attribute]
             false = Clause(clause.attribute, values[0] if values.index(clause.value) else values[-1])
             flipped = (*clauses[:place], false, *clauses[place + 1 :])
             yield from self._said("density flipped", row, program, flipped)
-            yield from self._said("density flipped", row | {"clauses": clauses_to_json(flipped)}, program, flipped)
+            yield from self._said("density flipped", row | {"clauses": to_json(flipped)}, program, flipped)
             edited = _DENSITY_WORD.sub(lambda found: _FLIPPED[found[1]], row["text"])
             # "As bright as" and "as dark as" say the same.
             if edited != row["text"] and not clause.value.startswith("iso"):
@@ -170,11 +160,11 @@ class Mutator:
         for place, clause in enumerate(clauses):
             if clause.attribute not in ("texture", "shape", "margin"):
                 continue
-            values = CLAUSE_VALUES[clause.attribute]
+            values = VALUES[clause.attribute]
             false = Clause(clause.attribute, values[0] if values.index(clause.value) else values[-1])
             turned = (*clauses[:place], false, *clauses[place + 1 :])
             for stated in (clauses, turned):
-                yield from self._said("attribute flipped", row | {"clauses": clauses_to_json(stated)}, program, turned)
+                yield from self._said("attribute flipped", row | {"clauses": to_json(stated)}, program, turned)
 
     def _sizes(self, row: Row, program: Program, clauses: tuple[Clause, ...]) -> Iterator[Mutant]:
         """A stated diameter overstated in the words, or in words and statement; on a prompt that states none, one
@@ -187,8 +177,7 @@ class Mutator:
         for factor in EXAGGERATIONS:
             false = str(round(true * factor) + 2)
             exaggerated = (*others, Clause("diameter", false))
-            changed = row | {"clauses": clauses_to_json(exaggerated)}
-            yield from self._said("size exaggerated", changed, program, exaggerated)
+            yield from self._said("size exaggerated", row | {"clauses": to_json(exaggerated)}, program, exaggerated)
             if stated is not None:
                 yield from self._said("size exaggerated", row, program, exaggerated)
                 yield Mutant("size exaggerated", row, _DIAMETER.sub(false, row["text"]))
@@ -276,7 +265,7 @@ class Mutator:
         stated = next((clause for clause in clauses if clause.attribute == "diameter"), None)
         if stated is not None and program.is_atom:
             for words in _QUANTITIES:
-                true = row | {"clauses": clauses_to_json([stated])}
+                true = row | {"clauses": to_json([stated])}
                 yield Mutant("another quantity", true, words.format(_noun(program), stated.value))
 
     def _function_words(self, row: Row, program: Program, clauses: tuple[Clause, ...]) -> Iterator[Mutant]:
@@ -305,7 +294,7 @@ class Mutator:
 
     def _said(self, kind: str, row: Row, meaning: Program, clauses: tuple[Clause, ...]) -> Iterator[Mutant]:
         """The row in words of the meaning and clauses, if English has them."""
-        rng = stream(self.seed, kind, row["prompt_id"], str(meaning), clauses_to_json(clauses))
+        rng = stream(self.seed, kind, row["prompt_id"], str(meaning), to_json(clauses))
         try:
             text = render(meaning, clauses, part=row["phrasing"], rng=rng)
         except PromptError:

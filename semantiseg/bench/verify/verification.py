@@ -1,31 +1,24 @@
 """Stage verify, volume by volume: what the verifier rejects is worded anew, then replaced or dropped with the
-reason.
-
-With its exam: true prompts, and contradictions made from them (`mutations.py`), and which of them it rejects.
-"""
+reason."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from semantiseg.bench.ask.questions import prompt_id, training_rejection
 from semantiseg.bench.measure.labelled_slice import read_volume
-from semantiseg.bench.verify.mutations import CONTROL, KINDS, Mutant, Mutator, exchanged
 from semantiseg.bench.verify.verifier import SliceFacts, UnrecordedError, Verifier
-from semantiseg.conventions import LEVELS, groups_of, record_of, records_of
+from semantiseg.conventions import LEVELS, record_of
 from semantiseg.data.store import VolumeStore
-from semantiseg.errors import DataError
+from semantiseg.language.clause import from_json
 from semantiseg.language.evaluate import is_defined
 from semantiseg.language.grammar.surface import render
-from semantiseg.language.program import clauses_from_json, parse
+from semantiseg.language.program import parse
 from semantiseg.randomness import stream
 
 REDRAWS = 3
@@ -83,7 +76,7 @@ class Judge:
 
 # A training row repeats its program for every text, and programs come back on most slices.
 _program = lru_cache(maxsize=10_000)(parse)
-_clauses = lru_cache(maxsize=10_000)(clauses_from_json)
+_clauses = lru_cache(maxsize=10_000)(from_json)
 
 
 def verify_case(
@@ -176,59 +169,3 @@ def _verify_training(judge: Judge, row: Row, verdict: Verdict) -> None:
     if texts:
         verdict.training.append(row | {"texts": texts})
     verdict.rejected += [training_rejection(judge.row, row, text, reason) for reason, text in refused.items()]
-
-
-COLUMNS = ("kind", "judged", "rejected", "share", "code", "missed")
-
-
-def examine(volumes: Path, candidates: pd.DataFrame, *, seed: int, every_kind: bool = True) -> pd.DataFrame:
-    """Let the verifier judge candidate prompts and all their mutants.
-
-    Args:
-        volumes: folder of prepared volumes.
-        candidates: rows as in `candidates.parquet`: true by construction, and not yet sifted by the verifier, which
-            would make every control pass.
-        seed: of the mutants' words.
-        every_kind: whether a kind without mutants is an error; else it is left out.
-
-    Returns:
-        One row a kind, the control first: `kind`, `judged`, `rejected` (counts), `share` (rejected / judged), `code`
-        (the commonest code of the reasons, "" if none), `missed` (one text that was judged wrongly, "" if none).
-
-    Raises:
-        DataError: a kind has no mutant, so nothing would be known of it.
-    """
-    mutants: dict[str, list[tuple[Mutant, list[str]]]] = defaultdict(list)
-    with VolumeStore(volumes) as store:
-        for volume_id, rows in groups_of(candidates, "volume_id"):
-            judge, mutator = Judge.reading(store, volume_id), Mutator(store, volume_id, seed=seed)
-            of_volume = records_of(rows)
-            for mutant in chain(chain.from_iterable(map(mutator.of, of_volume)), exchanged(of_volume)):
-                mutants[mutant.kind].append((mutant, judge.reasons(mutant.row, mutant.text)))
-    missing = [kind for kind in (CONTROL, *KINDS) if not mutants[kind]]
-    if missing and every_kind:
-        raise DataError(
-            f"expected prompts that allow mutants of every kind, got none for {missing}. Judge more volumes."
-        )
-    planted = [kind for kind in (CONTROL, *KINDS) if mutants[kind]]
-    return pd.DataFrame([_counted(kind, mutants[kind]) for kind in planted], columns=list(COLUMNS))
-
-
-def worst_kind(results: pd.DataFrame) -> pd.Series:
-    """The kind of contradiction that is rejected least often."""
-    kinds = results[results["kind"] != CONTROL]
-    return kinds.iloc[int(kinds["share"].argmin())]
-
-
-def control(results: pd.DataFrame) -> pd.Series:
-    """The row of the true prompts."""
-    return results[results["kind"] == CONTROL].iloc[0]
-
-
-def _counted(kind: str, judged: Iterable[tuple[Mutant, list[str]]]) -> tuple:
-    pairs = list(judged)
-    rejected = [reasons for _, reasons in pairs if reasons]
-    codes = pd.Series([reasons[0].split(":")[0] for reasons in rejected]).mode()
-    wrong = [mutant.text for mutant, reasons in pairs if bool(reasons) == (kind == CONTROL)]
-    share = len(rejected) / len(pairs)
-    return kind, len(pairs), len(rejected), share, codes[0] if len(codes) else "", wrong[0] if wrong else ""

@@ -24,9 +24,10 @@ from typing import Protocol
 from semantiseg.bench.measure.attributes import Measurement, holds
 from semantiseg.conventions import Modality
 from semantiseg.errors import PromptError
+from semantiseg.language.clause import Clause
 from semantiseg.language.evaluate import is_defined, leaves_of
 from semantiseg.language.ontology import structure
-from semantiseg.language.program import Clause, Program, atoms, call, parent
+from semantiseg.language.program import Program, atoms, call, parent
 from semantiseg.language.reader.parser import Reading, read
 
 MINIMUM_CHANGE = 10

@@ -10,7 +10,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import re
 import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,7 +21,6 @@ import httpx
 from tqdm import tqdm
 
 from semantiseg import files, limits
-from semantiseg.data.collections import KITS19_TEST, SEGMENTATIONS
 from semantiseg.data.official import sources
 from semantiseg.data.official.registry import (
     CHALLENGES,
@@ -42,8 +40,6 @@ from semantiseg.files import claim
 
 DEPTH = 3
 """Folders searched below the one that is named: `kits23/dataset`, `GLI/training_data1_v2`."""
-POST_TREATMENT = 100
-"""First time point after treatment: gliomas of BraTS 2024 are numbered from it on, those of 2023 from 0."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +65,7 @@ def recognised(folder: Path) -> list[Found]:
             homes.setdefault(name, []).append(place)
     if not homes:
         raise DataError(
-            f"{folder}: expected Task01_BrainTumour ... Task10_Colon (with dataset.json), case_00000 ... of KiTS, or "
+            f"{folder}: expected Task01_BrainTumour ... Task10_Colon (with dataset.json), case_00000 ... of KiTS23, or "
             "BraTS-<challenge>-<patient>-<time point> folders in it or below, got none. Unpack the archives first."
         )
     return [Found(name, _layout(name), tuple(sorted(places))) for name, places in sorted(homes.items())]
@@ -125,27 +121,10 @@ def _collection(place: Path) -> str | None:
     if (place / "dataset.json").is_file():
         return place.name if place.name in DECATHLON_TASKS else None
     names = [entry.name for entry in place.iterdir() if entry.is_dir()]
-    if cases := sorted(name for name in names if name.startswith("case_")):
-        return _kits(place, cases)
-    if any(name.startswith("BraTS2021_") for name in names):
-        return "BraTS2021"
-    gliomas = [int(found[1]) for name in names if (found := re.fullmatch(r"BraTS-GLI-\d{5}-(\d{3})", name))]
-    if gliomas and max(gliomas) < POST_TREATMENT:
-        return "BraTS2023-GLI"
+    if any(name.startswith("case_") for name in names):
+        return "KiTS23"
     prefixes = {challenge.replace("BraTS2024", "BraTS") + "-": challenge for challenge in CHALLENGES}
     return next((prefixes[prefix] for prefix in prefixes for name in names if name.startswith(prefix)), None)
-
-
-def _kits(place: Path, cases: Sequence[str]) -> str:
-    """Which release of KiTS: by the label file of 2021, the metadata beside the cases, or the numbers of cases; one
-    that nothing tells from KiTS23 is taken for that."""
-    if (place / cases[0] / f"{SEGMENTATIONS['kits21']}.nii.gz").is_file():
-        return "KiTS21"
-    if (place / "kits23.json").is_file() or int(cases[-1].removeprefix("case_") or 0) >= KITS19_TEST.stop:
-        return "KiTS23"
-    tests = (place / f"case_{number:05d}" for number in KITS19_TEST)
-    unpublished = any(case.is_dir() and not (case / "segmentation.nii.gz").is_file() for case in tests)
-    return "KiTS19" if unpublished or (place / "kits.json").is_file() else "KiTS23"
 
 
 def _layout(collection: str) -> str:

@@ -24,9 +24,7 @@ from semantiseg.errors import DataError
 
 LICENCES = {
     "MSD": "CC-BY-SA-4.0",
-    **{name: "CC-BY-NC-SA-4.0" for name in ("KiTS19", "KiTS21", "KiTS23")},
-    "BraTS2021": "CC-BY-4.0 (TCIA, RSNA-ASNR-MICCAI-BraTS-2021)",
-    "BraTS2023": "terms of the challenge (Synapse syn51156910)",
+    "KiTS23": "CC-BY-NC-SA-4.0",
     "BraTS2024": "CC-BY-NC-4.0, no redistribution (terms: Synapse wiki syn53708249/627508)",
 }
 
@@ -128,7 +126,7 @@ class Addresses:
 
 
 def family(collection: str) -> str:
-    """MSD, or a release: KiTS23, BraTS2024."""
+    """MSD, KiTS23 or BraTS2024."""
     return "MSD" if collection in DECATHLON_TASKS else collection.partition("-")[0]
 
 

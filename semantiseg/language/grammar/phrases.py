@@ -20,10 +20,18 @@ from dataclasses import dataclass, fields, replace
 from functools import cache, lru_cache
 from itertools import permutations
 
+from semantiseg.language.clause import Clause
 from semantiseg.language.grammar.forms import EMPTY, Choice, Forms, Joined, Literal, after, words
-from semantiseg.language.grammar.tables import DESCRIPTIONS, PLURAL_HEADS, PLURALS, Part, Table, outermost, synonyms
+from semantiseg.language.grammar.tables import (
+    DESCRIPTIONS,
+    PLURAL_HEADS,
+    PLURALS,
+    Part,
+    Table,
+    outermost,
+    synonyms,
+)
 from semantiseg.language.ontology import STRUCTURES
-from semantiseg.language.program import Clause
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from functools import lru_cache
 import numpy as np
 
 from semantiseg.errors import PromptError
+from semantiseg.language.clause import Clause
 from semantiseg.language.grammar.forms import Choice, Forms, after, words
 from semantiseg.language.grammar.phrases import NounPhrase, describe, fill, names
 from semantiseg.language.grammar.tables import (
@@ -35,7 +36,7 @@ from semantiseg.language.grammar.tables import (
     synonyms,
 )
 from semantiseg.language.ontology import STRUCTURES
-from semantiseg.language.program import Clause, Program, atoms, call, subject
+from semantiseg.language.program import Program, atoms, call, subject
 
 PARTS: tuple[Part, ...] = ("seen", "unseen_template", "unseen_synonym", "unseen")
 

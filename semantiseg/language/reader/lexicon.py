@@ -163,9 +163,7 @@ def _structures() -> Iterator[tuple[str, Meaning]]:
                     yield name, meaning
                     yield plural(name), meaning
     for key, item in STRUCTURES.items():
-        # "Prostates" are several patients'.
-        several = item.kind != "organ" or item.paired or item.scattered or key == "hippocampus"
-        for name in item.names + item.held_out if several else ():
+        for name in item.names + item.held_out:
             yield plural(name.lower()), (Kind.THING, atom(key))
     for key, item in STRUCTURES.items():
         for name in item.names + item.held_out:

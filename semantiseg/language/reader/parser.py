@@ -14,9 +14,10 @@ from itertools import pairwise
 
 from semantiseg.conventions import Modality
 from semantiseg.errors import PromptError
-from semantiseg.language.program import Clause, Program, call, subject
+from semantiseg.language.clause import Clause
+from semantiseg.language.program import Program, call
 from semantiseg.language.reader.lexicon import Kind
-from semantiseg.language.reader.tokens import PAIRED, Token, tokens_of
+from semantiseg.language.reader.tokens import Token, tokens_of
 
 _BRIGHTNESS = {
     "CT": ("density", {"hypo": "hypodense", "iso": "isodense", "hyper": "hyperdense"}),
@@ -145,13 +146,9 @@ class _Parser:
 
     def removal(self) -> Program | None:
         start = self.place
-        joint = None
-        while mark := self.take(Kind.COMMA, Kind.AND):
-            joint = mark
-        if left_out := self.take(Kind.EXCLUDE, Kind.TAKE):
-            if joint is not None and joint.kind is Kind.AND and left_out.text == "without":
-                # "The kidney with tumour and without cyst" chooses a kidney by both.
-                raise self.refuse()
+        while self.take(Kind.COMMA, Kind.AND):
+            pass
+        if self.take(Kind.EXCLUDE, Kind.TAKE):
             return self.aside(self.union)
         if self.take(Kind.WITH):
             removed = self.aside(self.union)
@@ -161,21 +158,15 @@ class _Parser:
         return None
 
     def union(self) -> Program:
-        of_several = self.kind() is Kind.SELECT and self.kind(1) is Kind.PLACE
         program = self.relation()
         while self.kind() is Kind.AND or (self.kind() is Kind.COMMA and self.kind(1) is Kind.AND):
             start = self.place
             self.take(Kind.COMMA)
-            joint = self.take(Kind.AND)
+            self.take(Kind.AND)
             if self.kind() in (Kind.EXCLUDE, Kind.TAKE):
                 self.place = start
                 break
-            if of_several:
-                # "The bigger of liver and spleen" compares them.
-                raise self.refuse()
-            other = self.relation()
-            if joint is None or "including" not in joint.text or not _belongs(other, program):
-                program = call("union", program, other)
+            program = call("union", program, self.relation())
         return program
 
     # Placement
@@ -220,8 +211,6 @@ class _Parser:
             other = self.aside(lambda: _chosen(*self.unit()))
             if kind is Kind.FACING:
                 program = call("facing", program, str(relation.value), other)  # type: ignore[union-attr]
-            elif not _may_bear(program, other) and kind is not Kind.PLACE:
-                raise self.refuse()
             else:
                 program = call({Kind.PLACE: "within", Kind.FREE: "without"}.get(kind, "containing"), program, other)
         program, select = self.qualified(program, select)
@@ -336,49 +325,5 @@ class _Parser:
         return found
 
 
-def _may_bear(program: Program, other: Program) -> bool:
-    """Whether one can contain the other: no tumour contains its organ, and no kidney the tumour of the liver."""
-    inner, outer = other.structure, program.structure
-    elsewhere = inner.kind == "lesion" and (inner.home or inner.main) != (outer.home or outer.main)
-    return not elsewhere and not set(outer.leaves) < set(inner.leaves)
-
-
-def _belongs(part: Program, whole: Program) -> bool:
-    """Whether "the left kidney including its tumour" is the left kidney: a structure's own label adds nothing to it."""
-    return part.is_atom and whole.operation == "side" and set(part.structure.leaves) <= set(whole.structure.leaves)
-
-
 def _chosen(program: Program, select: str | None) -> Program:
     return call(select, program) if select else program
-
-
-def plain(program: Program) -> Program:
-    """The program without what asks twice, and "a liver free of tumour" as the liver without it: there is one liver,
-    but of kidneys the healthy one is meant."""
-    if program.is_atom:
-        return program
-    parts = [plain(part) if isinstance(part, Program) else part for part in program.arguments]
-    first, last = parts[0], parts[-1]
-    if program.operation == "without" and isinstance(first, Program) and isinstance(last, Program):
-        single = first.is_atom and first.operation == "organ" and first.key not in PAIRED
-        if single and last.is_atom and last.structure.parent == first.key:
-            return call("minus", first, last)
-    if program.operation == "containing" and isinstance(first, Program) and isinstance(last, Program):
-        # An organ holds no other; "liver with gallbladder" asks for both.
-        if all(part.is_atom and part.operation == "organ" for part in (first, last)):
-            return call("union", first, last)
-    if program.operation == "within" and isinstance(first, Program) and isinstance(last, Program):
-        if first.is_atom and last.is_atom and first.operation == last.operation == "part":
-            # No part holds another; "the necrosis inside the enhancing rim" is the necrosis.
-            return first
-        if first.is_atom and first.operation == "organ" and first.structure.home == subject(last).key and last.is_atom:
-            return first
-        if last.operation == "side" and last.children[0].is_atom and last.children[0].key not in PAIRED:
-            # "Primary of the pancreas, right side": an organ that is no pair has no right one.
-            return call("side", first, *last.words)
-    if program.operation == "minus" and isinstance(first, Program) and isinstance(last, Program):
-        if first.is_atom and last.is_atom and set(first.structure.leaves) <= set(last.structure.leaves):
-            raise PromptError(f"expected something that is left, got {first} without {last}. Exclude a part of it.")
-        if first.operation == "minus" and first.children[1] == last:
-            return first
-    return call(program.operation, *parts)

@@ -15,19 +15,26 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
-from os.path import commonprefix
 
 from rapidfuzz import process
 from rapidfuzz.distance import DamerauLevenshtein
 
 from semantiseg.conventions import Modality
 from semantiseg.errors import PromptError
-from semantiseg.language.program import Clause, Program, atoms
-from semantiseg.language.reader.clinicians_phrases import ABBREVIATIONS, DANGEROUS, HISTORIES, TURNING, tells_history
-from semantiseg.language.reader.clinicians_words import CLINICAL_LEXICON, DESCRIBING, IN_DIAMETER, NEEDS_EXCLUSION
+from semantiseg.language.clause import Clause
+from semantiseg.language.program import Program, call
+from semantiseg.language.reader.clinicians_words import (
+    ABBREVIATIONS,
+    CLINICAL_LEXICON,
+    DANGEROUS,
+    HISTORIES,
+    IN_DIAMETER,
+    NEEDS_EXCLUSION,
+    TURNING,
+)
 from semantiseg.language.reader.lexicon import Kind
-from semantiseg.language.reader.parser import parse_tokens, plain, read
-from semantiseg.language.reader.tokens import Piece, Token, apposed, pieces_of, resolved, split, unaccounted
+from semantiseg.language.reader.parser import parse_tokens, read
+from semantiseg.language.reader.tokens import PAIRED, Piece, Token, apposed, pieces_of, resolved, split, unaccounted
 
 SHORTEST = 5
 """Shorter words are never corrected: one letter makes another word of them."""
@@ -58,9 +65,7 @@ def _nearest(word: str, vocabulary: Collection[str]) -> str | None:
         return None
     least = min(distance for distance, _ in near)
     best = sorted({known for distance, known in near if distance == least}, key=len)
-    # "Hippocampus" and "hippocampi" are one thing; "hyperdense" and "hyperintense" share no more than a front.
-    akin = len(commonprefix(best)) >= max(SHORTEST, min(8, len(best[0])))
-    return best[0] if akin or len({known.rstrip("s") for known in best}) == 1 else None
+    return best[0] if len({known.rstrip("s") for known in best}) == 1 else None
 
 
 STRICT, BESIDE_STRICT = 0.99, 0.98
@@ -172,29 +177,9 @@ def _open(pieces: Sequence[Piece]) -> tuple[str, ...]:
     if not any(piece.is_number for piece in pieces):
         needing |= IN_DIAMETER
     after = (piece for before, piece in pairwise(pieces) if before.kind is Kind.EXCLUDE)
-    lost = (
-        piece
-        for place, piece in enumerate(pieces)
-        if piece.text in DESCRIBING and not any(map(_is_lesion, pieces[place + 1 : place + 5]))
+    return tuple(piece.text for piece in pieces if piece.text in needing) + tuple(
+        piece.text for piece in after if piece.text in NEEDS_EXCLUSION and piece.kind is Kind.FILLER
     )
-    # "Deposits within the hepatic parenchyma": where a lesion lies may be told loosely.
-    places = {
-        id(piece)
-        for place, piece in enumerate(pieces)
-        if any(before.kind is Kind.PLACE for before in pieces[max(0, place - 2) : place]) and piece.kind is Kind.THING
-    }
-    needy = tuple(piece.text for piece in pieces if piece.text in needing and id(piece) not in places)
-    return (
-        needy
-        + tuple(piece.text for piece in lost)
-        + tuple(piece.text for piece in after if piece.text in NEEDS_EXCLUSION and piece.kind is Kind.FILLER)
-    )
-
-
-def _is_lesion(piece: Piece) -> bool:
-    """ "Resectable" says nothing of which tumour, and much of which liver."""
-    whole = isinstance(piece.value, Program) and {item.operation for item in atoms(piece.value)} == {"organ"}
-    return piece.kind in _THINGS and not whole
 
 
 def _expanded(text: str) -> str:
@@ -213,7 +198,7 @@ def _spelt(words: Sequence[str]) -> tuple[list[str], tuple[tuple[str, str], ...]
         meant = None
         if word.isalpha() and word not in _VOCABULARY:
             # A structure is asked for more often than any other word is misspelt: "speen" is no slip of "seen".
-            meant = corrected(word, _NAME_WORDS) or (None if tells_history(word) else corrected(word, _VOCABULARY))
+            meant = corrected(word, _NAME_WORDS) or corrected(word, _VOCABULARY)
         if meant is not None:
             corrections.append((word, meant))
         spelt.append(meant or word)
@@ -246,9 +231,6 @@ def _without_context(segments: list[Segment]) -> tuple[list[Segment], tuple[str,
         others = [*kept, *segments[place + 1 :]]
         asked = _asked(segment, target_before=any(_has(other, *_THINGS) for other in kept))
         if _is_context(asked, another_target=any(_has(other, *_THINGS) for other in others)):
-            # "Donor nephrectomy on the left, outline that kidney": what the patient's story says, "that" takes up.
-            if _has(asked, Kind.SIDE) and any(piece.text in ("that", "this") for other in others for piece in other):
-                strange += ["another"]
             strange += [] if _tells(asked) else [piece.text for piece in asked if piece.kind is None]
         elif asked:
             kept.append(asked)
@@ -260,22 +242,12 @@ def _asked(segment: Segment, *, target_before: bool) -> Segment:
     kept: list[Piece] = []
     in_reason = False
     for place, piece in enumerate(segment):
-        joined = any(before.kind in (Kind.AND, *_EXCLUDERS) for before in segment[max(0, place - 2) : place])
-        tells = (
-            not joined and _history_follows(segment, place) and piece.kind in (Kind.PLACE, Kind.WITH, Kind.FILLER, None)
-        )
+        tells = _history_follows(segment, place) and piece.kind in (Kind.PLACE, Kind.WITH, Kind.FILLER, None)
         # "As avoidance structure"; "as dark as the spleen" describes.
         role = piece.text == "as" and not _has(segment[place:], *_THINGS, *_QUALIFIERS)
-        removed = piece.text in ("after", "once", "following") and _has(segment[place:], Kind.EXCLUDED)
-        if removed:
-            piece = replace(piece, kind=Kind.WITH)
-        if (
-            (piece.kind is Kind.REASON or tells or role)
-            and not removed
-            and (target_before and kept or _has(kept, *_THINGS))
-        ):
+        if (piece.kind is Kind.REASON or tells or role) and _has(kept, *_THINGS):
             in_reason = True
-        elif piece.kind in (Kind.EXCLUDE, Kind.EXCLUDED) or removed:
+        elif piece.kind in (Kind.EXCLUDE, Kind.EXCLUDED):
             in_reason = False
         turns = piece.kind is None and piece.text in TURNING
         if (turns or not in_reason) and not (piece.kind is Kind.REASON and place and not target_before):
@@ -288,7 +260,7 @@ def _history_follows(segment: Segment, place: int) -> bool:
     for piece in segment[place:]:
         if piece.kind in (*_THINGS, *_EXCLUDERS, *_QUALIFIERS):
             return False
-        if tells_history(piece.text):
+        if piece.text in HISTORIES:
             return True
     return False
 
@@ -303,24 +275,21 @@ def _is_context(segment: Segment, *, another_target: bool) -> bool:
 
 def _tells(segment: Segment) -> bool:
     """Whether a segment tells of the patient."""
-    return any(piece.kind in (None, Kind.FILLER, Kind.REASON) and tells_history(piece.text) for piece in segment)
+    return any(piece.kind in (None, Kind.FILLER, Kind.REASON) and piece.text in HISTORIES for piece in segment)
 
 
 def _joined(segments: Sequence[Segment]) -> list[Piece]:
     """The segments as one text, a comma between them."""
     pieces: list[Piece] = []
     for segment in segments:
-        # "The kidney, free of tumour" is that kidney.
-        placed = segment[0].kind in (Kind.FREE, Kind.BEAR, Kind.FACING)
-        pieces += [Piece(",", Kind.COMMA)] if pieces and not placed else []
+        pieces += [Piece(",", Kind.COMMA)] if pieces else []
         pieces += segment
     return pieces
 
 
 def _tokens(segments: Sequence[Segment]) -> list[Token]:
     """Tokens in the order that the strict reader's grammar has: the target, what qualifies it, what is left out."""
-    told = [_without_primary(segment) for segment in segments]
-    told = [tuple(piece for piece in segment if piece.kind not in (Kind.FILLER, Kind.REASON)) for segment in told]
+    told = [tuple(piece for piece in segment if piece.kind not in (Kind.FILLER, Kind.REASON)) for segment in segments]
     # "Show me where the liver is" bears nothing.
     told = [segment[1:] if segment and segment[0].text in ("where", "in which") else segment for segment in told]
     told = [segment for segment in map(_rewritten, told) if segment]
@@ -328,16 +297,6 @@ def _tokens(segments: Sequence[Segment]) -> list[Token]:
     targets = [segment for segment in told if segment not in exclusions]
     pieces = _joined([*targets, *exclusions])
     return [Token(piece.text, piece.kind, piece.value) for piece in _with_antecedents(pieces) if piece.kind is not None]
-
-
-def _without_primary(segment: Segment) -> Segment:
-    """ "Primary renal neoplasm" names the neoplasm; "the primary" is a noun of its own."""
-    ahead = (*segment[1:], Piece(",", Kind.COMMA))
-    return tuple(
-        piece
-        for piece, after in zip(segment, ahead, strict=False)
-        if piece.text != "primary" or after.kind not in _THINGS
-    )
 
 
 def _with_antecedents(pieces: Sequence[Piece]) -> list[Piece]:
@@ -373,8 +332,8 @@ def _rewritten(segment: Segment) -> Segment:
     opened = _has(segment[:excluded], Kind.WITH, Kind.EXCLUDE) if excluded is not None else True
     if segment[-1].text.endswith("included") and segment[-1].kind is Kind.AND:
         return (segment[-1], *segment[:-1])
-    its = next((place for place, piece in enumerate(segment) if piece.text in _WITH_ITS), None)
-    if excluded is None and its is not None:
+    its = next((place for place, piece in enumerate(segment) if piece.text in _WITH_ITS), 0)
+    if excluded is None and its:
         # "The kidney with its tumour" takes both; "with its margins blurred" describes.
         if segment[its + 1 : its + 2] and segment[its + 1].kind in _THINGS:
             return (*segment[:its], replace(segment[its], kind=Kind.AND), *segment[its + 1 :])
@@ -387,3 +346,22 @@ def _rewritten(segment: Segment) -> Segment:
         if excluded == len(segment) - 1:
             return (Piece("with", Kind.WITH), *inside, segment[excluded])
     return segment
+
+
+def plain(program: Program) -> Program:
+    """The program without what asks twice, and "a liver free of tumour" as the liver without it: there is one liver,
+    but of kidneys the healthy one is meant."""
+    if program.is_atom:
+        return program
+    parts = [plain(part) if isinstance(part, Program) else part for part in program.arguments]
+    first, last = parts[0], parts[-1]
+    if program.operation == "without" and isinstance(first, Program) and isinstance(last, Program):
+        single = first.is_atom and first.operation == "organ" and first.key not in PAIRED
+        if single and last.is_atom and last.structure.parent == first.key:
+            return call("minus", first, last)
+    if program.operation == "minus" and isinstance(first, Program) and isinstance(last, Program):
+        if first.is_atom and last.is_atom and set(first.structure.leaves) <= set(last.structure.leaves):
+            raise PromptError(f"expected something that is left, got {first} without {last}. Exclude a part of it.")
+        if first.operation == "minus" and first.children[1] == last:
+            return first
+    return call(program.operation, *parts)

@@ -53,14 +53,12 @@ def unaccounted(pieces: Sequence[Piece]) -> Iterator[str]:
         elif (
             piece.text in ("left", "right")
             and _beside(pieces, place, -1, Kind.THING, Kind.NOUN)
-            and _beside(pieces, place, 1, Kind.FACING, Kind.PLACE)
+            and _beside(pieces, place, 1, Kind.FACING)
         ):
-            # "Left behind the spleen" may be what remains there, "right in the kidney" is no side.
+            # "Left behind the spleen" may be what remains there.
             yield piece.text
-        elif (
-            piece.kind is Kind.SELECT
-            and (ahead := _at(pieces, place + 1)) is not None
-            and (ahead.text in _QUANTITIES or _is_plural(ahead))
+        elif piece.kind is Kind.SELECT and (ahead := _at(pieces, place + 1)) is not None and (
+            ahead.text in _QUANTITIES or _is_plural(ahead)
         ):
             # "A greatest diameter" chooses no lesion, "the largest masses" chooses several.
             yield piece.text
@@ -92,6 +90,10 @@ def _after_number(pieces: Sequence[Piece], place: int) -> bool:
     return piece is not None and piece.is_number
 
 
+def _not_before_number(pieces: Sequence[Piece], place: int) -> bool:
+    return not _before_number(pieces, place)
+
+
 def _beside_choice(pieces: Sequence[Piece], place: int) -> bool:
     """ "The largest one", "the one on the left", "the single largest"."""
     chosen = (Kind.SELECT, Kind.SIDE, Kind.DIRECTION)
@@ -109,16 +111,6 @@ def _no_number_said(pieces: Sequence[Piece], place: int) -> bool:
 def _then_chosen(pieces: Sequence[Piece], place: int) -> bool:
     """ "Not all of the tumours, just the largest"; "not all of the liver" leaves open what is meant."""
     return any(piece.kind is Kind.SELECT for piece in pieces[place:])
-
-
-def _of_one_thing(pieces: Sequence[Piece], place: int) -> bool:
-    """ "Whichever of the masses is largest"; "halves of the liver and the spleen" are of both or of the first."""
-    return not any(piece.kind is Kind.AND and piece.text in ("and", "or", "plus") for piece in pieces)
-
-
-def _not_near(pieces: Sequence[Piece], place: int) -> bool:
-    """ "Just the kidney"; "just behind the vessels" is near them."""
-    return _chooses_nothing_less(pieces, place) and not _beside(pieces, place, 1, Kind.FACING)
 
 
 def _then_excluded(pieces: Sequence[Piece], place: int) -> bool:
@@ -195,46 +187,24 @@ def _no_side_before(pieces: Sequence[Piece], place: int) -> bool:
     return before is None or before.kind is not Kind.SIDE or " " not in before.text
 
 
-def _sized(pieces: Sequence[Piece], place: int) -> bool:
-    """ "14 mm in size", "the largest in size"."""
-    return _after_number(pieces, place) or _then_chosen(pieces, 0)
-
-
-def _says(*kinds: Kind) -> Condition:
-    """Where the text says which one: "the contralateral kidney, free of tumour"."""
-    return lambda pieces, place: any(piece.kind in kinds for piece in pieces)
-
-
 _APPROXIMATELY = frozenset({"about", "around", "approximately", "roughly"})
 _QUANTITIES = frozenset({"diameter of", "width of"})
 
 _PLACED: tuple[tuple[str, Condition], ...] = (
     ("about|around|approximately|roughly|measuring|spanning|diameter of|width of", _before_number),
-    ("across|in diameter|in width|wide", _after_number),
-    ("in size", _sized),
-    ("by area|by size", lambda pieces, _: _then_chosen(pieces, 0)),
-    ("up to", _before_number),
-    ("union of|sum of|combination of", _says(Kind.AND)),
-    ("contralateral", _says(Kind.FREE, Kind.FREE_BEFORE)),
-    ("affected", _says(Kind.BEAR, Kind.BEARING_BEFORE)),
-    ("volume of|extent of|full extent of|region of", lambda pieces, place: not _before_number(pieces, place)),
+    ("across|in diameter|in width|in size|wide", _after_number),
+    ("volume of|extent of|full extent of|region of", _not_before_number),
     ("one|ones|single", _beside_choice),
     ("is|are", _asserts),
     ("both", _no_number_said),
     ("all|all of|any", _before_a_noun),
-    ("only|alone|solely|exclusively", _chooses_nothing_less),
-    ("just", _not_near),
-    ("halves", _of_one_thing),
+    ("only|just|alone|solely|exclusively", _chooses_nothing_less),
     ("or", _of_lesions_or_left_out),
     ("its|their", _of_what_is_borne_by_others),
-    ("not all|not all of|whichever of|out of all", _then_chosen),
-    ("whichever", lambda pieces, place: _then_chosen(pieces, place) and _of_one_thing(pieces, place)),
+    ("not all|not all of|whichever|whichever of|out of all", _then_chosen),
     ("what is left of|what remains of|once|after", _then_excluded),
     ("leave|take|keep", _taken_out_of),
     ("cut down to", _before_half),
-    ("multiple|several|numerous", _then_chosen),
-    ("focus of|foci of", _beside_choice),
-    ("does|do", lambda pieces, place: not any(piece.kind in (Kind.BEAR, Kind.FREE) for piece in pieces[place:])),
     ("-facing", lambda pieces, place: _beside(pieces, place, 1, Kind.HALF)),
     ("not|that is not|which is not|that are not", _negates_a_noun),
     ("on this image|in this image", _no_side_said),

@@ -12,8 +12,9 @@ from semantiseg.bench.ask.scene import scenes_of
 from semantiseg.bench.measure.attributes import holds
 from semantiseg.bench.tables import PROMPT_COLUMNS
 from semantiseg.data.store import VolumeStore
+from semantiseg.language.clause import from_json
 from semantiseg.language.evaluate import evaluate
-from semantiseg.language.program import clauses_from_json, parse
+from semantiseg.language.program import parse
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,7 @@ def test_what_a_described_sentence_says_is_true_of_the_picture(volumes):
         for row in found.itertuples():
             scene = next(scene for scene in scenes_of(store, row.case_id) if scene.volume_id == row.volume_id)
             measured, _ = scene.measure(parse(row.program), row.slice)
-            assert all(holds(clause, measured) for clause in clauses_from_json(row.clauses))
+            assert all(holds(clause, measured) for clause in from_json(row.clauses))
 
 
 def test_what_a_channel_does_not_show_or_a_case_does_not_have_is_not_asked(volumes, asked):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from semantiseg.bench.ask.feasible import compositions, placements
+from semantiseg.bench.ask.space import compositions, placements
 from semantiseg.data.labels import BRATS2024_GLI, KITS23
 from semantiseg.language.ontology import STRUCTURES, available
 from semantiseg.language.program import atoms, parse

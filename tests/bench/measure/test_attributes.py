@@ -13,7 +13,8 @@ from scipy import ndimage
 from semantiseg.bench.measure.attributes import clauses_of, holds, measure
 from semantiseg.bench.measure.labelled_slice import LabelledSlice, Memo
 from semantiseg.errors import PromptError
-from semantiseg.language.program import Clause, atom, parse
+from semantiseg.language.clause import Clause
+from semantiseg.language.program import atom, parse
 
 SIZE = 64
 WINDOW = (-160.0, 240.0)

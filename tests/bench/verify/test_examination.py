@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from semantiseg.bench.build import make_candidates
+from semantiseg.bench.verify.exam import control, examine, worst_kind
 from semantiseg.bench.verify.mutations import CONTROL, KINDS
-from semantiseg.bench.verify.verification import control, examine, worst_kind
 from semantiseg.bench.verify.verifier import Verifier
 from semantiseg.data.rendered import render_kits23
 from semantiseg.errors import DataError

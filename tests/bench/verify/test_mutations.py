@@ -11,8 +11,9 @@ from semantiseg.bench.build import make_candidates
 from semantiseg.bench.verify.mutations import CONTROL, KINDS, Mutator, exchanged
 from semantiseg.data.store import VolumeStore
 from semantiseg.errors import ProgramError
+from semantiseg.language.clause import Clause, from_json, to_json
 from semantiseg.language.evaluate import evaluate
-from semantiseg.language.program import Clause, call, clauses_from_json, clauses_to_json, parse
+from semantiseg.language.program import call, parse
 
 CASE = "kidneys_2:CT"
 SLICE = 7
@@ -34,7 +35,7 @@ def row(
     program: str, text: str, *clauses: Clause, pixels: int = 50, parent: str = "organ(kidney)", index=SLICE
 ) -> dict:
     return {
-        "prompt_id": text, "slice": index, "program": program, "parent": parent, "clauses": clauses_to_json(clauses),
+        "prompt_id": text, "slice": index, "program": program, "parent": parent, "clauses": to_json(clauses),
         "text": text, "phrasing": "seen", "target_pixels": pixels,
     }  # fmt: skip
 
@@ -87,7 +88,7 @@ def test_the_true_diameter_is_said_of_another_quantity(mutator):
     planted = [mutant for mutant in mutator.of(row("lesion(kidney_cyst)", "round renal cyst, 8 mm across", *clauses))
                if mutant.kind == "another quantity"]  # fmt: skip
     assert "kidney cyst with an area of 8 mm" in [mutant.text for mutant in planted]
-    assert {clauses_from_json(mutant.row["clauses"]) for mutant in planted} == {clauses[:1]}
+    assert {from_json(mutant.row["clauses"]) for mutant in planted} == {clauses[:1]}
 
 
 def test_slips_of_function_words_are_drawn_from_the_words_that_are_there(mutator):
@@ -136,7 +137,7 @@ def test_exaggerated_sizes_are_beyond_the_whole_target(mutator, store):
     rows, columns = np.nonzero(labels == 2)
     for mutant in mutator.of(row(PLACED, "tumour in the right kidney")):
         if mutant.kind == "size exaggerated":
-            (diameter,) = (int(clause.value) for clause in clauses_from_json(mutant.row["clauses"]))
+            (diameter,) = (int(clause.value) for clause in from_json(mutant.row["clauses"]))
             assert diameter > np.hypot(np.ptp(rows), np.ptp(columns))
 
 

@@ -7,8 +7,9 @@ from scipy import ndimage
 from semantiseg.bench.measure.labelled_slice import LabelledSlice
 from semantiseg.bench.verify.verifier import Verifier
 from semantiseg.errors import PromptError
+from semantiseg.language.clause import Clause
 from semantiseg.language.grammar.surface import PARTS, render
-from semantiseg.language.program import Clause, Program, call, parse
+from semantiseg.language.program import Program, call, parse
 
 STRUCTURES = {
     1: "liver_parenchyma", 2: "liver_tumour", 3: "kidney_parenchyma", 4: "kidney_tumour", 5: "kidney_cyst", 6: "spleen",

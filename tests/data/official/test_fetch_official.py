@@ -13,7 +13,6 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from semantiseg.data import inspection
 from semantiseg.data.collections import read_cases
 from semantiseg.data.official import registry, transfer
 from semantiseg.data.official.fetch import adopt, carry_out, fetch_collections
@@ -286,45 +285,3 @@ def test_without_names_the_collections_are_listed_and_nothing_is_fetched(tmp_pat
 def test_unknown_collections_are_refused_by_name(get):
     with pytest.raises(ParameterError, match="got \\['Task11_Nose'\\]"):
         get("Task11_Nose")
-
-
-RELEASES = {  # collection: (files of each case, cases, label numbers -> leaves, patients)
-    "KiTS19": (
-        ("imaging", "segmentation"), ("case_00000", "case_00209"), {1: "kidney_parenchyma", 2: "kidney_tumour"},
-    ),
-    "KiTS21": (
-        ("imaging", "aggregated_MAJ_seg", "aggregated_OR_seg"), ("case_00000", "case_00299"),
-        {1: "kidney_parenchyma", 2: "kidney_tumour", 3: "kidney_cyst"},
-    ),
-    "BraTS2021": (
-        tuple(f"BraTS2021_00495_{name}" for name in ("flair", "t1", "t1ce", "t2", "seg")), ("BraTS2021_00495",),
-        {1: "necrotic_core", 2: "brain_oedema", 4: "enhancing_tumour"},
-    ),
-    "BraTS2023-GLI": (
-        tuple(f"BraTS-GLI-00123-000-{name}" for name in ("t1n", "t1c", "t2w", "t2f", "seg")),
-        ("BraTS-GLI-00123-000",), {1: "necrotic_core", 2: "brain_oedema", 3: "enhancing_tumour"},
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("release", RELEASES)
-def test_an_older_release_is_read_under_its_own_name_licence_and_label_numbers(tmp_path, release):
-    names, cases, structures = RELEASES[release]
-    for case in cases:
-        for name in names:
-            path = tmp_path / "by_hand/data" / case / f"{name}.nii.gz"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(scan(label="seg" in name))
-    if release == "KiTS19":
-        (tmp_path / "by_hand/data/case_00210").mkdir()  # the challenge's own test case: an image alone
-        (tmp_path / "by_hand/data/case_00210/imaging.nii.gz").write_bytes(scan())
-    (record,) = adopt(tmp_path / "data", tmp_path / "by_hand")
-    assert (record["collection"], record["layout"]) == (release, release.lower())
-    assert record["licence"] == registry.LICENCES[release.partition("-")[0]]
-    found = read_cases(tmp_path / "data")
-    assert [case.case_id for case in found] == sorted(cases) and found[0].structures == structures
-    assert sorted(channel.name for channel in found[0].channels) == (
-        ["CT"] if release.startswith("KiTS") else ["FLAIR", "T1", "T1c", "T2"]
-    )
-    shown = inspection.entries(tmp_path / "data")
-    assert [set(entry.names) for entry in shown[: len(cases)]] == [set(structures)] * len(cases)

@@ -60,7 +60,7 @@ def test_cuts_that_bring_nothing_end_the_transfer_and_keep_what_arrived(get, sit
 
 
 def test_what_a_killed_process_left_is_not_gone_on_with_when_the_file_has_changed(get, site, tmp_path):
-    site.faults["/file"] = [("cut", 20_000), ("status", 404, {})]
+    site.faults["/file"] = [("cut", 20_000)] + [("status", 404, {})]
     with pytest.raises(DataError):
         get()
     site.files["/file"] = changed = CONTENT[::-1]

@@ -6,13 +6,14 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from semantiseg.bench.ask.feasible import compositions, placements
+from semantiseg.bench.ask.space import compositions, placements
 from semantiseg.errors import PromptError
+from semantiseg.language.clause import VALUES, Clause
 from semantiseg.language.grammar import tables
 from semantiseg.language.grammar.phrases import WORDINGS, orders
 from semantiseg.language.grammar.surface import PARTS, count_forms, render, texts
 from semantiseg.language.ontology import STRUCTURES
-from semantiseg.language.program import CLAUSE_VALUES, Clause, atom, call, parse
+from semantiseg.language.program import atom, call, parse
 
 ATOMS = [atom(key) for key in STRUCTURES]
 STRUCTURE_LIST = list(STRUCTURES.values())
@@ -95,7 +96,7 @@ def test_held_out_names_and_adjectives_are_no_training_words():
 
 
 def test_every_attribute_value_has_words_of_both_parts():
-    for attribute, values in CLAUSE_VALUES.items():
+    for attribute, values in VALUES.items():
         for value in values or ("14",):
             for part in PARTS:
                 assert count_forms(atom("liver_tumour"), (Clause(attribute, value),), part=part) > 0

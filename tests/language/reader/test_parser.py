@@ -9,11 +9,12 @@ from equal_programs import normal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semantiseg.bench.ask.feasible import compositions, placements
+from semantiseg.bench.ask.space import compositions, placements
 from semantiseg.errors import PromptError
+from semantiseg.language.clause import VALUES, Clause
 from semantiseg.language.grammar.surface import PARTS, render
 from semantiseg.language.ontology import STRUCTURES
-from semantiseg.language.program import CLAUSE_VALUES, Clause, atom, parse
+from semantiseg.language.program import atom, parse
 from semantiseg.language.reader.parser import read
 
 ATOMS = [atom(key) for key in STRUCTURES]
@@ -23,13 +24,10 @@ GRAMMAR = "semantiseg.language.grammar"
 
 
 def clauses_of(modality: str, count: int, generator: np.random.Generator) -> tuple[Clause, ...]:
-    names = [name for name in CLAUSE_VALUES if name != ("signal" if modality == "CT" else "density")]
+    names = [name for name in VALUES if name != ("signal" if modality == "CT" else "density")]
     chosen = generator.choice(names, count, replace=False)
     return tuple(
-        sorted(
-            Clause(name, str(generator.choice(CLAUSE_VALUES[name] or [str(generator.integers(3, 90))])))
-            for name in chosen
-        )
+        sorted(Clause(name, str(generator.choice(VALUES[name] or [str(generator.integers(3, 90))]))) for name in chosen)
     )
 
 

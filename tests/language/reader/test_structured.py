@@ -47,24 +47,6 @@ RESECTED = "minus(organ(liver), lesion(liver_tumour))"
         ("Renal parenchyma without the mass", "minus(organ(kidney), lesion(kidney_tumour))"),
         ("Liver on the portal venous phase, as avoidance structure", "organ(liver)"),
         ("34F with lymphoma, splenic contour please", "organ(spleen)"),
-        ("How big is the spleen? Segment it.", "organ(spleen)"), ("Is the liver enlarged? Outline it.", "organ(liver)"),
-        ("Could someone please outline the liver?", "organ(liver)"),
-        ("Kidneys, ADPKD, with their cysts", "organ(kidney)"),
-        ("Left kidney including its tumour", "side(organ(kidney), left)"),
-        ("The left kidney and the tumour", "union(side(organ(kidney), left), lesion(kidney_tumour))"),
-        ("Lung nodule left of the midline", "side(lesion(lung_tumour), left)"),
-        ("Liver with gallbladder", "union(organ(liver), organ(gallbladder))"),
-        ("Contralateral kidney, free of tumour", "without(organ(kidney), lesion(kidney_tumour))"),
-        ("Right kidney after virtual enucleation of the tumour",
-         "minus(side(organ(kidney), right), lesion(kidney_tumour))"),
-        ("Spleen split through its centre, posterior half", "half(organ(spleen), posterior)"),
-        ("Posterior 50% of the spleen", "half(organ(spleen), posterior)"),
-        ("Resection cavity and enhancing tumour in one contour",
-         "union(part(resection_cavity), part(enhancing_tumour))"),
-        ("Enhancing tumour anterior in relation to the cavity",
-         "facing(part(enhancing_tumour), anterior, part(resection_cavity))"),
-        ("Renal mass, likely RCC", "lesion(kidney_tumour)"), ("Suspicious renal mass, AML?", "lesion(kidney_tumour)"),
-        ("Multiple lung nodules; measure the largest", "largest(lesion(lung_tumour))"),
         (
             "RCC in the right kidney, cyst excluded",
             "minus(within(lesion(kidney_tumour), side(organ(kidney), right)), lesion(kidney_cyst))",
@@ -93,31 +75,6 @@ def test_what_might_turn_the_meaning_is_refused_by_its_word(text, word):
     assert not word or word in found.not_understood
     with pytest.raises(PromptError):
         read_structured(text)
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["Does the liver contain a tumour? Outline it.", "Is there a tumour in the liver?", "Is the liver enlarged?",
-     "possibly hypodense liver lesion", "The contralateral kidney", "The affected kidney", "liver without new tumour",
-     "Donor nephrectomy planned on the left, outline that kidney", "the largest kidney mass and its signal",
-     "Multiple lung nodules", "The resectable liver"],
-)  # fmt: skip
-def test_what_leaves_the_meaning_open_is_refused(text):
-    assert understand(text).program is None
-
-
-@pytest.mark.parametrize(
-    ("text", "clauses"),
-    [("Tumour core, signal high", [("signal", "hyperintense")]),
-        ("Brain tumour of mixed signal", [("texture", "heterogeneous")]),
-     ("Brain tumour whose margins are indistinct", [("margin", "ill_defined")]),
-     ("Brain tumour hypointense to the cortex", [("signal", "hypointense")]),
-     ("Brain tumour, up to 33 mm", [("diameter", "33")]),
-        ("Brain tumour with an irregular outline", [("shape", "irregular")])],
-)  # fmt: skip
-def test_what_is_said_of_the_target_is_kept_in_any_order_of_its_words(text, clauses):
-    found = understand(text, modality="MR")
-    assert [(clause.attribute, clause.value) for clause in found.clauses] == clauses
 
 
 def test_confidence_falls_with_every_guess():

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from semantiseg.baselines.checkpoint import load_official, read_checkpoint, recognise_names
 from semantiseg.errors import ModelError
-from semantiseg.models.weights import load_official, read_checkpoint, recognise_names
 
 STATE = {"layer.weight": torch.arange(6.0).reshape(2, 3), "layer.bias": torch.ones(2)}
 

@@ -8,7 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from semantiseg.params import Train
-from semantiseg.training.preview import Cost, measure_cost
+from semantiseg.training.cost import Cost, measure_cost
 
 PARAMETERS = Train(
     steps=1, images_per_step=1, prompts_per_image=1, learning_rate=0.003, weight_decay=0.05, dice_weight=1.0,

@@ -7,24 +7,24 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from semantiseg.errors import DataError
-from semantiseg.evaluation import answers
+from semantiseg.evaluation import runs
 
 
 @given(arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=9)))
 def test_decoding_undoes_encoding(mask: np.ndarray) -> None:
-    assert (answers.decode_runs(answers.encode_runs(mask), height=mask.shape[0], width=mask.shape[1]) == mask).all()
+    assert (runs.decode(runs.encode(mask), height=mask.shape[0], width=mask.shape[1]) == mask).all()
 
 
 @given(arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=9)))
 def test_a_mask_has_one_spelling(mask: np.ndarray) -> None:
-    lengths = answers.encode_runs(mask)
+    lengths = runs.encode(mask)
     assert (lengths[1:] > 0).all() and lengths.sum() == mask.size
 
 
 def test_runs_start_with_background() -> None:
-    assert answers.encode_runs(np.array([[False, True], [True, False]])).tolist() == [1, 2, 1]
-    assert answers.encode_runs(np.ones((2, 2), dtype=bool)).tolist() == [0, 4]
-    assert answers.encode_runs(np.zeros((2, 2), dtype=bool)).tolist() == [4]
+    assert runs.encode(np.array([[False, True], [True, False]])).tolist() == [1, 2, 1]
+    assert runs.encode(np.ones((2, 2), dtype=bool)).tolist() == [0, 4]
+    assert runs.encode(np.zeros((2, 2), dtype=bool)).tolist() == [4]
 
 
 @given(st.lists(st.integers(-3, 9), max_size=5))
@@ -32,7 +32,7 @@ def test_runs_of_another_picture_are_refused(lengths: list[int]) -> None:
     if sum(lengths) == 12 and min(lengths) >= 0:
         return
     with pytest.raises(DataError, match="add up to 3 x 4 = 12"):
-        answers.decode_runs(lengths, height=3, width=4)
+        runs.decode(lengths, height=3, width=4)
 
 
 EDGES = st.sampled_from([0, 1, 2, 3, 4, 12, 2**31, 2**32, 2**62, 2**63 - 1, 2**63, 2**64 - 8, 2**64, -1, -(2**63)])
@@ -48,11 +48,11 @@ ROWS = st.one_of(
 @settings(max_examples=1500)
 def test_any_runs_of_any_picture_are_its_mask_or_a_typed_error(lengths, height, width) -> None:
     try:
-        mask = answers.decode_runs(lengths, height=height, width=width)
+        mask = runs.decode(lengths, height=height, width=width)
     except DataError:
         return
     assert mask.shape == (height, width)
-    assert (answers.decode_runs(answers.encode_runs(mask), height=height, width=width) == mask).all()
+    assert (runs.decode(runs.encode(mask), height=height, width=width) == mask).all()
 
 
 @pytest.mark.parametrize(
@@ -60,14 +60,14 @@ def test_any_runs_of_any_picture_are_its_mask_or_a_typed_error(lengths, height, 
 )
 def test_lengths_that_add_up_only_because_they_wrap_around_are_refused(lengths) -> None:
     with pytest.raises(DataError, match="add up to 3 x 4 = 12|2.63"):
-        answers.decode_runs(lengths, height=3, width=4)
+        runs.decode(lengths, height=3, width=4)
 
 
 def test_a_picture_too_large_for_memory_is_refused_before_it_is_allocated(monkeypatch) -> None:
     with pytest.raises(DataError, match="SEMANTISEG_MOST_PIXELS"):
-        answers.decode_runs([2**62], height=2**31, width=2**31)
+        runs.decode([2**62], height=2**31, width=2**31)
     monkeypatch.setenv("SEMANTISEG_MOST_PIXELS", "11")
     with pytest.raises(DataError, match="at most 11 pixels"):
-        answers.decode_runs([12], height=3, width=4)
+        runs.decode([12], height=3, width=4)
     monkeypatch.setenv("SEMANTISEG_MOST_PIXELS", "12")
-    assert not answers.decode_runs([12], height=3, width=4).any()
+    assert not runs.decode([12], height=3, width=4).any()
