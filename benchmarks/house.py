@@ -34,7 +34,7 @@ TARGETS: Mapping[str, tuple[str, float]] = {
 """Count -> unit, and the most that it should be."""
 
 KEPT: Mapping[str, float] = {
-    "modules": 223,
+    "modules": 222,
     "single_use_modules": 60,
     "repeated_names": 25,
     "import_circles": 0,

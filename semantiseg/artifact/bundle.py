@@ -47,7 +47,7 @@ def write_bundle(root: Path, output: Path) -> int:
     files.check_file(output, inputs=[root / ".dvc", root / "data"], opening=_FOLDER.encode())
     kept, cache = _kept(root), _cache(root)
     _require_phantoms(cache, kept)
-    objects = {name: cache / name.partition("/")[2] for md5 in kept.values() for name in _objects(cache, md5)}
+    objects = {name: _place(cache, name) for md5 in kept.values() for name in _objects(cache, md5)}
     sums = {name: str(files.fingerprint(_sound(path, name))) for name, path in sorted(objects.items())}
     about = {"commit": verify.commit(root), "outputs": {path.as_posix(): md5 for path, md5 in sorted(kept.items())}}
     small = {
@@ -89,7 +89,7 @@ def restore(bundle: Path, root: Path) -> int:
                 raise DataError(_damaged(bundle, f"another content of {name}"))
         for name in sums:
             (folder / name).chmod(0o444)  # as DVC protects what it keeps
-            files.replace(folder / name, cache / name.partition("/")[2])
+            files.replace(folder / name, _place(cache, name))
         if dvc("checkout", "--quiet", *outputs, root=root).returncode:
             raise StageError(f"{root}: expected DVC to put the outputs in place, got an error, which stands above.")
     return len(sums)
@@ -118,10 +118,15 @@ def _name(md5: str) -> str:
     return f"md5/{md5[:2]}/{md5[2:]}"
 
 
+def _place(cache: Path, name: str) -> Path:
+    """Where the cache keeps the object of a name; its folder already is the `md5/` of the name."""
+    return cache / name.partition("/")[2]
+
+
 def _entries(cache: Path, md5: str) -> list[Mapping[str, str]]:
     if not md5.endswith(".dir"):
         return []
-    path = _sound(cache / md5[:2] / md5[2:], _name(md5))
+    path = _sound(_place(cache, _name(md5)), _name(md5))
     entries: list[Mapping[str, str]] = json.loads(path.read_text(encoding="utf-8"))
     return entries
 
@@ -151,7 +156,7 @@ def _is_object(path: Path, name: str) -> bool:
 def _require_phantoms(cache: Path, kept: Mapping[Path, str]) -> None:
     for entry in _entries(cache, kept[_RAW]) if _RAW in kept else []:
         if entry["relpath"] == "sources.json":
-            path = _sound(cache / entry["md5"][:2] / entry["md5"][2:], _name(entry["md5"]))
+            path = _sound(_place(cache, _name(entry["md5"])), _name(entry["md5"]))
             found = json.loads(path.read_text(encoding="utf-8"))
             others = sorted(item["collection"] for item in found if item["origin"] != "phantom")
             if others:
